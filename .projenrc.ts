@@ -1,0 +1,96 @@
+import { awscdk, javascript } from 'projen';
+
+/** Lambda handlers run on Node 22; the library and its command line run on Node 20 and later. */
+const HANDLER_TARGET = 'node22';
+const CLI_TARGET = 'node20';
+
+const project = new awscdk.AwsCdkConstructLibrary({
+  name: 'cdk-mlops',
+  description: 'A complete MLOps platform on AWS from CDK constructs, rehearsed on one machine before it is deployed',
+  keywords: ['aws', 'aws-cdk', 'mlops', 'sagemaker', 'glue', 'machine-learning', 'model-registry'],
+  author: 'The cdk-mlops maintainers',
+  authorAddress: 'maintainers@cdk-mlops.example',
+  authorOrganization: true,
+  repositoryUrl: 'https://github.com/cdk-mlops/cdk-mlops.git',
+  license: 'Apache-2.0',
+  copyrightOwner: 'The cdk-mlops maintainers',
+  defaultReleaseBranch: 'main',
+  packageManager: javascript.NodePackageManager.NPM,
+  projenrcTs: true,
+  jsiiVersion: '~6.0.0',
+  cdkVersion: '2.270.0',
+  constructsVersion: '10.5.1',
+  minNodeVersion: '20.0.0',
+
+  // Nothing runs on a forge: tests and releases are commands.
+  github: false,
+  release: false,
+  depsUpgrade: false,
+  pullRequestTemplate: false,
+  buildWorkflow: false,
+  npmignoreEnabled: true,
+
+  // Handlers are found and bundled by the `bundle` task below, the AWS SDK with them.
+  lambdaAutoDiscover: false,
+  integrationTestAutoDiscover: false,
+
+  devDeps: [
+    '@aws-cdk/cloud-assembly-schema@54', // a peer of aws-cdk-lib 2.270 that npm does not install by itself
+    '@aws-sdk/client-application-auto-scaling',
+    '@aws-sdk/client-cloudformation',
+    '@aws-sdk/client-cognito-identity-provider',
+    '@aws-sdk/client-dynamodb',
+    '@aws-sdk/client-eventbridge',
+    '@aws-sdk/client-s3',
+    '@aws-sdk/client-sagemaker',
+    '@aws-sdk/client-sagemaker-runtime',
+    '@aws-sdk/client-sfn',
+    '@aws-sdk/lib-dynamodb',
+    '@swc/core',
+    '@swc/jest',
+    '@types/aws-lambda',
+    'aws-sdk-client-mock',
+    'aws-cdk@2.1148.1',
+    'cdk-nag@^3',
+    'esbuild',
+    'fast-check',
+    'tsx',
+  ],
+
+  jestOptions: {
+    updateSnapshot: javascript.UpdateSnapshot.NEVER,
+    junitReporting: false,
+    coverageText: false,
+    jestConfig: {
+      maxWorkers: 2,
+      collectCoverage: false,
+    },
+  },
+  eslintOptions: { dirs: ['src'], devdirs: ['test', 'examples'], fileExtensions: ['.ts'], prettier: false },
+  gitignore: ['/assets/handlers/', '/assets/rehearsal/cli.js', 'cdk.out/', '__pycache__/', '.pytest_cache/', '.ruff_cache/', '.mypy_cache/', '.hypothesis/', '/rehearsal-report.html'],
+});
+
+project.eslint?.addRules({
+  '@typescript-eslint/no-explicit-any': 'error',
+  'max-len': ['error', { code: 150, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
+});
+
+// Types are checked by the compiler; the tests are only translated.
+project.tryFindObjectFile('package.json')?.addOverride('jest.transform', { '^.+\\.ts$': '@swc/jest' });
+project.tryFindObjectFile('package.json')?.addOverride('jest.testMatch', ['<rootDir>/test/**/*.test.ts']);
+
+project.npmignore?.addPatterns('/examples/', '/docs/', '/.ci/', 'test_*.py', 'conftest.py', '__pycache__/');
+project.package.addField('workspaces', ['examples/*']);
+project.addBins({ 'cdk-mlops': 'assets/rehearsal/cli.js' });
+
+const bundle = project.addTask('bundle', { description: 'Bundle the Lambda handlers and the command line' });
+bundle.exec(`esbuild "src/**/*.lambda.ts" --bundle --platform=node --target=${HANDLER_TARGET} --minify --log-level=warning --outbase=src --outdir=assets/handlers --entry-names=[dir]/[name]/index`);
+bundle.exec(`esbuild src/rehearsal/cli.ts --bundle --platform=node --target=${CLI_TARGET} --minify --log-level=warning "--banner:js=#!/usr/bin/env node" --outfile=assets/rehearsal/cli.js`);
+project.preCompileTask.spawn(bundle);
+
+const rehearse = project.addTask('rehearse', { description: 'Deploy the example to an emulator on this machine and run it on real data' });
+rehearse.spawn(project.preCompileTask);
+rehearse.spawn(project.compileTask);
+rehearse.exec('node assets/rehearsal/cli.js rehearse --app examples/abalone --data examples/abalone/data/abalone.csv', { receiveArgs: true });
+
+project.synth();

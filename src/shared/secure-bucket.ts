@@ -1,0 +1,34 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+
+export interface SecureBucketProps {
+  readonly removalPolicy: RemovalPolicy;
+  /** Sends object events to EventBridge. @default false */
+  readonly eventBridgeEnabled?: boolean;
+  /** Rules beside those that every bucket has. */
+  readonly lifecycleRules?: s3.LifecycleRule[];
+}
+
+/**
+ * A bucket with the defaults that every bucket of this library has: encrypted, versioned, TLS only, not public,
+ * old versions gone after 90 days. With `RemovalPolicy.DESTROY` its objects are deleted with it.
+ */
+export class SecureBucket extends s3.Bucket {
+  constructor(scope: Construct, id: string, props: SecureBucketProps) {
+    super(scope, id, {
+      encryption: s3.BucketEncryption.S3_MANAGED,
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      versioned: true,
+      eventBridgeEnabled: props.eventBridgeEnabled,
+      removalPolicy: props.removalPolicy,
+      autoDeleteObjects: props.removalPolicy === RemovalPolicy.DESTROY,
+      lifecycleRules: [
+        { noncurrentVersionExpiration: Duration.days(90), abortIncompleteMultipartUploadAfter: Duration.days(7) },
+        ...(props.lifecycleRules ?? []),
+      ],
+    });
+  }
+}
