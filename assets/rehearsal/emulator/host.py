@@ -1,0 +1,80 @@
+"""What the played services may ask of the machine that they run on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["AccessDenied", "ApiError", "Host"]
+
+
+class ApiError(Exception):
+    """An answer that AWS would give with an error code: turned into the service's error format by the HTTP side."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class AccessDenied(ApiError):
+    """A call that no policy allows. The message is AWS's sentence: who, which action, on what."""
+
+    def __init__(self, message: str, *, principal: str = "", action: str = "", resource: str = "") -> None:
+        super().__init__("AccessDeniedException", message, 400)
+        self.principal = principal
+        self.action = action
+        self.resource = resource
+
+
+class Host(Protocol):
+    """The surroundings of a played service: identity, other services, events, a folder to work in."""
+
+    region: str
+    """Region that is played, e.g. `us-east-1`."""
+
+    account: str
+    """Account that is played, twelve digits."""
+
+    endpoint: str
+    """URL of the emulator itself: `http://127.0.0.1:<port>`."""
+
+    work: Path
+    """Folder of this run. Whoever starts the emulator removes it."""
+
+    def authorize(
+        self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> None:
+        """Raises `AccessDenied` unless the role's policies allow `action` on `resource`; counts the grant as exercised.
+
+        The message reads `User: <assumed-role arn> is not authorized to perform: <action> on resource: <arn>
+        because no identity-based policy allows the <action> action`.
+        """
+        ...
+
+    def client(self, service: str, role_arn: str | None = None) -> Any:
+        """A boto3 client of `service` that acts as the role (None: as the emulator itself) against `endpoint`."""
+        ...
+
+    def environment(self, role_arn: str) -> dict[str, str]:
+        """`AWS_*` variables for a process that acts as the role: credentials, region, `AWS_ENDPOINT_URL`."""
+        ...
+
+    def put_event(
+        self,
+        detail_type: str,
+        detail: Mapping[str, object],
+        resources: Sequence[str] = (),
+        source: str = "aws.sagemaker",
+    ) -> None:
+        """Sends an event to the default event bus, as the service itself would."""
+        ...
+
+    def note(self, kind: str, message: str, **fields: object) -> None:
+        """Tells the command line what happens: `job`, `step`, `endpoint`, `denial`, `log` ... with further fields."""
+        ...
