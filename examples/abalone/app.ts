@@ -1,0 +1,53 @@
+import { App, Duration, RemovalPolicy, Stack, Tags, Validations } from 'aws-cdk-lib';
+import {
+  Algorithm, Capacity, Column, DataPipeline, DatasetSchema, InferenceEndpoint, MlopsApi, ModelMetric, ModelRegistry, QualityGate, TrainingPipeline,
+} from 'cdk-mlops';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { acknowledge } from './acknowledgements';
+
+const app = new App();
+const prod = app.node.tryGetContext('profile') === 'prod';
+const removalPolicy = prod ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
+const stack = new Stack(app, prod ? 'Abalone' : 'AbaloneDev', {
+  description: 'From measures of an abalone to its age: data, training, registry, endpoint and API',
+});
+Tags.of(stack).add('application', 'abalone');
+
+// The data set stores lengths and weights divided by 200; people enter millimetres and grams.
+const length = { min: 0, max: 1, unit: 'mm', perUnit: 1 / 200 };
+const weight = { min: 0, max: 4, unit: 'g', perUnit: 1 / 200 };
+
+const abalone = DatasetSchema.of('abalone', [
+  Column.categorical('sex', { values: ['F', 'I', 'M'], description: 'female, infant or male' }),
+  Column.numeric('length', { ...length, description: 'longest measure of the shell' }),
+  Column.numeric('diameter', { ...length, description: 'perpendicular to the length' }),
+  Column.numeric('height', { ...length, max: 1.5, description: 'with the meat in the shell' }),
+  Column.numeric('whole_weight', { ...weight, description: 'the whole animal' }),
+  Column.numeric('shucked_weight', { ...weight, description: 'the meat alone' }),
+  Column.numeric('viscera_weight', { ...weight, description: 'the gut, after bleeding' }),
+  Column.numeric('shell_weight', { ...weight, description: 'the shell, dried' }),
+  Column.target('rings', { integer: true, min: 1, max: 40, display: { name: 'age', unit: 'years', offset: 1.5 } }),
+]);
+
+const registry = new ModelRegistry(stack, 'Models', { groupName: 'AbaloneModelPackageGroup', removalPolicy });
+
+const training = new TrainingPipeline(stack, 'Training', {
+  schema: abalone,
+  registry,
+  algorithm: Algorithm.xgboost({ maxDepth: 5, eta: 0.2, gamma: 4, rounds: 50, earlyStoppingRounds: 10 }),
+  gate: QualityGate.of(ModelMetric.mse().atMost(6.0)),
+});
+
+const data = new DataPipeline(stack, 'Data', { schema: abalone, starts: training, removalPolicy });
+
+const endpoint = new InferenceEndpoint(stack, 'Endpoint', {
+  schema: abalone,
+  registry,
+  capacity: prod ? Capacity.prod() : Capacity.dev(),
+  pollInterval: Duration.seconds(15),
+});
+
+const api = new MlopsApi(stack, 'Api', { data, training, registry, endpoint, removalPolicy });
+
+Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+acknowledge({ data, training, registry, endpoint, api });
