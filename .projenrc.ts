@@ -93,4 +93,18 @@ rehearse.spawn(project.preCompileTask);
 rehearse.spawn(project.compileTask);
 rehearse.exec('node assets/rehearsal/cli.js rehearse --app examples/abalone --data examples/abalone/data/abalone.csv', { receiveArgs: true });
 
+// All checks are one command; the compiled library and the bundles come first, since the rehearsals use them.
+project.testTask.reset();
+project.testTask.spawn(project.preCompileTask);
+project.testTask.spawn(project.compileTask);
+project.testTask.exec('node test/all.mjs', { receiveArgs: true });
+project.removeTask('test:watch');
+project.removeTask('test:update');
+project.removeTask('clobber');
+
+const bench = project.addTask('bench', { description: 'Print what a synth of the example costs' });
+bench.spawn(project.preCompileTask);
+bench.spawn(project.compileTask);
+bench.exec('node test/bench/synth.mjs', { receiveArgs: true });
+
 project.synth();
