@@ -1,0 +1,129 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { DescribeModelPackageCommand, DescribeModelPackageCommandOutput, SageMakerClient } from '@aws-sdk/client-sagemaker';
+import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { CATALOG, CATALOG_ENVIRONMENT, DELETED, flattenMetrics, LINEAGE, ModelItem, versionKey, versionOf } from './catalog.lambda-shared';
+import { isGone } from '../shared/custom-resource.lambda-shared';
+
+const sagemaker = new SageMakerClient({});
+const s3 = new S3Client({});
+const dynamodb = DynamoDBDocumentClient.from(new DynamoDBClient({}), { marshallOptions: { removeUndefinedValues: true } });
+
+/** The event of a model version that changed. It says which one; how it is now is asked of SageMaker. */
+export interface ModelPackageEvent {
+  readonly detail?: { readonly ModelPackageArn?: string; readonly ModelPackageGroupName?: string };
+}
+
+type Change = { readonly item: ModelItem; readonly written: boolean };
+
+/**
+ * Brings one catalog item in step with SageMaker. Events come late, twice and in any order, so an event only says where
+ * to look, and an item is never replaced by an older state of it.
+ */
+export async function handler(event: ModelPackageEvent): Promise<Change> {
+  const modelPackageArn = event.detail?.ModelPackageArn;
+  const version = modelPackageArn === undefined ? undefined : versionOf(modelPackageArn);
+  if (modelPackageArn === undefined || version === undefined) {
+    throw new Error(`the event names no version of a model package group: ModelPackageArn is ${JSON.stringify(modelPackageArn)}`);
+  }
+  // Before asking, so that a state which was asked for earlier can not win against a later deletion.
+  const asked = new Date().toISOString();
+  const described = await describe(modelPackageArn);
+  const item = described
+    ? modelItem(version, described, await metricsOf(described))
+    : { ...keyOf(version), version, modelPackageArn, status: DELETED, updatedAt: asked };
+  const written = await write(item);
+  console.log(JSON.stringify({ message: written ? 'written' : 'a newer state is known', version, status: item.status }));
+  return { item, written };
+}
+
+async function describe(modelPackageArn: string): Promise<DescribeModelPackageCommandOutput | undefined> {
+  try {
+    return await sagemaker.send(new DescribeModelPackageCommand({ ModelPackageName: modelPackageArn }));
+  } catch (error) {
+    if (isGone(error)) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+type Metrics = Pick<ModelItem, 'metrics' | 'metricsProblem'>;
+
+/**
+ * Reads the evaluation report. A report that will not come (absent, forbidden, no JSON) is noted in the item, since a
+ * version without metrics is worth seeing too; a fault of the service is thrown, so that the event is tried again.
+ */
+async function metricsOf(described: DescribeModelPackageCommandOutput): Promise<Metrics> {
+  const uri = described.ModelMetrics?.ModelQuality?.Statistics?.S3Uri;
+  const place = /^s3:\/\/([^/]+)\/(.+)$/.exec(uri ?? '');
+  if (!place) {
+    return { metrics: {}, metricsProblem: uri === undefined ? 'registered without an evaluation report' : `${uri} is no place in S3` };
+  }
+  try {
+    const object = await s3.send(new GetObjectCommand({ Bucket: place[1], Key: place[2] }));
+    const metrics = flattenMetrics(JSON.parse(await object.Body!.transformToString()));
+    return Object.keys(metrics).length > 0 ? { metrics } : { metrics, metricsProblem: `${uri} holds no metrics` };
+  } catch (error) {
+    if (error instanceof SyntaxError) {
+      return { metrics: {}, metricsProblem: `${uri} is not JSON` };
+    }
+    if (error instanceof Error && ['NoSuchKey', 'NoSuchBucket', 'AccessDenied', 'NotFound'].includes(error.name)) {
+      return { metrics: {}, metricsProblem: `${uri} cannot be read: ${error.name}` };
+    }
+    throw error;
+  }
+}
+
+function modelItem(version: number, described: DescribeModelPackageCommandOutput, metrics: Metrics): ModelItem {
+  const lineage = described.CustomerMetadataProperties ?? {};
+  const status = described.ModelApprovalStatus ?? 'PendingManualApproval';
+  const by = described.LastModifiedBy;
+  return {
+    ...keyOf(version),
+    version,
+    modelPackageArn: described.ModelPackageArn!,
+    status,
+    packageStatus: described.ModelPackageStatus,
+    ...metrics,
+    manifestId: lineage[LINEAGE.manifestId],
+    pipelineExecutionArn: lineage[LINEAGE.pipelineExecutionArn],
+    createdAt: described.CreationTime?.toISOString(),
+    updatedAt: (described.LastModifiedTime ?? described.CreationTime ?? new Date(0)).toISOString(),
+    approvedBy: status === 'PendingManualApproval'
+      ? undefined
+      : lineage[LINEAGE.approvedBy] ?? by?.UserProfileName ?? by?.IamIdentity?.Arn,
+    approvalDescription: described.ApprovalDescription,
+  };
+}
+
+/** Writes the item unless a newer state of it is there. Equal is written again, which changes nothing. */
+async function write(item: ModelItem): Promise<boolean> {
+  const { pk, sk, ...attributes } = item;
+  const names = ['version', 'modelPackageArn', 'status', 'packageStatus', 'metrics', 'metricsProblem', 'manifestId',
+    'pipelineExecutionArn', 'createdAt', 'updatedAt', 'approvedBy', 'approvalDescription'] as const;
+  // A deleted version keeps what was known of it.
+  const present = names.filter((name) => attributes[name] !== undefined);
+  const absent = item.status === DELETED ? [] : names.filter((name) => attributes[name] === undefined);
+  try {
+    await dynamodb.send(new UpdateCommand({
+      TableName: process.env[CATALOG_ENVIRONMENT.table],
+      Key: { pk, sk },
+      UpdateExpression: `SET ${present.map((name) => `#${name} = :${name}`).join(', ')}`
+        + (absent.length > 0 ? ` REMOVE ${absent.map((name) => `#${name}`).join(', ')}` : ''),
+      ConditionExpression: 'attribute_not_exists(#updatedAt) OR #updatedAt <= :updatedAt',
+      ExpressionAttributeNames: Object.fromEntries([...present, ...absent].map((name) => [`#${name}`, name])),
+      ExpressionAttributeValues: Object.fromEntries(present.map((name) => [`:${name}`, attributes[name]])),
+    }));
+    return true;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ConditionalCheckFailedException') {
+      return false;
+    }
+    throw error;
+  }
+}
+
+function keyOf(version: number): Pick<ModelItem, 'pk' | 'sk'> {
+  return { pk: CATALOG.models, sk: versionKey(version) };
+}

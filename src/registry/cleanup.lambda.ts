@@ -1,0 +1,37 @@
+import { DeleteModelPackageCommand, paginateListModelPackages, SageMakerClient } from '@aws-sdk/client-sagemaker';
+import { customResourceHandler, isGone, Time } from '../shared/custom-resource.lambda-shared';
+
+const sagemaker = new SageMakerClient({ maxAttempts: 8 });
+
+/** Deletes every version of a model package group, so that the group itself can be deleted. */
+export async function deleteVersions(groupName: string, time: Time): Promise<number> {
+  const arns: string[] = [];
+  try {
+    for await (const page of paginateListModelPackages({ client: sagemaker, pageSize: 100 }, { ModelPackageGroupName: groupName })) {
+      arns.push(...(page.ModelPackageSummaryList ?? []).map((summary) => summary.ModelPackageArn!));
+    }
+  } catch (error) {
+    if (isGone(error)) {
+      return 0;
+    }
+    throw error;
+  }
+  for (const [done, arn] of arns.entries()) {
+    if (time.remainingMillis() < 0) {
+      throw new Error(`${done} of ${arns.length} model versions of ${groupName} are deleted so far; delete the stack again for the rest`);
+    }
+    await sagemaker.send(new DeleteModelPackageCommand({ ModelPackageName: arn })).catch((error: unknown) => {
+      if (!isGone(error)) {
+        throw error;
+      }
+    });
+  }
+  return arns.length;
+}
+
+export const handler = customResourceHandler({
+  physicalId: (properties) => `${properties.GroupName}`,
+  delete: async (properties, time) => {
+    await deleteVersions(`${properties.GroupName}`, time);
+  },
+});

@@ -1,0 +1,291 @@
+import { ArnFormat, Duration, IResource, Names, RemovalPolicy, Resource, Stack, Token } from 'aws-cdk-lib';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
+import { Construct } from 'constructs';
+import { CatalogFeed } from './catalog-feed';
+import { CATALOG } from './catalog.lambda-shared';
+import { Cleanup } from '../shared/cleanup';
+import { describeForRehearsal } from '../shared/rehearsal-facts';
+import { SecureBucket } from '../shared/secure-bucket';
+import { Problems } from '../shared/validation';
+
+/**
+ * A registry of model versions, its own or one that exists.
+ */
+export interface IModelRegistry extends IResource {
+  /**
+   * Name of the SageMaker model package group.
+   *
+   * @attribute
+   */
+  readonly groupName: string;
+
+  /**
+   * ARN of the SageMaker model package group.
+   *
+   * @attribute
+   */
+  readonly groupArn: string;
+
+  /** Where training writes model artifacts and reports, and where endpoints read them. */
+  readonly bucket: s3.IBucket;
+
+  /** The catalog: model versions with metrics and lineage, and what serves where. */
+  readonly table: dynamodb.ITable;
+
+  /** Permits to read model packages, their group and the catalog. Not the artifacts: grant these on `bucket`. */
+  grantRead(grantee: iam.IGrantable): iam.Grant;
+
+  /** Permits to register model versions. */
+  grantRegister(grantee: iam.IGrantable): iam.Grant;
+
+  /** Permits to approve and reject model versions. */
+  grantApprove(grantee: iam.IGrantable): iam.Grant;
+
+  /** Permits to create SageMaker models from model versions. The models themselves are the grantee's own. */
+  grantDeploy(grantee: iam.IGrantable): iam.Grant;
+
+  /**
+   * A rule for each approval of a version. SageMaker may send an event more than once and out of order: targets must
+   * look at the model package itself.
+   */
+  onApproved(id: string, options?: events.OnEventOptions): events.Rule;
+
+  /** A rule for each version that was registered and waits for approval. */
+  onRegistered(id: string, options?: events.OnEventOptions): events.Rule;
+
+  /** A rule for each change of a version: registered, approved, rejected. */
+  onChanged(id: string, options?: events.OnEventOptions): events.Rule;
+}
+
+/**
+ * What is known of a registry that exists.
+ */
+export interface ModelRegistryAttributes {
+  /** Name of the model package group. */
+  readonly groupName: string;
+
+  /** Bucket of the artifacts. */
+  readonly bucket: s3.IBucket;
+
+  /** Table of the catalog, as a `ModelRegistry` made it. */
+  readonly table: dynamodb.ITable;
+}
+
+/**
+ * Properties of a `ModelRegistry`.
+ */
+export interface ModelRegistryProps {
+  /**
+   * Name of the model package group: letters, digits and hyphens, at most 63.
+   *
+   * @default - derived from the construct's path
+   */
+  readonly groupName?: string;
+
+  /**
+   * Bucket for model artifacts and reports.
+   *
+   * @default - a new bucket: encrypted, versioned, TLS only
+   */
+  readonly bucket?: s3.IBucket;
+
+  /**
+   * What happens to models, artifacts and catalog when the registry leaves the stack. With `DESTROY` all of them are deleted.
+   *
+   * @default RemovalPolicy.RETAIN
+   */
+  readonly removalPolicy?: RemovalPolicy;
+}
+
+const DETAIL_TYPE = 'SageMaker Model Package State Change';
+
+abstract class ModelRegistryBase extends Resource implements IModelRegistry {
+  public abstract readonly groupName: string;
+  public abstract readonly groupArn: string;
+  public abstract readonly bucket: s3.IBucket;
+  public abstract readonly table: dynamodb.ITable;
+
+  public grantRead(grantee: iam.IGrantable): iam.Grant {
+    return iam.Grant.addToPrincipal({
+      grantee,
+      actions: ['sagemaker:DescribeModelPackage', 'sagemaker:DescribeModelPackageGroup'],
+      resourceArns: [...this.packageArns(), ...this.groupArns()],
+    }).combine(this.table.grantReadData(grantee));
+  }
+
+  public grantRegister(grantee: iam.IGrantable): iam.Grant {
+    return iam.Grant.addToPrincipal({
+      grantee,
+      actions: ['sagemaker:CreateModelPackage', 'sagemaker:DescribeModelPackage', 'sagemaker:DescribeModelPackageGroup'],
+      resourceArns: [...this.packageArns(), ...this.groupArns()],
+    });
+  }
+
+  public grantApprove(grantee: iam.IGrantable): iam.Grant {
+    return this.grantOnPackages(grantee, 'sagemaker:DescribeModelPackage', 'sagemaker:UpdateModelPackage');
+  }
+
+  public grantDeploy(grantee: iam.IGrantable): iam.Grant {
+    return this.grantOnPackages(grantee, 'sagemaker:CreateModel', 'sagemaker:DescribeModelPackage');
+  }
+
+  public onApproved(id: string, options: events.OnEventOptions = {}): events.Rule {
+    return this.rule(id, options, { ModelApprovalStatus: ['Approved'] });
+  }
+
+  public onRegistered(id: string, options: events.OnEventOptions = {}): events.Rule {
+    return this.rule(id, options, { ModelApprovalStatus: ['PendingManualApproval'] });
+  }
+
+  public onChanged(id: string, options: events.OnEventOptions = {}): events.Rule {
+    return this.rule(id, options, {});
+  }
+
+  /** ARNs that match each version of the group. */
+  protected packageArns(): string[] {
+    return this.spellings().map((name) => this.arn('model-package', `${name}/*`));
+  }
+
+  protected groupArns(): string[] {
+    return this.spellings().map((name) => this.arn('model-package-group', name));
+  }
+
+  private arn(resource: string, resourceName: string): string {
+    return Stack.of(this).formatArn({ service: 'sagemaker', resource, resourceName, arnFormat: ArnFormat.SLASH_RESOURCE_NAME });
+  }
+
+  /** SageMaker wrote names in lower case into ARNs for years, and no longer does for new resources: both forms are in use. */
+  private spellings(): string[] {
+    return Token.isUnresolved(this.groupName) ? [this.groupName] : [...new Set([this.groupName, this.groupName.toLowerCase()])];
+  }
+
+  private grantOnPackages(grantee: iam.IGrantable, ...actions: string[]): iam.Grant {
+    return iam.Grant.addToPrincipal({ grantee, actions, resourceArns: this.packageArns() });
+  }
+
+  private rule(id: string, options: events.OnEventOptions, detail: { [field: string]: string[] }): events.Rule {
+    const rule = new events.Rule(options.crossStackScope ?? this, id, {
+      description: options.description,
+      ruleName: options.ruleName,
+      eventPattern: options.eventPattern,
+    });
+    rule.addEventPattern({
+      source: ['aws.sagemaker'],
+      detailType: [DETAIL_TYPE],
+      detail: { ModelPackageGroupName: [this.groupName], ...detail },
+    });
+    if (options.target) {
+      rule.addTarget(options.target);
+    }
+    return rule;
+  }
+}
+
+/**
+ * Model versions with approval, lineage and metrics.
+ *
+ * Creates a SageMaker model package group, which is the source of truth; a bucket for the artifacts; and a DynamoDB table,
+ * the catalog, that is kept in step by events and answers in milliseconds which versions there are, how good they are and
+ * what serves where. Idle cost: storage only.
+ *
+ * With `RemovalPolicy.DESTROY` a custom resource deletes the model versions first: SageMaker refuses to delete a group that has any.
+ *
+ * @see https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry.html
+ *
+ * @example
+ * const registry = new ModelRegistry(this, 'Models', { groupName: 'AbaloneModelPackageGroup' });
+ */
+export class ModelRegistry extends ModelRegistryBase {
+  /** A registry that exists, made by another stack. */
+  public static fromAttributes(scope: Construct, id: string, attributes: ModelRegistryAttributes): IModelRegistry {
+    checkGroupName(`ModelRegistry.fromAttributes "${id}"`, attributes.groupName);
+    class Import extends ModelRegistryBase {
+      public readonly groupName = attributes.groupName;
+      public readonly bucket = attributes.bucket;
+      public readonly table = attributes.table;
+      public readonly groupArn = Stack.of(scope).formatArn({
+        service: 'sagemaker', resource: 'model-package-group', resourceName: attributes.groupName,
+      });
+    }
+    return new Import(scope, id);
+  }
+
+  public readonly groupName: string;
+  public readonly groupArn: string;
+  public readonly bucket: s3.IBucket;
+  public readonly table: dynamodb.ITable;
+
+  constructor(scope: Construct, id: string, props: ModelRegistryProps = {}) {
+    super(scope, id);
+    const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
+    if (props.groupName !== undefined) {
+      checkGroupName(`ModelRegistry "${id}"`, props.groupName);
+    }
+    this.groupName = props.groupName ?? derivedName(this);
+    this.bucket = props.bucket ?? new SecureBucket(this, 'Artifacts', { removalPolicy });
+    this.table = this.createTable(removalPolicy);
+    const group = this.createGroup(removalPolicy);
+    this.groupArn = group.attrModelPackageGroupArn;
+    new CatalogFeed(this, 'Feed', { registry: this });
+    if (removalPolicy === RemovalPolicy.DESTROY) {
+      this.deleteVersionsBefore(group);
+    }
+    describeForRehearsal(this, 'cdk-mlops:model-registry', {
+      groupName: this.groupName,
+      tableName: this.table.tableName,
+      bucket: this.bucket.bucketName,
+    });
+  }
+
+  private createTable(removalPolicy: RemovalPolicy): dynamodb.Table {
+    return new dynamodb.Table(this, 'Catalog', {
+      partitionKey: { name: CATALOG.partitionKey, type: dynamodb.AttributeType.STRING },
+      sortKey: { name: CATALOG.sortKey, type: dynamodb.AttributeType.STRING },
+      billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
+      encryption: dynamodb.TableEncryption.AWS_MANAGED,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      removalPolicy,
+    });
+  }
+
+  private createGroup(removalPolicy: RemovalPolicy): sagemaker.CfnModelPackageGroup {
+    const group = new sagemaker.CfnModelPackageGroup(this, 'Resource', {
+      modelPackageGroupName: this.groupName,
+      modelPackageGroupDescription: `Model versions of ${this.node.path}`.slice(0, 1024),
+    });
+    group.applyRemovalPolicy(removalPolicy);
+    return group;
+  }
+
+  private deleteVersionsBefore(group: sagemaker.CfnModelPackageGroup): void {
+    const cleanup = new Cleanup(this, 'Cleanup', {
+      handler: 'registry/cleanup',
+      description: `Deletes the model versions of ${this.groupName} when the stack is deleted`,
+      resourceType: 'Custom::ModelVersions',
+      properties: { GroupName: this.groupName },
+      timeout: Duration.minutes(10),
+      statements: [
+        // Listing has no resource-level permissions.
+        new iam.PolicyStatement({ actions: ['sagemaker:ListModelPackages'], resources: ['*'] }),
+        new iam.PolicyStatement({ actions: ['sagemaker:DeleteModelPackage'], resources: this.packageArns() }),
+      ],
+    });
+    // Made after the group, thus deleted before it.
+    cleanup.resource.node.addDependency(group);
+  }
+}
+
+function derivedName(registry: Construct): string {
+  return Names.uniqueResourceName(registry, { maxLength: 63, separator: '-' }).toLowerCase();
+}
+
+function checkGroupName(subject: string, name: string): void {
+  const problems = new Problems(subject);
+  problems.check(Token.isUnresolved(name) || /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/.test(name), () =>
+    `groupName "${name}" must be 1 to 63 letters, digits and hyphens, with a letter or digit first and last`);
+  problems.throwIfAny();
+}
