@@ -1,0 +1,20 @@
+import type { JsonObject } from '../tokens';
+import { PipelineStep, PipelineStepProps, renderStep, StepContext } from './pipeline-step';
+
+/** Props of `FailStep`. */
+export interface FailStepProps extends PipelineStepProps {
+  /** Why the execution failed; values of other steps may stand in it. */
+  readonly message: string;
+}
+
+/** Ends the execution as failed, with a message. */
+export class FailStep extends PipelineStep {
+  constructor(private readonly props: FailStepProps) {
+    super(props.name);
+  }
+
+  /** @internal */
+  public _render(_context: StepContext): JsonObject {
+    return renderStep('Fail', this.props, { ErrorMessage: this.props.message });
+  }
+}

@@ -1,0 +1,73 @@
+import type { JsonObject } from '../tokens';
+import { PipelineStep, PipelineStepProps, renderRetries, renderStep, StepContext, StepRetry } from './pipeline-step';
+
+/** One container of a registered model. */
+export interface RegisteredContainer {
+  /** URI of the serving image. */
+  readonly image: string;
+  /** S3 URI of its `model.tar.gz`. */
+  readonly modelData: string;
+  /** Environment of the container. @default - none */
+  readonly environment?: { [name: string]: string };
+}
+
+/** Props of `RegisterModelStep`. */
+export interface RegisterModelStepProps extends PipelineStepProps {
+  /** Name of the model package group. */
+  readonly groupName: string;
+  /** The containers, in the order in which a request passes them; 1 to 15. */
+  readonly containers: RegisteredContainer[];
+  /** `PendingManualApproval`, `Approved` or `Rejected`, or a parameter. @default 'PendingManualApproval' */
+  readonly approvalStatus?: string;
+  /** Media types of requests. @default ['text/csv'] */
+  readonly contentTypes?: string[];
+  /** Media types of answers. @default ['text/csv'] */
+  readonly responseTypes?: string[];
+  /** Instance types that may serve the model. @default ['ml.t2.medium', 'ml.m5.large', 'ml.m5.xlarge'] */
+  readonly inferenceInstances?: string[];
+  /** Instance types that may transform batches with it. @default ['ml.m5.large', 'ml.m5.xlarge'] */
+  readonly transformInstances?: string[];
+  /** S3 URI of a JSON file with the model's metrics. @default - none */
+  readonly modelQuality?: string;
+  /** What else to remember of the version: at most 50 entries of 256 characters. @default - nothing */
+  readonly metadata?: { [name: string]: string };
+  /** When to repeat the step. @default - service faults and throttling: 5 attempts */
+  readonly retries?: StepRetry[];
+}
+
+/** Registers a version of a model in a model package group. */
+export class RegisterModelStep extends PipelineStep {
+  /** ARN of the version that was registered. */
+  public readonly modelPackageArn: string;
+
+  constructor(private readonly props: RegisterModelStepProps) {
+    super(props.name);
+    this.modelPackageArn = this.property('ModelPackageArn');
+  }
+
+  /** @internal */
+  public _render(_context: StepContext): JsonObject {
+    const { props } = this;
+    return renderStep('RegisterModel', props, {
+      ModelPackageGroupName: props.groupName,
+      ModelMetrics: props.modelQuality && {
+        ModelQuality: { Statistics: { ContentType: 'application/json', S3Uri: props.modelQuality } },
+      },
+      CustomerMetadataProperties: props.metadata,
+      InferenceSpecification: {
+        Containers: props.containers.map((container) => ({
+          Image: container.image,
+          ModelDataUrl: container.modelData,
+          Environment: container.environment ?? {},
+        })),
+        SupportedContentTypes: props.contentTypes ?? ['text/csv'],
+        SupportedResponseMIMETypes: props.responseTypes ?? ['text/csv'],
+        SupportedRealtimeInferenceInstanceTypes: props.inferenceInstances ?? ['ml.t2.medium', 'ml.m5.large', 'ml.m5.xlarge'],
+        SupportedTransformInstanceTypes: props.transformInstances ?? ['ml.m5.large', 'ml.m5.xlarge'],
+      },
+      ModelApprovalStatus: props.approvalStatus ?? 'PendingManualApproval',
+    }, {
+      RetryPolicies: renderRetries(props.retries),
+    });
+  }
+}

@@ -1,0 +1,276 @@
+import { Duration, Lazy, Names, Resource, Stack, Token } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
+import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
+import { Construct } from 'constructs';
+import { DatasetSchema } from '../data/schema';
+import { ITrainingTarget } from '../data/training-target';
+import { IModelRegistry } from '../registry/model-registry';
+import { assetPath, jsonAsset } from '../shared/assets';
+import { builtInImageUri, SCIKIT_LEARN } from '../shared/container-images';
+import { describeForRehearsal } from '../shared/rehearsal-facts';
+import { Problems, suggestion } from '../shared/validation';
+import { Algorithm } from './algorithm';
+import { DefaultDefinition, INPUT_DATA, MANIFEST_ID } from './default-definition';
+import { PipelineDefinition } from './pipeline-definition';
+import { QualityGate } from './quality-gate';
+import { grantJobBasics, grantOrchestration, pipelineArns } from './training-roles';
+
+/** Props of `TrainingPipeline`. */
+export interface TrainingPipelineProps {
+  /** The data set to learn from. */
+  readonly schema: DatasetSchema;
+
+  /** Where models are registered, and whose bucket holds what the jobs write. */
+  readonly registry: IModelRegistry;
+
+  /** How the model is trained. @default Algorithm.xgboost() */
+  readonly algorithm?: Algorithm;
+
+  /**
+   * What a model must reach on the test data to be registered.
+   * @default - the floor of a useful model: R² of at least 0.2, or an area under the ROC curve of at least 0.65
+   */
+  readonly gate?: QualityGate;
+
+  /**
+   * A whole pipeline of your own instead of the built-in one. It must declare the string parameters `InputData` and `ManifestId`, which
+   * whoever starts the pipeline gives. `algorithm`, `gate` and the instance types are then yours to say in it.
+   * @default - Preprocess, Train, Evaluate, Gate, then Register or Reject
+   */
+  readonly definition?: PipelineDefinition;
+
+  /** Name of the pipeline: letters, digits and hyphens. @default - derived from the construct's path */
+  readonly pipelineName?: string;
+
+  /** Role of the pipeline: starts the jobs and registers models. @default - a new role with the least that the definition needs */
+  readonly role?: iam.IRole;
+
+  /** Role of the jobs: reads the data, writes below the pipeline's prefix of the registry's bucket. @default - a new role */
+  readonly jobRole?: iam.IRole;
+
+  /** Default of the parameter `ProcessingInstanceType`. @default 'ml.t3.medium' */
+  readonly processingInstanceType?: string;
+
+  /** Default of the parameter `TrainingInstanceType`. @default 'ml.m4.xlarge' */
+  readonly trainingInstanceType?: string;
+}
+
+/**
+ * A SageMaker pipeline that trains a model, measures it on data that it has never seen, and registers it only if it is good enough.
+ *
+ * Creates the pipeline, a role for it and a role for its jobs, so that code that runs in a job can neither start jobs nor register
+ * models. It costs nothing while it does not run; a run costs the instances of its three jobs, with the default types and a small
+ * data set about 5 US cents.
+ *
+ * @see https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines.html
+ */
+export class TrainingPipeline extends Resource implements sagemaker.IPipeline, ITrainingTarget {
+  /** Name of the pipeline. */
+  public readonly pipelineName: string;
+  /** ARN of the pipeline. */
+  public readonly pipelineArn: string;
+  /** Role of the pipeline. */
+  public readonly role: iam.IRole;
+  /** Role of the jobs. */
+  public readonly jobRole: iam.IRole;
+  /** The jobs, as a principal: grant them what they are to read beside the data. */
+  public readonly grantPrincipal: iam.IPrincipal;
+  /** What the pipeline consists of. */
+  public readonly definition: PipelineDefinition;
+
+  private readonly gate?: QualityGate;
+
+  constructor(scope: Construct, id: string, props: TrainingPipelineProps) {
+    super(scope, id);
+    this.validate(id, props);
+    // A literal, not the Ref of the resource: the data pipeline's stack, which this one's jobs read from, must not need this stack.
+    this.pipelineName = props.pipelineName ?? this.derivedName();
+    this.pipelineArn = pipelineArns(this, this.pipelineName)[0];
+    this.role = props.role ?? new iam.Role(this, 'Role', {
+      description: `Runs the SageMaker pipeline ${this.pipelineName}`,
+      assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
+    });
+    this.jobRole = props.jobRole ?? new iam.Role(this, 'JobRole', {
+      description: `Jobs of the SageMaker pipeline ${this.pipelineName}`,
+      assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
+    });
+    this.grantPrincipal = this.jobRole.grantPrincipal;
+    this.gate = props.definition ? undefined : props.gate ?? QualityGate._default(props.schema.problemType);
+    this.definition = props.definition ?? this.defaultDefinition(props, this.gate!);
+    this.grantWhatItNeeds(props.registry);
+    this.createPipeline();
+    describeForRehearsal(this, 'cdk-mlops:training-pipeline', {
+      pipelineName: this.pipelineName,
+      gate: (this.gate?.limits ?? []).map((limit) => ({
+        metric: limit.metric.metricName,
+        path: limit._path(props.schema.problemType),
+        parameter: limit.parameterName,
+        operator: limit.operator === '<=' ? '<=' : '>=',
+      })),
+    });
+  }
+
+  /** Reference to the pipeline for other constructs. */
+  public get pipelineRef(): sagemaker.PipelineReference {
+    return { pipelineName: this.pipelineName };
+  }
+
+  /** Lets `grantee` start executions of the pipeline. */
+  public grantStartPipelineExecution(grantee: iam.IGrantable): iam.Grant {
+    return iam.Grant.addToPrincipal({
+      grantee,
+      actions: ['sagemaker:StartPipelineExecution'],
+      resourceArns: pipelineArns(this, this.pipelineName),
+    });
+  }
+
+  /** A rule for executions that succeeded: a model was registered. */
+  public onSucceeded(id: string, options: events.OnEventOptions = {}): events.Rule {
+    return this.onStatus(id, 'Succeeded', options);
+  }
+
+  /** A rule for executions that failed: a step went wrong or the model missed its gate. */
+  public onFailed(id: string, options: events.OnEventOptions = {}): events.Rule {
+    return this.onStatus(id, 'Failed', options);
+  }
+
+  /** A CloudWatch metric that SageMaker sends for this pipeline. */
+  public metric(metricName: string, options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+    return new cloudwatch.Metric({
+      namespace: 'AWS/Sagemaker/ModelBuildingPipeline',
+      metricName,
+      dimensionsMap: { PipelineName: this.pipelineName },
+      statistic: cloudwatch.Stats.SUM,
+      period: Duration.minutes(5),
+      ...options,
+    }).attachTo(this);
+  }
+
+  /** Executions that started. Sum over 5 minutes by default. */
+  public metricStarted(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('ExecutionStarted', options);
+  }
+
+  /** Executions that succeeded. Sum over 5 minutes by default. */
+  public metricSucceeded(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('ExecutionSucceeded', options);
+  }
+
+  /** Executions that failed, those whose model missed the gate included. Sum over 5 minutes by default. */
+  public metricFailed(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('ExecutionFailed', options);
+  }
+
+  /** How long executions take, in milliseconds. Average over 5 minutes by default. */
+  public metricDuration(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('ExecutionDuration', { statistic: cloudwatch.Stats.AVERAGE, ...options });
+  }
+
+  private validate(id: string, props: TrainingPipelineProps): void {
+    const problems = new Problems(`TrainingPipeline "${id}"`);
+    const { definition, pipelineName } = props;
+    problems.check(pipelineName === undefined || Token.isUnresolved(pipelineName) || /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$/.test(pipelineName), () =>
+      `pipelineName is "${pipelineName}"; it has up to 256 letters, digits and hyphens, with no hyphen at the ends`);
+    for (const prop of ['processingInstanceType', 'trainingInstanceType'] as const) {
+      const type = props[prop];
+      problems.check(type === undefined || Token.isUnresolved(type) || /^ml\.[a-z0-9-]+\.[a-z0-9-]+$/.test(type), () =>
+        `${prop} is "${type}"; instance types of SageMaker look like "ml.m5.large"`);
+    }
+    if (definition) {
+      [INPUT_DATA, MANIFEST_ID].forEach((name) => problems.check(definition.parameterNames.includes(name), () =>
+        `definition: it does not declare the parameter "${name}", which every start gives; ${suggestion(name, definition.parameterNames)}`));
+      (['algorithm', 'gate', 'processingInstanceType', 'trainingInstanceType'] as const).forEach((prop) =>
+        problems.check(props[prop] === undefined, () => `${prop}: the definition that you gave decides it; leave one of the two out`));
+    } else {
+      props.algorithm?._check(problems);
+      props.gate?._check(props.schema.problemType, problems);
+    }
+    problems.throwIfAny();
+  }
+
+  /** Lower case: older ARNs of pipelines are, whatever the name. */
+  private derivedName(): string {
+    return Names.uniqueResourceName(this, { maxLength: 60, separator: '-', allowedSpecialCharacters: '-' }).toLowerCase();
+  }
+
+  private defaultDefinition(props: TrainingPipelineProps, gate: QualityGate): PipelineDefinition {
+    const document = props.schema._document();
+    const scripts = new s3assets.Asset(this, 'Scripts', {
+      path: assetPath('sagemaker'),
+      exclude: ['test_*.py', 'conftest.py', '__pycache__', '.*', '*.toml'],
+    });
+    const schema = jsonAsset(this, 'Schema', document);
+    [scripts, schema].forEach((asset) => asset.bucket.grantRead(this.jobRole, asset.s3ObjectKey));
+    return new DefaultDefinition({
+      pipelineName: this.pipelineName,
+      document,
+      gate,
+      algorithm: (props.algorithm ?? Algorithm.xgboost())._bind(this, document),
+      processingImage: builtInImageUri(this, SCIKIT_LEARN),
+      processingInstanceType: props.processingInstanceType ?? 'ml.t3.medium',
+      trainingInstanceType: props.trainingInstanceType ?? 'ml.m4.xlarge',
+      scripts: { uri: scripts.s3ObjectUrl, file: fileName(scripts) },
+      schema: { uri: schema.s3ObjectUrl, file: fileName(schema) },
+      bucketName: props.registry.bucket.bucketName,
+      groupName: props.registry.groupName,
+    }).definition();
+  }
+
+  private grantWhatItNeeds(registry: IModelRegistry): void {
+    const definition = this.definition._render({ jobRoleArn: this.jobRole.roleArn });
+    const place = `${this.pipelineName}/*`;
+    grantOrchestration(this.role, this, definition, this.jobRole);
+    registry.grantRegister(this.role);
+    // The pipeline itself reads property files.
+    registry.bucket.grantRead(this.role, place);
+    grantJobBasics(this.jobRole, this, definition);
+    registry.bucket.grantRead(this.jobRole, place);
+    registry.bucket.grantPut(this.jobRole, place);
+  }
+
+  private createPipeline(): void {
+    const stack = Stack.of(this);
+    const resource = new sagemaker.CfnPipeline(this, 'Resource', {
+      pipelineName: this.pipelineName,
+      pipelineDisplayName: this.pipelineName,
+      pipelineDescription: `Made by ${this.node.path}`,
+      roleArn: this.role.roleArn,
+      pipelineDefinition: {
+        PipelineDefinitionBody: Lazy.string({
+          produce: () => stack.toJsonString(this.definition._render({ jobRoleArn: this.jobRole.roleArn })),
+        }),
+      },
+    });
+    // SageMaker checks the role when the pipeline is made, and a start right after must find it complete.
+    resource.node.addDependency(this.role, this.jobRole);
+  }
+
+  private onStatus(id: string, status: string, options: events.OnEventOptions): events.Rule {
+    const rule = new events.Rule(options.crossStackScope ?? this, id, {
+      description: options.description,
+      ruleName: options.ruleName,
+      eventPattern: options.eventPattern,
+    });
+    rule.addEventPattern({
+      source: ['aws.sagemaker'],
+      detailType: ['SageMaker Model Building Pipeline Execution Status Change'],
+      detail: { pipelineArn: pipelineArns(this, this.pipelineName), currentPipelineExecutionStatus: [status] },
+    });
+    if (options.target) {
+      rule.addTarget(options.target);
+    }
+    return rule;
+  }
+}
+
+/** An asset keeps its name where SageMaker puts it. */
+function fileName(asset: s3assets.Asset): string {
+  const name = asset.s3ObjectKey.split('/').pop()!;
+  if (Token.isUnresolved(name)) {
+    throw new Error(`asset "${asset.node.path}": the name of its file is known only when it is deployed; use the default stack synthesizer`);
+  }
+  return name;
+}
