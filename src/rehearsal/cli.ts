@@ -1,1 +1,69 @@
-export {}; console.log('hi');
+import { prepareEnvironment } from './environment';
+import { ExitCode, Interrupted, RehearsalError, messageOf } from './failures';
+import { packageVersion, removeFolder } from './files';
+import { HELP, Options, parseOptions } from './options';
+import { Processes } from './processes';
+import { rehearse } from './rehearse';
+import { Terminal } from './terminal';
+
+async function main(args: readonly string[]): Promise<ExitCode> {
+  const processes = new Processes();
+  const interrupt = new AbortController();
+  const terminal = new Terminal(args.includes('--json') || args[0] === 'prepare' ? process.stderr : process.stdout);
+  let workFolder: string | undefined;
+  let stopping = false;
+  const stop = () => {
+    if (stopping) { // the second Ctrl-C: at once
+      processes.kill();
+      if (workFolder) {
+        removeFolder(workFolder);
+      }
+      process.exit(ExitCode.INTERRUPTED);
+    }
+    stopping = true;
+    interrupt.abort(new Interrupted());
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
+  process.on('exit', () => processes.kill());
+  try {
+    const options = parseOptions(args);
+    return await run(options);
+  } catch (thrown) {
+    if (!(thrown instanceof RehearsalError)) {
+      terminal.line(`error: ${thrown instanceof Error ? thrown.stack : messageOf(thrown)}`);
+      return ExitCode.STEP_FAILED;
+    }
+    terminal.failure(thrown);
+    return thrown.exitCode;
+  }
+
+  async function run(options: Options): Promise<ExitCode> {
+    switch (options.command) {
+      case 'help':
+        process.stdout.write(HELP);
+        return ExitCode.OK;
+      case 'version':
+        process.stdout.write(`${packageVersion()}\n`);
+        return ExitCode.OK;
+      case 'prepare': {
+        const progress = options.verbose ? (text: string) => terminal.line(text) : () => undefined;
+        const environment = await prepareEnvironment({ dev: options.dev, env: process.env, processes, signal: interrupt.signal, progress });
+        process.stdout.write(`${environment.interpreter}\n`);
+        return ExitCode.OK;
+      }
+      case 'rehearse':
+        return rehearse(options, {
+          env: process.env,
+          terminal,
+          print: (text) => process.stdout.write(text),
+          interrupt,
+          processes,
+          onWorkFolder: (folder) => workFolder = folder,
+        });
+    }
+  }
+}
+
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});

@@ -1,0 +1,226 @@
+import * as fs from 'node:fs';
+import { createRequire } from 'node:module';
+import * as path from 'node:path';
+import { RehearsalError, UsageError } from './failures';
+import { isFile, isFolder } from './files';
+import { Processes } from './processes';
+
+/** What was named with --app. */
+export type AppSource =
+  | { readonly kind: 'folder'; readonly folder: string }
+  | { readonly kind: 'assembly'; readonly folder: string }
+  | { readonly kind: 'command'; readonly folder: string; readonly command: string };
+
+/** Tells a folder with a cdk.json, a cloud assembly and a command apart. */
+export function findApp(app: string, cwd = process.cwd()): AppSource {
+  const folder = path.resolve(cwd, app);
+  if (isFolder(folder)) {
+    if (isFile(path.join(folder, 'manifest.json'))) {
+      return { kind: 'assembly', folder };
+    }
+    if (isFile(path.join(folder, 'cdk.json'))) {
+      return { kind: 'folder', folder };
+    }
+    throw new UsageError(`${app === '.' ? 'this folder' : `"${app}"`} has neither a cdk.json nor a manifest.json: name the folder of a CDK app with --app`);
+  }
+  if (isFile(folder)) {
+    throw new UsageError(`--app "${app}" is a file: name its folder, or the command that runs it, for example --app "npx tsx ${app}"`);
+  }
+  if (!/\s/.test(app.trim())) {
+    throw new UsageError(`--app "${app}" is no folder here; a command has a program and its arguments, for example --app "node app.js"`);
+  }
+  return { kind: 'command', folder: cwd, command: app };
+}
+
+export interface CdkOptions {
+  readonly app: AppSource;
+  readonly context: readonly string[];
+  /** Variables that lead every AWS call to the emulator. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly work: string;
+  readonly processes: Processes;
+  readonly onLine?: (line: string) => void;
+}
+
+/** The CDK command line of the app's own project, pointed at the emulator. */
+export class Cdk {
+  /** Its log, all commands in a row. */
+  public readonly log: string;
+  private readonly cli: readonly string[];
+  private readonly env: NodeJS.ProcessEnv;
+
+  constructor(private readonly options: CdkOptions) {
+    this.log = path.join(options.work, 'cdk.log');
+    this.cli = findCdkCli(options.app.folder, options.env);
+    this.env = {
+      ...options.env,
+      PATH: [...binFolders(options.app.folder), options.env.PATH].join(path.delimiter),
+      CI: 'true',
+      FORCE_COLOR: '0',
+      CDK_DISABLE_CLI_TELEMETRY: 'true',
+      CDK_DISABLE_VERSION_CHECK: 'true',
+      NODE_NO_WARNINGS: '1',
+    };
+  }
+
+  /** Folder of the cloud assembly. */
+  public get assembly(): string {
+    return this.options.app.kind === 'assembly' ? this.options.app.folder : path.join(this.options.work, 'cdk.out');
+  }
+
+  public async synth(signal: AbortSignal): Promise<void> {
+    const { app, context } = this.options;
+    if (app.kind !== 'assembly') {
+      await this.run(signal, 'cdk synth', app.folder, [
+        'synth', '--quiet', '--output', this.assembly,
+        ...(app.kind === 'command' ? ['--app', app.command] : []),
+        ...context.flatMap((pair) => ['--context', pair]),
+      ]);
+    }
+  }
+
+  public async bootstrap(signal: AbortSignal, environments: readonly string[], qualifier?: string): Promise<void> {
+    await this.run(signal, 'cdk bootstrap', this.options.work, [
+      'bootstrap', ...environments, ...(qualifier ? ['--qualifier', qualifier] : []),
+    ]);
+  }
+
+  public async deploy(signal: AbortSignal): Promise<void> {
+    await this.run(signal, 'cdk deploy', this.options.work, [
+      'deploy', '--app', this.assembly, '--all', '--require-approval', 'never', '--concurrency', '4',
+      '--method', 'direct', '--progress', 'events', '--asset-parallelism', 'true',
+    ]);
+  }
+
+  public async destroy(signal: AbortSignal): Promise<void> {
+    await this.run(signal, 'cdk destroy', this.options.work, ['destroy', '--app', this.assembly, '--all', '--force']);
+  }
+
+  private async run(signal: AbortSignal, what: string, cwd: string, args: readonly string[]): Promise<void> {
+    const [command, ...first] = this.cli;
+    fs.appendFileSync(this.log, `\n> ${what}\n`);
+    const lines: string[] = [];
+    const { code } = await this.options.processes.run(signal, command, [...first, ...args, '--no-notices', '--no-color'], {
+      cwd,
+      env: this.env,
+      log: this.log,
+      onLine: (line) => {
+        lines.push(line);
+        this.options.onLine?.(line);
+      },
+    });
+    if (code !== 0) {
+      throw new RehearsalError(`${what} failed: ${reason(lines)}`, { log: telling(lines), file: this.log });
+    }
+  }
+}
+
+/** The sentence in the output of the CDK that says most. */
+function reason(lines: readonly string[]): string {
+  const plain = lines.map((line) => line.trim());
+  const failed = plain.find((line) => /(CREATE|UPDATE|DELETE)_FAILED/.test(line) && !/cancelled/i.test(line));
+  const error = plain.find((line) => /^(\w*Error|❌|Error):?\s/.test(line));
+  return (failed ?? error ?? plain.at(-1) ?? 'it said nothing').replace(/^❌\s*/, '').replace(/\s+/g, ' ');
+}
+
+/** Errors first, then the end; stack frames tell only the authors of the CDK something. */
+function telling(lines: readonly string[]): string[] {
+  return lines.filter((line) => !/^\s+at .*(node_modules|node:internal)/.test(line)).slice(-15);
+}
+
+function findCdkCli(folder: string, env: NodeJS.ProcessEnv): string[] {
+  for (const from of [folder, process.cwd(), __dirname]) {
+    try {
+      const file = createRequire(path.join(from, 'anchor.js')).resolve('aws-cdk/package.json');
+      const { bin } = JSON.parse(fs.readFileSync(file, 'utf8')) as { bin: { cdk: string } };
+      return [process.execPath, path.join(path.dirname(file), bin.cdk)];
+    } catch {
+      // not installed there
+    }
+  }
+  const onPath = (env.PATH ?? '').split(path.delimiter).map((entry) => path.join(entry, 'cdk')).find(isFile);
+  if (onPath) {
+    return [onPath];
+  }
+  throw new UsageError('the CDK command line was not found: run "npm install --save-dev aws-cdk" in the folder of the app');
+}
+
+/** Folders of installed commands, as npx would put them in front of the PATH. */
+function binFolders(folder: string): string[] {
+  const parent = path.dirname(folder);
+  return [path.join(folder, 'node_modules', '.bin'), ...(parent === folder ? [] : binFolders(parent))].filter(isFolder);
+}
+
+interface Manifest {
+  readonly artifacts?: Record<string, ManifestArtifact>;
+}
+
+interface ManifestArtifact {
+  readonly type: string;
+  readonly environment?: string;
+  readonly displayName?: string;
+  readonly metadata?: Metadata;
+  readonly additionalMetadataFile?: string;
+  readonly properties?: {
+    readonly stackName?: string;
+    readonly templateFile?: string;
+    readonly directoryName?: string;
+    readonly bootstrapStackVersionSsmParameter?: string;
+    readonly additionalMetadataFile?: string;
+  };
+}
+
+type Metadata = Record<string, { type: string; data?: unknown }[]>;
+
+/** One stack of a cloud assembly. */
+export interface AssembledStack {
+  readonly name: string;
+  /** 12 digits, or `unknown-account`. */
+  readonly account: string;
+  readonly region: string;
+  /** Qualifier of the bootstrap stack that it needs. */
+  readonly qualifier?: string;
+  readonly template: Template;
+  readonly metadata: readonly { path: string; type: string; data: unknown }[];
+}
+
+export interface Template {
+  readonly Resources?: Record<string, { Type: string; Properties?: Record<string, unknown> }>;
+  readonly Mappings?: Record<string, Record<string, Record<string, unknown>>>;
+  readonly Outputs?: Record<string, { Value: unknown; Export?: { Name: unknown } }>;
+}
+
+/** Reads the stacks of a cloud assembly and of the stages inside it. */
+export function readStacks(folder: string): AssembledStack[] {
+  const manifest = readJson<Manifest>(path.join(folder, 'manifest.json'));
+  return Object.values(manifest.artifacts ?? {}).flatMap((artifact) => {
+    if (artifact.type === 'cdk:cloud-assembly' && artifact.properties?.directoryName) {
+      return readStacks(path.join(folder, artifact.properties.directoryName));
+    }
+    return artifact.type === 'aws:cloudformation:stack' ? [readStack(folder, artifact)] : [];
+  });
+}
+
+function readStack(folder: string, artifact: ManifestArtifact): AssembledStack {
+  const more = artifact.additionalMetadataFile ?? artifact.properties?.additionalMetadataFile;
+  const metadata: Metadata = { ...artifact.metadata, ...(more ? readJson<Metadata>(path.join(folder, more)) : {}) };
+  const [, account, region] = /^aws:\/\/([^/]+)\/(.+)$/.exec(artifact.environment ?? '') ?? [];
+  const { stackName, templateFile, bootstrapStackVersionSsmParameter: parameter } = artifact.properties ?? {};
+  return {
+    name: stackName ?? artifact.displayName ?? '',
+    account: account ?? 'unknown-account',
+    region: region ?? 'unknown-region',
+    qualifier: /^\/cdk-bootstrap\/([^/]+)\/version$/.exec(parameter ?? '')?.[1],
+    template: templateFile ? readJson<Template>(path.join(folder, templateFile)) : {},
+    metadata: Object.entries(metadata).flatMap(([where, entries]) =>
+      entries.map(({ type, data }) => ({ path: where.replace(/^\//, ''), type, data }))),
+  };
+}
+
+function readJson<T>(file: string): T {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as T;
+  } catch {
+    throw new RehearsalError(`${file} is missing or is no JSON: synthesize the app again`);
+  }
+}

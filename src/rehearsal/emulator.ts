@@ -1,0 +1,205 @@
+import { ChildProcess } from 'node:child_process';
+import * as net from 'node:net';
+import * as path from 'node:path';
+import { Environment } from './environment';
+import { RehearsalError, UsageError } from './failures';
+import { rehearsalAssets } from './files';
+import { Processes, lastLines } from './processes';
+
+const HOST = '127.0.0.1';
+
+/** What the emulator noted for people: a job that began, a refused call. */
+export interface Note {
+  readonly seq: number;
+  readonly time: number | string;
+  readonly kind: string;
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Denial {
+  readonly principal: string;
+  readonly action: string;
+  readonly resource: string;
+  readonly time?: number | string;
+  readonly reason?: string;
+}
+
+export interface EmulatorReport {
+  readonly notRehearsed: readonly { type: string; logicalId: string; stack: string; why: string }[];
+  readonly grants: { readonly exercised: readonly unknown[]; readonly unexercised: readonly unknown[] };
+  readonly denials: readonly Denial[];
+}
+
+export interface Leftover {
+  readonly service: string;
+  readonly kind: string;
+  readonly id: string;
+}
+
+export interface EmulatorOptions {
+  readonly environment: Environment;
+  readonly processes: Processes;
+  readonly env: NodeJS.ProcessEnv;
+  readonly work: string;
+  readonly region: string;
+  readonly account: string;
+  readonly port?: number;
+  readonly signal: AbortSignal;
+}
+
+/** The emulator's process and its control routes. */
+export class Emulator {
+  /** Starts it and waits until it answers. */
+  public static async start(options: EmulatorOptions): Promise<Emulator> {
+    const port = await choosePort(options.port);
+    const log = path.join(options.work, 'emulator.log');
+    const folder = path.join(options.work, 'emulator');
+    const args = ['-m', 'emulator', '--port', String(port), '--work', folder, '--parent-pid', String(process.pid), '--region', options.region];
+    const child = options.processes.start(options.environment.interpreter, args, { cwd: options.work, env: pythonEnv(options), log });
+    const endpoint = await ready(child, options.signal, log);
+    return new Emulator(endpoint, log, options.account, options.region, child, options.processes);
+  }
+
+  private stopping = false;
+
+  private constructor(
+    public readonly endpoint: string,
+    public readonly log: string,
+    public readonly account: string,
+    public readonly region: string,
+    private readonly child: ChildProcess,
+    private readonly processes: Processes,
+  ) {}
+
+  /** Whether its process has ended, which it should not before `stop`. */
+  public get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Variables for a process whose AWS calls must all go to the emulator, whatever the person's own configuration. */
+  public awsEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+    const rest = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AWS_') && !name.startsWith('CDK_DEFAULT_')));
+    const local = '127.0.0.1,localhost';
+    return {
+      ...rest,
+      AWS_ENDPOINT_URL: this.endpoint,
+      AWS_ACCESS_KEY_ID: this.credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: this.credentials.secretAccessKey,
+      AWS_REGION: this.region,
+      AWS_DEFAULT_REGION: this.region,
+      AWS_CONFIG_FILE: '/dev/null',
+      AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+      AWS_EC2_METADATA_DISABLED: 'true',
+      CDK_DEFAULT_ACCOUNT: this.account,
+      CDK_DEFAULT_REGION: this.region,
+      NO_PROXY: [env.NO_PROXY ?? env.no_proxy, local].filter(Boolean).join(','),
+      no_proxy: [env.no_proxy ?? env.NO_PROXY, local].filter(Boolean).join(','),
+    };
+  }
+
+  /** Root of the emulated account. */
+  public get credentials(): { accessKeyId: string; secretAccessKey: string } {
+    return { accessKeyId: this.account, secretAccessKey: 'test' };
+  }
+
+  /** Calls `tell` when the process ends without having been asked to. */
+  public onUnexpectedEnd(tell: (error: RehearsalError) => void): void {
+    this.child.once('close', () => {
+      if (!this.stopping) {
+        tell(new RehearsalError('the emulator ended unexpectedly', { log: lastLines(this.log), file: this.log }));
+      }
+    });
+  }
+
+  public async notes(since: number): Promise<readonly Note[]> {
+    return (await this.get<{ notes: Note[] }>(`notes?since=${since}`)).notes;
+  }
+
+  public async report(): Promise<EmulatorReport> {
+    return this.get<EmulatorReport>('report');
+  }
+
+  public async leftovers(): Promise<readonly Leftover[]> {
+    return (await this.get<{ leftovers: Leftover[] }>('leftovers')).leftovers;
+  }
+
+  public async stop(): Promise<void> {
+    this.stopping = true;
+    await this.processes.stop(this.child, 8000);
+  }
+
+  private async get<T>(route: string): Promise<T> {
+    const response = await fetch(`${this.endpoint}/_rehearsal/${route}`, { signal: AbortSignal.timeout(20_000) });
+    if (!response.ok) {
+      throw new RehearsalError(`the emulator answered ${response.status} to /_rehearsal/${route}`, { file: this.log, log: lastLines(this.log) });
+    }
+    return await response.json() as T;
+  }
+}
+
+/** The port asked for, if it is free, or any free one. */
+export async function choosePort(wanted?: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => reject(new UsageError(error.code === 'EADDRINUSE'
+      ? `port ${wanted} is taken: name another with --port, or leave it out to get a free one`
+      : `port ${wanted} cannot be used (${error.code})`)));
+    server.listen({ host: HOST, port: wanted ?? 0, exclusive: true }, () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function pythonEnv(options: EmulatorOptions): NodeJS.ProcessEnv {
+  const { PYTHONHOME: _home, VIRTUAL_ENV: _venv, ...env } = options.env;
+  const rest = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AWS_')));
+  return {
+    ...rest,
+    PYTHONPATH: rehearsalAssets(),
+    PYTHONPYCACHEPREFIX: options.environment.bytecode,
+    PYTHONUNBUFFERED: '1',
+    ...(options.environment.javaHome ? { JAVA_HOME: options.environment.javaHome } : {}),
+  };
+}
+
+/** Waits for the line of JSON that says where it listens. */
+async function ready(child: ChildProcess, signal: AbortSignal, log: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const settle = () => {
+      signal.removeEventListener('abort', aborted);
+      child.removeListener('close', closed);
+      child.stdout?.removeListener('data', read);
+    };
+    const read = (data: Buffer | string) => {
+      text += data.toString();
+      const endpoint = text.split('\n').slice(0, -1).map(endpointIn).find(Boolean);
+      if (endpoint) {
+        settle();
+        resolve(endpoint);
+      }
+    };
+    const closed = () => {
+      settle();
+      reject(new RehearsalError('the emulator ended before it was ready', { log: lastLines(log), file: log }));
+    };
+    const aborted = () => {
+      settle();
+      reject(signal.reason as Error);
+    };
+    child.stdout?.on('data', read);
+    child.once('close', closed);
+    child.once('error', closed);
+    signal.addEventListener('abort', aborted, { once: true });
+  });
+}
+
+function endpointIn(line: string): string | undefined {
+  try {
+    return (JSON.parse(line) as { endpoint?: string }).endpoint?.replace(/\/$/, '');
+  } catch {
+    return undefined;
+  }
+}

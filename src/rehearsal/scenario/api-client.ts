@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import {
+  AdminAddUserToGroupCommand, AdminCreateUserCommand, AdminInitiateAuthCommand, AdminSetUserPasswordCommand,
+  InitiateAuthCommand,
+} from '@aws-sdk/client-cognito-identity-provider';
+import { RehearsalFacts } from '../../shared/rehearsal-facts';
+import { Aws, Target } from '../aws';
+import { RehearsalError } from '../failures';
+import { sign } from './sigv4';
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly text: string;
+}
+
+type ApiFacts = RehearsalFacts['cdk-mlops:api'];
+
+/** Calls the app's HTTP API at the emulator, as a person who is allowed to approve. */
+export class ApiClient {
+  public readonly access: ApiFacts['access'];
+  private readonly base: string;
+  private token?: string;
+
+  constructor(private readonly facts: ApiFacts, private readonly target: Target) {
+    this.access = facts.access;
+    this.base = emulatorUrl(facts.url, target.endpoint);
+  }
+
+  /** Makes a user in the approvers' group and logs in as that user. */
+  public async logIn(aws: Aws): Promise<string> {
+    const { userPoolId, userPoolClientId, approverGroup } = this.facts;
+    if (!userPoolId || !userPoolClientId) {
+      throw new RehearsalError('the API is protected by Cognito, but its metadata names no user pool or no client');
+    }
+    const Username = 'rehearsal@example.com';
+    const Password = `${randomBytes(18).toString('base64url')}aA1!`;
+    await aws.cognito.send(new AdminCreateUserCommand({
+      UserPoolId: userPoolId,
+      Username,
+      MessageAction: 'SUPPRESS',
+      UserAttributes: [{ Name: 'email', Value: Username }, { Name: 'email_verified', Value: 'true' }],
+    }));
+    await aws.cognito.send(new AdminSetUserPasswordCommand({ UserPoolId: userPoolId, Username, Password, Permanent: true }));
+    if (approverGroup) {
+      await aws.cognito.send(new AdminAddUserToGroupCommand({ UserPoolId: userPoolId, Username, GroupName: approverGroup }));
+    }
+    const AuthParameters = { USERNAME: Username, PASSWORD: Password };
+    const login = await aws.cognito.send(new AdminInitiateAuthCommand({
+      UserPoolId: userPoolId, ClientId: userPoolClientId, AuthFlow: 'ADMIN_USER_PASSWORD_AUTH', AuthParameters,
+    })).catch(async () => aws.cognito.send(new InitiateAuthCommand({
+      ClientId: userPoolClientId, AuthFlow: 'USER_PASSWORD_AUTH', AuthParameters,
+    })));
+    this.token = login.AuthenticationResult?.IdToken;
+    if (!this.token) {
+      throw new RehearsalError(`Cognito asked for ${login.ChallengeName ?? 'something else'} instead of giving a token`);
+    }
+    return approverGroup ? `${Username}, group ${approverGroup}` : Username;
+  }
+
+  public async get(path: string, options: { anonymous?: boolean } = {}): Promise<Answer> {
+    return this.send('GET', path, undefined, options);
+  }
+
+  public async post(path: string, body: unknown, options: { anonymous?: boolean } = {}): Promise<Answer> {
+    return this.send('POST', path, JSON.stringify(body), options);
+  }
+
+  private async send(method: string, path: string, body: string | undefined, { anonymous = false }): Promise<Answer> {
+    const url = new URL(`${this.base}${path}`);
+    const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
+    if (!anonymous && this.access === 'iam') {
+      Object.assign(headers, sign({ method, url, body, headers, service: 'execute-api', ...this.target }));
+    }
+    if (!anonymous && this.token) {
+      headers.authorization = `Bearer ${this.token}`;
+    }
+    const response = await fetch(url, { method, headers, body, signal: AbortSignal.timeout(60_000) });
+    const text = await response.text();
+    return { status: response.status, text, body: parsed(text) };
+  }
+}
+
+/** The emulator serves an API below its own address, where names need no DNS. */
+export function emulatorUrl(url: string, endpoint: string): string {
+  const found = /^https?:\/\/([a-z0-9]+)\.execute-api\.[^/]+(\/.*)?$/i.exec(url);
+  if (!found) {
+    throw new RehearsalError(`"${url}" is no address of an API that the emulator serves`);
+  }
+  const path = (found[2] ?? '').replace(/\/$/, '');
+  return `${endpoint}/_aws/execute-api/${found[1]}${path || '/$default'}`;
+}
+
+/** What an API said, short enough for one line. */
+export function said({ status, text }: Answer): string {
+  return `${status} ${text.length > 400 ? `${text.slice(0, 400)}…` : text || '(empty)'}`;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

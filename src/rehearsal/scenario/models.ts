@@ -1,0 +1,115 @@
+import {
+  DescribeEndpointCommand, DescribeModelPackageCommand, ListModelPackagesCommand, SageMakerClient, UpdateModelPackageCommand,
+} from '@aws-sdk/client-sagemaker';
+import { Part } from '../facts';
+import { RehearsalError } from '../failures';
+import { said } from './api-client';
+import { executionsOf, failureOf, followExecution, newExecution } from './executions';
+import { Stage, poll } from './stage';
+import { Trained } from './training';
+import { World } from './world';
+
+export interface RegisteredModel {
+  readonly arn: string;
+  readonly version: number;
+  readonly group: string;
+  readonly status: string;
+}
+
+/** Waits for the version in the registry and in its catalog. */
+export async function findRegistered(stage: Stage, world: World, trained: Trained): Promise<RegisteredModel> {
+  const { aws, cast, api } = world;
+  return stage.play('registration', async (step) => {
+    const group = cast.registry?.facts.groupName;
+    const ModelPackageName = trained.modelPackageArn ?? (group && await newest(aws.sageMaker, group));
+    if (!ModelPackageName) {
+      throw new RehearsalError(`the pipeline succeeded, but registered no model${group ? ` in ${group}` : ''}`);
+    }
+    const model = await aws.sageMaker.send(new DescribeModelPackageCommand({ ModelPackageName }));
+    const found = {
+      arn: ModelPackageName,
+      version: model.ModelPackageVersion ?? 0,
+      group: model.ModelPackageGroupName ?? group ?? '',
+      status: model.ModelApprovalStatus ?? '',
+    };
+    if (api && cast.api?.facts.access === 'cognito') {
+      step.detail(`logged in as ${await api.logIn(aws)}`);
+    }
+    if (api) {
+      await poll(step.signal, async () => (await listed(world)).some(({ version }) => version === found.version) || undefined, {
+        within: 30_000, otherwise: () => `version ${found.version} is registered, but GET /models did not list it within 30 s: did the event reach the catalog?`,
+      });
+    }
+    step.summary(`${found.group} version ${found.version}, ${found.status}`);
+    return found;
+  });
+}
+
+async function newest(client: SageMakerClient, ModelPackageGroupName: string): Promise<string | undefined> {
+  const { ModelPackageSummaryList = [] } = await client.send(new ListModelPackagesCommand({
+    ModelPackageGroupName, SortBy: 'CreationTime', SortOrder: 'Descending', MaxResults: 1,
+  }));
+  return ModelPackageSummaryList[0]?.ModelPackageArn;
+}
+
+interface ListedModel {
+  readonly version: number;
+  readonly status: string;
+  readonly serving?: boolean;
+}
+
+/** What GET /models says. */
+export async function listed({ api }: World): Promise<readonly ListedModel[]> {
+  const answer = await api!.get('/models');
+  if (answer.status !== 200) {
+    throw new RehearsalError(`GET /models answered ${said(answer)}`);
+  }
+  return (answer.body as { models?: ListedModel[] }).models ?? [];
+}
+
+/** Approves the version as people do: through the API, or in the registry where the app has none. */
+export async function approve(stage: Stage, world: World, model: RegisteredModel): Promise<void> {
+  const { aws, api } = world;
+  await stage.play('approval', async (step) => {
+    if (api) {
+      const answer = await api.post(`/models/${model.version}/approval`, { status: 'Approved', comment: 'approved in a rehearsal' });
+      if (answer.status !== 200) {
+        throw new RehearsalError(`POST /models/${model.version}/approval answered ${said(answer)}`);
+      }
+    } else {
+      await aws.sageMaker.send(new UpdateModelPackageCommand({ ModelPackageArn: model.arn, ModelApprovalStatus: 'Approved' }));
+    }
+    const { ModelApprovalStatus } = await aws.sageMaker.send(new DescribeModelPackageCommand({ ModelPackageName: model.arn }));
+    if (ModelApprovalStatus !== 'Approved') {
+      throw new RehearsalError(`the approval was accepted, but version ${model.version} is ${ModelApprovalStatus} in the registry`);
+    }
+    step.summary(`version ${model.version} approved ${api ? 'through the API' : 'in the registry (the app has no API)'}`);
+  });
+}
+
+/** Waits for the deploy workflow, which the approval starts, and for the endpoint. */
+export async function awaitEndpoint(
+  stage: Stage, world: World, endpoint: Part<'cdk-mlops:inference-endpoint'>, model: RegisteredModel, before: readonly string[],
+): Promise<string> {
+  const { aws } = world;
+  const { stateMachineArn, endpointName: EndpointName } = endpoint.facts;
+  return stage.play('endpoint', async (step) => {
+    const arn = await newExecution(aws.stepFunctions, step, stateMachineArn, before, 'does the approval event reach the deploy workflow?');
+    const execution = await followExecution(aws.stepFunctions, step, arn);
+    if (execution.status !== 'SUCCEEDED') {
+      throw new RehearsalError(await failureOf(aws.stepFunctions, execution));
+    }
+    const serving = await aws.sageMaker.send(new DescribeEndpointCommand({ EndpointName }));
+    if (serving.EndpointStatus !== 'InService') {
+      throw new RehearsalError(`the deploy workflow succeeded, but endpoint ${EndpointName} is ${serving.EndpointStatus}: ${serving.FailureReason ?? 'no reason given'}`);
+    }
+    const instances = (serving.ProductionVariants ?? []).reduce((sum, variant) => sum + (variant.CurrentInstanceCount ?? 0), 0);
+    step.summary(`${EndpointName} in service with version ${model.version}${instances ? `, instances: ${instances}` : ''}`);
+    return EndpointName;
+  });
+}
+
+/** Executions of the deploy workflow before the approval. */
+export async function deploymentsSoFar({ aws }: World, endpoint: Part<'cdk-mlops:inference-endpoint'>): Promise<string[]> {
+  return executionsOf(aws.stepFunctions, endpoint.facts.stateMachineArn);
+}

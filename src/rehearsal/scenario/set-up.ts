@@ -1,0 +1,118 @@
+import * as path from 'node:path';
+import { AppSource, AssembledStack, Cdk, readStacks } from '../assembly';
+import { Aws } from '../aws';
+import { Emulator } from '../emulator';
+import { Environment, prepareEnvironment } from '../environment';
+import { Cast, chooseCast, readDeployed } from '../facts';
+import { RehearsalError, UsageError } from '../failures';
+import { RehearseOptions } from '../options';
+import { Processes } from '../processes';
+import { ApiClient } from './api-client';
+import { Stage } from './stage';
+import { World } from './world';
+
+const ACCOUNT = '000000000000';
+const REGION = 'us-east-1';
+
+export interface SetUp {
+  readonly options: RehearseOptions;
+  readonly app: AppSource;
+  readonly env: NodeJS.ProcessEnv;
+  readonly work: string;
+  readonly processes: Processes;
+  /** Told as soon as there is an emulator, and again when it is started anew. */
+  readonly onEmulator: (emulator: Emulator) => void;
+  readonly onVerbose?: (line: string) => void;
+}
+
+/** From nothing to a deployed app. */
+export async function setUp(stage: Stage, given: SetUp): Promise<World> {
+  const environment = await stage.play('prepare', async (step) => {
+    const made = await prepareEnvironment({ dev: false, env: given.env, processes: given.processes, signal: step.signal, progress: step.now });
+    step.summary(`Python ${made.version}${made.javaHome ? ', Java from PyPI' : ''}${made.fresh ? ', made anew' : ', ready from before'}`);
+    return made;
+  });
+  const start = async (signal: AbortSignal, account = ACCOUNT, region = REGION) => {
+    const started = await startEmulator(given, environment, signal, account, region);
+    given.onEmulator(started);
+    return started;
+  };
+  const first = await stage.play('emulator', async (step) => {
+    const started = await start(step.signal);
+    step.summary(`${started.endpoint} (account ${started.account}, ${started.region})`);
+    return started;
+  });
+  const cdkAt = (emulator: Emulator) => new Cdk({
+    app: given.app,
+    context: given.options.context,
+    env: emulator.awsEnv(given.env),
+    work: given.work,
+    processes: given.processes,
+    onLine: given.onVerbose,
+  });
+  const { cdk, emulator, stacks } = await stage.play('synth', async (step) => {
+    const trial = cdkAt(first);
+    await trial.synth(step.signal);
+    const read = readStacks(trial.assembly);
+    if (read.length === 0) {
+      throw new RehearsalError(`the app synthesized no stack (${trial.assembly})`);
+    }
+    const { account, region } = oneEnvironment(read);
+    const kinds = [...new Set(read.flatMap(({ metadata }) => metadata.map(({ type }) => type)).filter((type) => type.startsWith('cdk-mlops:')))];
+    step.summary(`${count(read.length, 'stack')}: ${kinds.map((kind) => kind.replace('cdk-mlops:', '')).join(', ') || 'no construct of cdk-mlops'}`);
+    if (account === first.account && region === first.region) {
+      return { cdk: trial, emulator: first, stacks: read };
+    }
+    step.detail(`the stacks name ${account} in ${region}: the emulator is started again as that`);
+    await first.stop();
+    const again = await start(step.signal, account, region);
+    return { cdk: cdkAt(again), emulator: again, stacks: read };
+  });
+  await stage.play('bootstrap', async (step) => {
+    const qualifiers = new Set(stacks.map(({ qualifier }) => qualifier));
+    for (const qualifier of qualifiers) {
+      await cdk.bootstrap(step.signal, [`aws://${emulator.account}/${emulator.region}`], qualifier);
+    }
+    step.summary(`aws://${emulator.account}/${emulator.region}`);
+  });
+  const aws = new Aws(emulator);
+  const cast = await stage.play('deploy', async (step) => {
+    await cdk.deploy(step.signal);
+    const deployed = await readDeployed(aws.cloudFormation, stacks);
+    const chosen = chooseCast(stacks, { account: emulator.account, region: emulator.region, stacks: deployed });
+    chosen.remarks.forEach((remark) => step.detail(remark));
+    const resources = deployed.reduce((sum, stack) => sum + stack.resources.size, 0);
+    step.summary(`${count(resources, 'resource')} in ${count(stacks.length, 'stack')}`);
+    return chosen;
+  });
+  return { options: given.options, emulator, cdk, aws, cast, api: apiOf(cast, emulator) };
+}
+
+async function startEmulator(given: SetUp, environment: Environment, signal: AbortSignal, account: string, region: string): Promise<Emulator> {
+  const { processes, env, work, options } = given;
+  return Emulator.start({ environment, processes, env, work: path.resolve(work), region, account, port: options.port, signal });
+}
+
+/** The emulator is one account in one region; stacks that name none take any. */
+export function oneEnvironment(stacks: readonly AssembledStack[]): { account: string; region: string } {
+  const named = (values: string[], unknown: string, fallback: string, what: string): string => {
+    const distinct = [...new Set(values.filter((value) => value !== unknown))];
+    const real = distinct.filter((value) => value !== fallback);
+    if (real.length > 1 || (real.length === 1 && distinct.length > 1)) {
+      throw new UsageError(`the stacks are for several ${what} (${distinct.join(', ')}): a rehearsal plays one at a time`);
+    }
+    return distinct[0] ?? fallback;
+  };
+  return {
+    account: named(stacks.map(({ account }) => account), 'unknown-account', ACCOUNT, 'accounts'),
+    region: named(stacks.map(({ region }) => region), 'unknown-region', REGION, 'regions'),
+  };
+}
+
+function apiOf({ api }: Cast, emulator: Emulator): ApiClient | undefined {
+  return api && new ApiClient(api.facts, emulator);
+}
+
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

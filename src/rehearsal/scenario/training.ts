@@ -1,0 +1,198 @@
+import {
+  DescribePipelineCommand, DescribePipelineExecutionCommand, DescribeProcessingJobCommand, ListModelPackagesCommand, PipelineExecutionStep,
+  ListPipelineParametersForExecutionCommand, SageMakerClient, StartPipelineExecutionCommand, UpdatePipelineCommand,
+  paginateListPipelineExecutionSteps, paginateListPipelineExecutions,
+} from '@aws-sdk/client-sagemaker';
+import { nearest, suggestion } from '../../shared/validation';
+import { Part } from '../facts';
+import { GateRejected, RehearsalError, UsageError } from '../failures';
+import { seconds } from '../terminal';
+import { getText, parseS3Uri } from './objects';
+import { Stage, Step, poll } from './stage';
+import { World } from './world';
+
+type TrainingPart = Part<'cdk-mlops:training-pipeline'>;
+
+/** One limit of the gate against what was measured. */
+export interface GateCheck {
+  readonly metric: string;
+  readonly value?: number;
+  readonly operator: '<=' | '>=';
+  readonly limit?: number;
+  readonly passed: boolean;
+}
+
+export interface Trained {
+  readonly executionArn: string;
+  readonly evaluation: unknown;
+  readonly checks: readonly GateCheck[];
+  /** From the step that registered the model. */
+  readonly modelPackageArn?: string;
+}
+
+/** ARNs of the executions of a pipeline, newest first. */
+export async function pipelineExecutions(client: SageMakerClient, PipelineName: string): Promise<string[]> {
+  const arns: string[] = [];
+  for await (const page of paginateListPipelineExecutions({ client }, { PipelineName })) {
+    arns.push(...(page.PipelineExecutionSummaries ?? []).map(({ PipelineExecutionArn }) => PipelineExecutionArn!));
+  }
+  return arns;
+}
+
+interface Definition {
+  readonly Parameters?: { Name: string; Type: string; DefaultValue?: unknown }[];
+}
+
+/** Gives parameters of the deployed pipeline other defaults, so that whoever starts it gets them. */
+export async function overrideParameters(client: SageMakerClient, PipelineName: string, values: Readonly<Record<string, string>>): Promise<void> {
+  if (Object.keys(values).length === 0) {
+    return;
+  }
+  const { PipelineDefinition } = await client.send(new DescribePipelineCommand({ PipelineName }));
+  const definition = JSON.parse(PipelineDefinition ?? '{}') as Definition;
+  for (const [name, text] of Object.entries(values)) {
+    const parameter = definition.Parameters?.find(({ Name }) => Name === name);
+    if (!parameter) {
+      const known = (definition.Parameters ?? []).map(({ Name }) => Name);
+      throw new UsageError(`pipeline ${PipelineName} has no parameter "${name}": ${nearest(name, known) ? suggestion(name, known) : `it has ${known.join(', ')}`}`);
+    }
+    parameter.DefaultValue = typed(name, parameter.Type, text);
+  }
+  await client.send(new UpdatePipelineCommand({ PipelineName, PipelineDefinition: JSON.stringify(definition) }));
+}
+
+function typed(name: string, type: string, text: string): unknown {
+  const value = type === 'Boolean' ? { true: true, false: false }[text.toLowerCase()] : type === 'String' ? text : Number(text);
+  const wrong = value === undefined || text.trim() === '' && type !== 'String' || Number.isNaN(value) || (type === 'Integer' && !Number.isInteger(value));
+  if (wrong) {
+    throw new UsageError(`--parameter ${name}="${text}" is no ${type}`);
+  }
+  return value;
+}
+
+/** Starts the pipeline by hand, for an app without a data pipeline that would. */
+export async function startTraining(client: SageMakerClient, PipelineName: string): Promise<string> {
+  const { PipelineExecutionArn } = await client.send(new StartPipelineExecutionCommand({ PipelineName, ClientRequestToken: `rehearsal-${Date.now()}-${'0'.repeat(20)}` }));
+  return PipelineExecutionArn!;
+}
+
+/** Follows the execution to its end and judges the gate's decision. */
+export async function train(stage: Stage, world: World, training: TrainingPart, executionArn?: string): Promise<Trained> {
+  const client = world.aws.sageMaker;
+  const { pipelineName } = training.facts;
+  const { arn, steps, status, reason } = await stage.play('training', async (step) => {
+    const found = executionArn ?? await poll(step.signal, async () => (await pipelineExecutions(client, pipelineName))[0], {
+      within: 60_000, otherwise: () => `no execution of the pipeline ${pipelineName} began within 60 s after the data was ready`,
+    });
+    const followed = await follow(client, step, found);
+    const failed = followed.steps.find(({ StepName, StepStatus }) => StepStatus === 'Failed' && !isVerdict(followed.steps, StepName));
+    if (failed || (followed.status !== 'Succeeded' && !followed.steps.some(({ StepName }) => isVerdict(followed.steps, StepName)))) {
+      const why = failed?.FailureReason ?? followed.reason ?? `it ended ${followed.status}`;
+      throw new RehearsalError(`${pipelineName}${failed ? `, step ${failed.StepName}` : ''}: ${why}`);
+    }
+    step.summary(`${pipelineName}: ${followed.steps.map(({ StepName }) => StepName).join(' → ')}`);
+    return { arn: found, ...followed };
+  });
+  return stage.play('gate', async (step) => {
+    const evaluation = await readEvaluation(world, steps);
+    const checks = await judge(client, training, arn, evaluation);
+    if (status !== 'Succeeded') {
+      throw await rejected(world, checks, reason ?? steps.find(({ StepStatus }) => StepStatus === 'Failed')?.FailureReason ?? `the pipeline ended ${status}`);
+    }
+    const wrong = checks.find(({ passed }) => !passed);
+    if (wrong) {
+      throw new RehearsalError(`the gate let a model pass that misses its limit: ${sentence(wrong)}`);
+    }
+    step.summary(checks.map(sentence).join(', ') || 'the pipeline has no gate');
+    return { executionArn: arn, evaluation, checks, modelPackageArn: steps.map(({ Metadata }) => Metadata?.RegisterModel?.Arn).find(Boolean) };
+  });
+}
+
+/** A Fail step after a condition is a decision; any other failed step is a fault. */
+function isVerdict(steps: readonly PipelineExecutionStep[], name?: string): boolean {
+  const step = steps.find(({ StepName }) => StepName === name);
+  return step?.StepStatus === 'Failed' && step.Metadata?.Fail !== undefined;
+}
+
+async function follow(client: SageMakerClient, step: Step, PipelineExecutionArn: string) {
+  const told = new Set<string>();
+  return poll(step.signal, async () => {
+    const execution = await client.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn }));
+    const steps: PipelineExecutionStep[] = [];
+    for await (const page of paginateListPipelineExecutionSteps({ client }, { PipelineExecutionArn, SortOrder: 'Ascending' })) {
+      steps.push(...page.PipelineExecutionSteps ?? []);
+    }
+    steps.sort((a, b) => Number(a.StartTime ?? Infinity) - Number(b.StartTime ?? Infinity));
+    for (const { StepName, StepStatus, StartTime, EndTime } of steps) {
+      if (StepName && StartTime && EndTime && !told.has(StepName)) {
+        told.add(StepName);
+        step.detail(`${StepName.padEnd(20)} ${StepStatus?.toLowerCase().padEnd(10)} ${seconds(Number(EndTime) - Number(StartTime))}`);
+        step.span(StepName, StartTime, EndTime, StepStatus === 'Failed');
+      }
+    }
+    step.now(steps.filter(({ StepStatus }) => StepStatus === 'Executing').map(({ StepName }) => StepName).join(', '));
+    const status = execution.PipelineExecutionStatus;
+    return status === 'Executing' || status === 'Stopping' ? undefined : { steps, status, reason: execution.FailureReason };
+  }, { every: 400 });
+}
+
+/** `evaluation.json`, from whichever processing step wrote one. */
+async function readEvaluation({ aws }: World, steps: readonly PipelineExecutionStep[]): Promise<unknown> {
+  for (const arn of steps.map(({ Metadata }) => Metadata?.ProcessingJob?.Arn).filter((found) => found !== undefined)) {
+    const job = await aws.sageMaker.send(new DescribeProcessingJobCommand({ ProcessingJobName: arn.split('/').at(-1) }));
+    for (const output of job.ProcessingOutputConfig?.Outputs ?? []) {
+      const { bucket, key } = parseS3Uri(output.S3Output?.S3Uri ?? 's3://none');
+      const text = await getText(aws.s3, { bucket, key: `${key.replace(/\/?$/, '/')}evaluation.json` }).catch(() => undefined);
+      if (text !== undefined) {
+        return JSON.parse(text);
+      }
+    }
+  }
+  return undefined;
+}
+
+async function judge(client: SageMakerClient, { facts }: TrainingPart, PipelineExecutionArn: string, evaluation: unknown): Promise<GateCheck[]> {
+  const { PipelineParameters = [] } = await client.send(new ListPipelineParametersForExecutionCommand({ PipelineExecutionArn }));
+  const { PipelineDefinition } = await client.send(new DescribePipelineCommand({ PipelineName: facts.pipelineName }));
+  const defaults = (JSON.parse(PipelineDefinition ?? '{}') as Definition).Parameters ?? [];
+  return facts.gate.map(({ metric, path, parameter, operator }) => {
+    const given = PipelineParameters.find(({ Name }) => Name === parameter)?.Value ?? defaults.find(({ Name }) => Name === parameter)?.DefaultValue;
+    const limit = given === undefined ? undefined : Number(given);
+    const value = valueAt(evaluation, path);
+    const passed = value !== undefined && limit !== undefined && (operator === '<=' ? value <= limit : value >= limit);
+    return { metric, value, operator, limit, passed };
+  });
+}
+
+/** The number at `$.a.b.value` or `a.b.value`. */
+export function valueAt(document: unknown, path: string): number | undefined {
+  const found = path.replace(/^\$\.?/, '').split(/[.[\]'"]+/).filter(Boolean)
+    .reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], document);
+  return typeof found === 'number' ? found : undefined;
+}
+
+/** `mse 4.75 <= 6`, or what is true instead: `mse 4.75 > 1`. */
+export function sentence({ metric, value, operator, limit, passed }: GateCheck): string {
+  const sign = passed ? operator : operator === '<=' ? '>' : '<';
+  return `${metric} ${value === undefined ? '(not measured)' : short(value)} ${sign} ${limit ?? '(no limit)'}`;
+}
+
+export function short(value: number): string {
+  return Number.isInteger(value) ? String(value) : value.toFixed(Math.abs(value) < 10 ? 3 : 1);
+}
+
+/** The gate said no: nothing may have been registered. */
+async function rejected(world: World, checks: readonly GateCheck[], reason: string): Promise<RehearsalError> {
+  const missed = checks.filter(({ passed }) => !passed).map(sentence);
+  if (missed.length === 0 && checks.length > 0) {
+    return new RehearsalError(`the gate rejected a model that keeps all its limits (${checks.map(sentence).join(', ')}): ${reason}`);
+  }
+  const group = world.cast.registry?.facts.groupName;
+  const { ModelPackageSummaryList: packages = [] } = group
+    ? await world.aws.sageMaker.send(new ListModelPackagesCommand({ ModelPackageGroupName: group }))
+    : {};
+  if (packages.length > 0) {
+    return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet ${packages[0].ModelPackageArn} was registered`);
+  }
+  return new GateRejected(`${missed.join(', ') || reason}: the gate rejected the model, nothing was registered${missed.length > 0 ? ` (${reason})` : ''}`);
+}

@@ -1,0 +1,107 @@
+import { RehearsalError } from './failures';
+
+const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+const CODES = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2, bold: 1 } as const;
+type Style = keyof typeof CODES;
+
+/** The part of a stream that is needed; tests give one of their own. */
+export interface Sink {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** Shows the progress of steps: one line each, with the time it took; on a terminal the running one lives. */
+export class Terminal {
+  private readonly colour: boolean;
+  private readonly live: boolean;
+  private running?: { title: string; text: string; since: number; timer: NodeJS.Timeout };
+  private frame = 0;
+
+  constructor(private readonly sink: Sink, env: NodeJS.ProcessEnv = process.env) {
+    this.live = sink.isTTY === true && env.TERM !== 'dumb' && !env.CI;
+    this.colour = sink.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+  }
+
+  /** A line on its own. */
+  public line(text = ''): void {
+    this.erase();
+    this.sink.write(`${text}\n`);
+    this.draw();
+  }
+
+  /** Begins a step; `end` closes it. */
+  public begin(title: string): void {
+    const timer = setInterval(() => this.draw(), 120);
+    timer.unref();
+    this.running = { title, text: '', since: Date.now(), timer };
+    this.draw();
+  }
+
+  /** What the running step does now: shown on a terminal only, and replaced by the next. */
+  public now(text: string): void {
+    if (this.running) {
+      this.running.text = text;
+      this.draw();
+    }
+  }
+
+  /** A part of the running step is done: stays on the screen. */
+  public detail(text: string): void {
+    this.line(this.paint('dim', `     ${text}`));
+  }
+
+  public end(status: 'passed' | 'failed' | 'skipped', title: string, summary: string, milliseconds: number): void {
+    this.erase();
+    clearInterval(this.running?.timer);
+    this.running = undefined;
+    const mark = { passed: this.paint('green', '✔'), failed: this.paint('red', '✘'), skipped: this.paint('yellow', '–') }[status];
+    const time = status === 'skipped' ? '' : seconds(milliseconds);
+    this.sink.write(` ${mark} ${title.padEnd(27)} ${this.paint('dim', time.padStart(8))}  ${summary}\n`);
+  }
+
+  /** A failure with the last lines of its log and the file to open. */
+  public failure(error: RehearsalError, step?: string): void {
+    this.erase();
+    this.line();
+    this.line(`${this.paint('red', step ? `${step} failed:` : 'error:')} ${error.message}`);
+    for (const text of error.log) {
+      this.line(this.paint('dim', `   │ ${text}`));
+    }
+    if (error.file) {
+      this.line(`   more in ${error.file}`);
+    }
+  }
+
+  public paint(style: Style, text: string): string {
+    return this.colour ? `\u001b[${CODES[style]}m${text}\u001b[0m` : text;
+  }
+
+  private draw(): void {
+    if (!this.running || !this.live) {
+      return;
+    }
+    this.frame = (this.frame + 1) % SPINNER.length;
+    const { title, text, since } = this.running;
+    const width = this.sink.columns ?? 100;
+    const plain = `   ${title.padEnd(27)} ${seconds(Date.now() - since).padStart(8)}  ${text}`;
+    const cut = plain.length > width - 1 ? `${plain.slice(0, width - 2)}…` : plain;
+    this.sink.write(`\r\u001b[2K ${this.paint('cyan', SPINNER[this.frame])}${cut.slice(2)}`);
+  }
+
+  private erase(): void {
+    if (this.running && this.live) {
+      this.sink.write('\r\u001b[2K');
+    }
+  }
+}
+
+/** `0.4 s`, `12.3 s`, `2 min 05 s`. */
+export function seconds(milliseconds: number): string {
+  const total = milliseconds / 1000;
+  if (total < 60) {
+    return `${total.toFixed(1)} s`;
+  }
+  const whole = Math.round(total);
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+}
