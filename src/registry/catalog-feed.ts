@@ -18,10 +18,7 @@ export class CatalogFeed extends Construct {
     const handler = new HandlerFunction(this, 'Handler', {
       handler: 'registry/catalog',
       description: `Writes model versions of ${registry.groupName} into the catalog`,
-      environment: {
-        [CATALOG_ENVIRONMENT.table]: registry.table.tableName,
-        [CATALOG_ENVIRONMENT.group]: registry.groupName,
-      },
+      environment: { [CATALOG_ENVIRONMENT.table]: registry.table.tableName },
     });
     registry.grantRead(handler);
     registry.table.grant(handler, 'dynamodb:UpdateItem');

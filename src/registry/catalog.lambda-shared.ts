@@ -20,7 +20,6 @@ export const CATALOG = {
 /** Environment names of the catalog handler. */
 export const CATALOG_ENVIRONMENT = {
   table: 'CATALOG_TABLE',
-  group: 'MODEL_PACKAGE_GROUP',
 } as const;
 
 /** Keys of `CustomerMetadataProperties` that the catalog shows. */

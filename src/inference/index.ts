@@ -1,0 +1,2 @@
+export { AutoscaledCapacityOptions, Capacity, FixedCapacityOptions } from './capacity';
+export * from './inference-endpoint';

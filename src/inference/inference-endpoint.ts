@@ -1,0 +1,349 @@
+import { Duration, Names, RemovalPolicy, Resource, Stack, Token } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as targets from 'aws-cdk-lib/aws-events-targets';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
+import * as sqs from 'aws-cdk-lib/aws-sqs';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { Capacity } from './capacity';
+import { DeployWorkflow, executionArns, sagemakerArns, stateMachineArn } from './deploy-workflow';
+import { CleanupProperties, DEPLOYED_EVENT, RELEASE_DIGITS, SCALABLE_DIMENSION, SCHEMA_FILE, VARIANT } from './environment';
+import { grantToModelRole } from './model-role';
+import { endpointMetric } from './metrics';
+import { DatasetSchema } from '../data';
+import { IModelRegistry } from '../registry';
+import { Cleanup } from '../shared/cleanup';
+import { HandlerFunction } from '../shared/handler-function';
+import { describeForRehearsal } from '../shared/rehearsal-facts';
+import { Problems } from '../shared/validation';
+
+/**
+ * Properties of an `InferenceEndpoint`.
+ */
+export interface InferenceEndpointProps {
+  /** The data contract: each model must answer a row of it before it serves. */
+  readonly schema: DatasetSchema;
+
+  /** Where approved model versions come from. */
+  readonly registry: IModelRegistry;
+
+  /**
+   * How many instances of which type serve. A change takes effect with the next approval.
+   *
+   * @default Capacity.dev()
+   */
+  readonly capacity?: Capacity;
+
+  /**
+   * Name of the endpoint: letters, digits and hyphens, at most 63. No endpoint of this name may exist.
+   *
+   * @default - derived from the construct's path
+   */
+  readonly endpointName?: string;
+
+  /**
+   * Role that the model's containers act as. A role made elsewhere gets the same grants, unless it is imported as immutable.
+   *
+   * @default - a new role that may read the registry's artifacts, pull SageMaker's own images, and write logs and metrics
+   */
+  readonly role?: iam.IRole;
+
+  /**
+   * Time between two looks at an endpoint that is being created or updated.
+   *
+   * @default Duration.seconds(15)
+   */
+  readonly pollInterval?: Duration;
+
+  /**
+   * Longest time that one deployment may take.
+   *
+   * @default Duration.hours(2)
+   */
+  readonly deploymentTimeout?: Duration;
+}
+
+const NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/;
+/** A release is named `<prefix>-<16 digits>`, in 63 characters. */
+const PREFIX_LENGTH = 63 - 1 - RELEASE_DIGITS;
+
+/**
+ * An endpoint that serves the highest model version that is approved.
+ *
+ * The stack deploys before there is any model: the endpoint itself is made by a workflow (Step Functions), which each
+ * approval starts. It creates the model and an endpoint config, creates or updates the endpoint, waits, compares the config that
+ * serves with the one asked for (SageMaker may roll back and say nothing), asks for a prediction, registers autoscaling and records
+ * in the registry's catalog what serves. If any of that fails, what served before serves again.
+ *
+ * - One deployment at a time: approvals that come together are deployed one after the other.
+ * - Repeated and late events change nothing: a version that serves is not deployed again, and an older one than the one that serves
+ *   is skipped. To go back, reject the version that serves and approve the older one (again).
+ * - The endpoint goes with the stack, and with it all that the workflow made.
+ *
+ * An endpoint costs as long as it exists, see `Capacity`. Until the first approval there is none.
+ *
+ * @see https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html
+ */
+export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, iam.IGrantable {
+  /** An endpoint that exists, by its name, in the account and region of the stack. */
+  public static fromEndpointName(scope: Construct, id: string, endpointName: string): sagemaker.IEndpoint {
+    class Import extends Resource implements sagemaker.IEndpoint {
+      public readonly endpointName = endpointName;
+      public readonly endpointArn = Stack.of(scope).formatArn({ service: 'sagemaker', resource: 'endpoint', resourceName: endpointName });
+      public get endpointRef(): sagemaker.EndpointReference {
+        return { endpointArn: this.endpointArn };
+      }
+      public grantInvoke(grantee: iam.IGrantable): iam.Grant {
+        return grantInvoke(this, grantee);
+      }
+    }
+    return new Import(scope, id);
+  }
+
+  public readonly endpointName: string;
+  public readonly endpointArn: string;
+
+  /** The workflow that deploys an approved version. Start it with `{"modelPackageArn": "..."}` to deploy by hand. */
+  public readonly stateMachine: sfn.IStateMachine;
+
+  /** Role that the model's containers act as. Grant it what your own container needs, e.g. to pull its image. */
+  public readonly role: iam.IRole;
+
+  public readonly grantPrincipal: iam.IPrincipal;
+
+  /** Name of the one variant, as metrics know it. */
+  public readonly variantName: string = VARIANT;
+
+  /** The data contract of requests and answers. */
+  public readonly schema: DatasetSchema;
+
+  private readonly prefix: string;
+
+  constructor(scope: Construct, id: string, props: InferenceEndpointProps) {
+    super(scope, id);
+    checkProps(`InferenceEndpoint "${id}"`, props);
+    this.schema = props.schema;
+    this.endpointName = props.endpointName ?? Names.uniqueResourceName(this, { maxLength: PREFIX_LENGTH - 6, separator: '-' }).toLowerCase();
+    this.prefix = releasePrefix(this, this.endpointName);
+    this.endpointArn = Stack.of(this).formatArn({ service: 'sagemaker', resource: 'endpoint', resourceName: this.endpointName });
+    const containerLogs = this.createLogGroup();
+    this.role = props.role ?? this.createRole();
+    this.grantPrincipal = this.role.grantPrincipal;
+    const roleGrants = grantToModelRole(this, this.role, props.registry, this.endpointName);
+    const cleanup = this.createCleanup(props.registry);
+    // Deleted with the stack: workflow, then endpoint, then what its containers still need while they end.
+    cleanup.node.addDependency(this.role, roleGrants, containerLogs);
+    const workflow = this.createWorkflow(props);
+    workflow.node.addDependency(cleanup);
+    this.stateMachine = workflow.stateMachine;
+    this.startOnApproval(props.registry);
+    describeForRehearsal(this, 'cdk-mlops:inference-endpoint', {
+      endpointName: this.endpointName,
+      stateMachineArn: this.stateMachine.stateMachineArn,
+      schema: props.schema._document(),
+    });
+  }
+
+  public get endpointRef(): sagemaker.EndpointReference {
+    return { endpointArn: this.endpointArn };
+  }
+
+  /** Permits to ask for predictions. */
+  public grantInvoke(grantee: iam.IGrantable): iam.Grant {
+    return grantInvoke(this, grantee);
+  }
+
+  /** A rule for each model version that came into service. Its event's `detail` has `endpointName`, `version` and `modelPackageArn`. */
+  public onDeployed(id: string, options: events.OnEventOptions = {}): events.Rule {
+    return this.rule(id, options, {
+      source: [DEPLOYED_EVENT.source],
+      detailType: [DEPLOYED_EVENT.detailType],
+      detail: { endpointName: [this.endpointName] },
+    });
+  }
+
+  /** A rule for each deployment that failed, timed out or was stopped. Its event's `detail.cause` says why. */
+  public onDeploymentFailed(id: string, options: events.OnEventOptions = {}): events.Rule {
+    return this.rule(id, options, {
+      source: ['aws.states'],
+      detailType: ['Step Functions Execution Status Change'],
+      detail: { stateMachineArn: [this.stateMachine.stateMachineArn], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
+    });
+  }
+
+  /** Any metric of the endpoint's variant, of the namespace `AWS/SageMaker`. Average over 5 minutes by default. */
+  public metric(metricName: string, options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+    return endpointMetric(this, metricName, options);
+  }
+
+  /** Requests. Sum over 5 minutes by default. */
+  public metricInvocations(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+    return this.metric('Invocations', { statistic: cloudwatch.Stats.SUM, ...options });
+  }
+
+  /** Requests per instance: what autoscaling follows. Sum over 5 minutes by default. */
+  public metricInvocationsPerInstance(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+    return this.metric('InvocationsPerInstance', { statistic: cloudwatch.Stats.SUM, ...options });
+  }
+
+  /** Time that the model took, in microseconds. Average over 5 minutes by default. */
+  public metricModelLatency(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+    return this.metric('ModelLatency', options);
+  }
+
+  /** Time that SageMaker took beside the model, in microseconds. Average over 5 minutes by default. */
+  public metricOverheadLatency(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+    return this.metric('OverheadLatency', options);
+  }
+
+  /** Requests that failed by the caller's fault. Sum over 5 minutes by default. */
+  public metricInvocation4XXErrors(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+    return this.metric('Invocation4XXErrors', { statistic: cloudwatch.Stats.SUM, ...options });
+  }
+
+  /** Requests that failed by the model's or SageMaker's fault. Sum over 5 minutes by default. */
+  public metricInvocation5XXErrors(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+    return this.metric('Invocation5XXErrors', { statistic: cloudwatch.Stats.SUM, ...options });
+  }
+
+  /** SageMaker writes to a log group of this name: made here, it ends some day and goes with the stack. */
+  private createLogGroup(): logs.LogGroup {
+    return new logs.LogGroup(this, 'ContainerLogs', {
+      logGroupName: `/aws/sagemaker/Endpoints/${this.endpointName}`,
+      retention: logs.RetentionDays.THREE_MONTHS,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+  }
+
+  private createRole(): iam.Role {
+    return new iam.Role(this, 'Role', {
+      assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
+      description: `Model containers of ${this.endpointName}`,
+    });
+  }
+
+  private createWorkflow(props: InferenceEndpointProps): DeployWorkflow {
+    const smoke = new HandlerFunction(this, 'Smoke', {
+      handler: 'inference/smoke',
+      description: `Asks ${this.endpointName} for a prediction before a model is said to serve`,
+      documents: { [SCHEMA_FILE]: props.schema._document() },
+      timeout: Duration.minutes(3),
+    });
+    this.grantInvoke(smoke);
+    return new DeployWorkflow(this, 'Deploy', {
+      registry: props.registry,
+      endpointName: this.endpointName,
+      prefix: this.prefix,
+      capacity: props.capacity ?? Capacity.dev(),
+      modelRole: this.role,
+      smoke,
+      pollInterval: props.pollInterval ?? Duration.seconds(15),
+      timeout: props.deploymentTimeout ?? Duration.hours(2),
+    });
+  }
+
+  private createCleanup(registry: IModelRegistry): Cleanup {
+    const stack = Stack.of(this);
+    const allow = (actions: string[], resources: string[], conditions?: { [operator: string]: unknown }) =>
+      new iam.PolicyStatement({ actions, resources, conditions });
+    const properties: CleanupProperties = {
+      EndpointName: this.endpointName,
+      Prefix: this.prefix,
+      // Not a reference: the state machine is deleted before this.
+      StateMachineArn: stateMachineArn(stack, this.prefix),
+      TableName: registry.table.tableName,
+    };
+    return new Cleanup(this, 'Cleanup', {
+      handler: 'inference/cleanup',
+      description: `Deletes ${this.endpointName} and what the deployments left when the stack is deleted`,
+      resourceType: 'Custom::InferenceEndpoint',
+      properties: { ...properties },
+      timeout: Duration.minutes(15),
+      statements: [
+        allow(['sagemaker:DescribeEndpoint', 'sagemaker:DeleteEndpoint'], sagemakerArns(stack, 'endpoint', this.endpointName)),
+        allow(['sagemaker:DeleteEndpointConfig'], sagemakerArns(stack, 'endpoint-config', `${this.prefix}-*`)),
+        allow(['sagemaker:DeleteModel'], sagemakerArns(stack, 'model', `${this.prefix}-*`)),
+        // Listing has no resource-level permissions.
+        allow(['sagemaker:ListEndpointConfigs', 'sagemaker:ListModels'], ['*']),
+        allow(['states:ListExecutions'], [properties.StateMachineArn]),
+        allow(['states:StopExecution'], [executionArns(stack, this.prefix)]),
+        allow(['dynamodb:DeleteItem'], [registry.table.tableArn]),
+        allow(
+          ['application-autoscaling:DeregisterScalableTarget'],
+          [stack.formatArn({ service: 'application-autoscaling', resource: 'scalable-target', resourceName: '*' })],
+          { StringEquals: {
+            'application-autoscaling:service-namespace': 'sagemaker',
+            'application-autoscaling:scalable-dimension': SCALABLE_DIMENSION,
+          } },
+        ),
+      ],
+    });
+  }
+
+  private startOnApproval(registry: IModelRegistry): void {
+    const deadLetterQueue = new sqs.Queue(this, 'DeadLetters', {
+      encryption: sqs.QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    });
+    registry.onApproved('OnApproved', {
+      crossStackScope: this,
+      description: `Approved versions of ${registry.groupName} go to ${this.endpointName}`,
+      target: new targets.SfnStateMachine(this.stateMachine, {
+        input: events.RuleTargetInput.fromObject({ modelPackageArn: events.EventField.fromPath('$.detail.ModelPackageArn') }),
+        deadLetterQueue,
+        retryAttempts: 8,
+        maxEventAge: Duration.hours(2),
+      }),
+    });
+  }
+
+  private rule(id: string, options: events.OnEventOptions, pattern: events.EventPattern): events.Rule {
+    const rule = new events.Rule(options.crossStackScope ?? this, id, {
+      description: options.description,
+      ruleName: options.ruleName,
+      eventPattern: options.eventPattern,
+    });
+    rule.addEventPattern(pattern);
+    if (options.target) {
+      rule.addTarget(options.target);
+    }
+    return rule;
+  }
+}
+
+function grantInvoke(endpoint: sagemaker.IEndpoint, grantee: iam.IGrantable): iam.Grant {
+  return iam.Grant.addToPrincipal({
+    grantee,
+    actions: ['sagemaker:InvokeEndpoint'],
+    resourceArns: sagemakerArns(Stack.of(endpoint), 'endpoint', endpoint.endpointName),
+  });
+}
+
+/** The name itself where it is short enough, else its beginning and what makes it unique. */
+function releasePrefix(endpoint: Construct, endpointName: string): string {
+  return Token.isUnresolved(endpointName) || endpointName.length <= PREFIX_LENGTH
+    ? endpointName
+    : `${endpointName.slice(0, PREFIX_LENGTH - 9).replace(/-+$/, '')}-${Names.uniqueResourceName(endpoint, { maxLength: 8 }).toLowerCase().slice(-8)}`;
+}
+
+function checkProps(subject: string, props: InferenceEndpointProps): void {
+  const problems = new Problems(subject);
+  const name = props.endpointName;
+  problems.check(name === undefined || Token.isUnresolved(name) || NAME.test(name), () =>
+    `endpointName "${name}" must be 1 to 63 letters, digits and hyphens, with a letter or digit first and last`);
+  checkDuration(problems, 'pollInterval', props.pollInterval, 1, 3600);
+  checkDuration(problems, 'deploymentTimeout', props.deploymentTimeout, 600, 7 * 24 * 3600);
+  problems.throwIfAny();
+}
+
+function checkDuration(problems: Problems, name: string, value: Duration | undefined, least: number, largest: number): void {
+  if (value !== undefined && !value.isUnresolved()) {
+    const seconds = value.toSeconds({ integral: false });
+    problems.check(Number.isInteger(seconds) && seconds >= least && seconds <= largest, () =>
+      `${name} of ${seconds} s must be whole seconds, from ${least} to ${largest}`);
+  }
+}
