@@ -1,0 +1,99 @@
+"""What the command line asks of a running emulator, below `/_rehearsal/`.
+
+| route | answer |
+|---|---|
+| `GET health` | `{"status": "ok", "account", "region"}` |
+| `GET notes?since=N` | `{"notes": [{"seq", "time", "kind", "message", ...}]}`, those after number N |
+| `GET report` | `{"notRehearsed": [...], "grants": {"exercised", "unexercised"}, "denials": [...]}` |
+| `GET leftovers` | `{"leftovers": [{"service", "kind", "id"}]}`: what is still there, without the bootstrap stack's own |
+| `GET faults`, `PUT faults` | the faults to play, a JSON object by name; `PUT` replaces all |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from emulator.ministack import leftovers
+from emulator.ministack.emulator import Emulator
+
+__all__ = ["application"]
+
+PREFIX = "/_rehearsal/"
+
+Asgi = Callable[
+    [dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
+]
+
+
+def application(emulator: Emulator, inner: Asgi) -> Asgi:
+    """The control routes in front of `inner`, which gets everything else untouched."""
+
+    async def answer(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Any) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await inner(scope, receive, send)
+            return
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if message["type"] != "http.request" or not message.get("more_body"):
+                break
+        query = parse_qs(scope.get("query_string", b"").decode())
+        status, content = respond(emulator, scope["method"], scope["path"][len(PREFIX) :], query, body)
+        payload = json.dumps(content, default=str).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(payload)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": payload})
+
+    return answer
+
+
+def respond(
+    emulator: Emulator, method: str, route: str, query: dict[str, list[str]], body: bytes
+) -> tuple[int, dict[str, Any]]:
+    """Status and content of one control request."""
+    emulator.host.enter()
+    journal, settings = emulator.journal, emulator.settings
+    if route == "faults" and method == "PUT":
+        return _set_faults(emulator, body)
+    if method != "GET":
+        return 405, {"message": f"{method} {PREFIX}{route} is not known"}
+    if route == "health":
+        return 200, {"status": "ok", "account": settings.account, "region": settings.region}
+    if route == "notes":
+        return _notes(emulator, query)
+    if route == "report":
+        return 200, {
+            "notRehearsed": journal.all_not_rehearsed(),
+            "grants": emulator.grants.report(),
+            "denials": journal.denials(),
+        }
+    if route == "leftovers":
+        return 200, {"leftovers": leftovers.find(emulator)}
+    if route == "faults":
+        return 200, {"faults": emulator.faults}
+    return 404, {
+        "message": f"there is no route {PREFIX}{route}: health, notes, report, leftovers and faults are"
+    }
+
+
+def _notes(emulator: Emulator, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
+    text = query.get("since", ["0"])[0]
+    if not text.isdigit():
+        return 400, {"message": f"since must be the number of a note, not {text!r}"}
+    return 200, {"notes": emulator.journal.since(int(text))}
+
+
+def _set_faults(emulator: Emulator, body: bytes) -> tuple[int, dict[str, Any]]:
+    try:
+        faults = json.loads(body or b"{}")
+    except ValueError:
+        faults = None
+    if not isinstance(faults, dict):
+        return 400, {"message": "faults must be a JSON object: names with what each needs to know"}
+    emulator.faults.clear()
+    emulator.faults.update(faults)
+    return 200, {"faults": emulator.faults}

@@ -1,0 +1,108 @@
+"""What is still there: everything in the stores of the services, without what `cdk bootstrap` and AWS itself made."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from emulator.ministack.cloudformation import bootstrap_stacks
+from emulator.ministack.emulator import Emulator
+
+__all__ = ["STORES", "find"]
+
+STORES: tuple[tuple[str, str, str, str], ...] = (
+    ("s3", "bucket", "s3", "_buckets"),
+    ("dynamodb", "table", "dynamodb", "_tables"),
+    ("lambda", "function", "lambda_svc", "_functions"),
+    ("logs", "log group", "cloudwatch_logs", "_log_groups"),
+    ("iam", "role", "iam", "_roles"),
+    ("iam", "policy", "iam", "_policies"),
+    ("iam", "user", "iam", "_users"),
+    ("sns", "topic", "sns", "_topics"),
+    ("sqs", "queue", "sqs", "_queues"),
+    ("states", "state machine", "stepfunctions", "_state_machines"),
+    ("states", "activity", "stepfunctions", "_activities"),
+    ("events", "rule", "eventbridge", "_rules"),
+    ("events", "event bus", "eventbridge", "_event_buses"),
+    ("scheduler", "schedule", "scheduler", "_schedules"),
+    ("apigateway", "HTTP API", "apigateway", "_apis"),
+    ("apigateway", "REST API", "apigateway_v1", "_rest_apis"),
+    ("cognito-idp", "user pool", "cognito", "_user_pools"),
+    ("cloudfront", "distribution", "cloudfront", "_distributions"),
+    ("cloudwatch", "alarm", "cloudwatch", "_alarms"),
+    ("cloudwatch", "dashboard", "cloudwatch", "_dashboards"),
+    ("glue", "database", "glue", "_databases"),
+    ("glue", "job", "glue", "_jobs"),
+    ("glue", "crawler", "glue", "_crawlers"),
+    ("kms", "key", "kms", "_keys"),
+    ("secretsmanager", "secret", "secretsmanager", "_secrets"),
+    ("ssm", "parameter", "ssm", "_parameters"),
+    ("ecr", "repository", "ecr", "_repositories"),
+    ("codebuild", "project", "codebuild", "_projects"),
+    ("athena", "work group", "athena", "_workgroups"),
+)
+"""Service, kind, module of MiniStack and its store."""
+
+_ALWAYS_THERE = {("events", "event bus", "default"), ("athena", "work group", "primary")}
+_NOT_OURS: dict[tuple[str, str], Callable[[Any], bool]] = {
+    # Keys and policies that AWS manages are made when somebody first asks for them.
+    ("kms", "key"): lambda record: (
+        record.get("KeyManager") == "AWS" or record.get("KeyState") == "PendingDeletion"
+    ),
+    ("iam", "policy"): lambda record: str(record.get("Arn", "")).startswith("arn:aws:iam::aws:"),
+    ("secretsmanager", "secret"): lambda record: bool(record.get("DeletedDate")),
+}
+
+
+def find(emulator: Emulator) -> list[dict[str, str]]:
+    """`{"service", "kind", "id"}` of everything left, stacks first."""
+    kept = _made_by_bootstrap()
+    found: list[dict[str, str]] = []
+    bootstrap = bootstrap_stacks()
+    for name, status in _stacks():
+        if name not in bootstrap and status != "DELETE_COMPLETE":
+            found.append({"service": "cloudformation", "kind": "stack", "id": f"{name} ({status})"})
+    for service, kind, module, store in STORES:
+        table = getattr(importlib.import_module(f"ministack.services.{module}"), store, None)
+        if table is None:
+            continue
+        for identity, record in list(table.items()):
+            name = str(identity)
+            if (service, kind, name) in _ALWAYS_THERE or name in kept or name.rsplit("/", 1)[-1] in kept:
+                continue
+            ignored = _NOT_OURS.get((service, kind))
+            if ignored and isinstance(record, dict) and ignored(record):
+                continue
+            found.append({"service": service, "kind": kind, "id": name})
+    found.extend(_of_players(emulator))
+    return found
+
+
+def _stacks() -> Iterable[tuple[str, str]]:
+    from ministack.services import cloudformation
+
+    return [(str(name), str(stack.get("StackStatus"))) for name, stack in cloudformation._stacks.items()]
+
+
+def _made_by_bootstrap() -> set[str]:
+    from ministack.services import cloudformation
+
+    kept: set[str] = set()
+    for name in bootstrap_stacks():
+        for resource in (cloudformation._stacks[name].get("_resources") or {}).values():
+            kept.add(str(resource.get("PhysicalResourceId")))
+    return kept
+
+
+def _of_players(emulator: Emulator) -> list[dict[str, str]]:
+    """SageMaker's and Application Auto Scaling's own."""
+    from emulator.ministack import autoscaling
+
+    found = []
+    for target in autoscaling.targets(emulator):
+        found.append({"service": "application-autoscaling", "kind": "scalable target", "id": target})
+    listing = getattr(emulator.sagemaker, "leftovers", None)
+    for kind, identity in listing() if listing else []:
+        found.append({"service": "sagemaker", "kind": kind, "id": identity})
+    return found

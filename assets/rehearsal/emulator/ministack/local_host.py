@@ -1,0 +1,126 @@
+"""The `Host` of the played services: identities, clients and events of this MiniStack."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from ministack.core import responses
+from ministack.services import sts as sts_service
+
+from emulator.journal import Journal
+from emulator.ministack.emulator import ADMIN_KEY, ADMIN_SECRET, Settings
+from emulator.ministack.iam import Grants, role_name
+
+__all__ = ["LocalHost"]
+
+
+class LocalHost:
+    """Implements `emulator.host.Host`. Every method may be called from any thread but that of the event loop."""
+
+    def __init__(self, settings: Settings, journal: Journal, grants: Grants) -> None:
+        self.region = settings.region
+        self.account = settings.account
+        self.endpoint = settings.endpoint
+        self.work: Path = settings.work
+        self._journal = journal
+        self._grants = grants
+        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._lock = threading.Lock()
+
+    def enter(self) -> None:
+        """Makes this account and region those of the calling thread; MiniStack keeps both per request."""
+        responses.set_request_account_id(self.account)
+        responses.set_request_region(self.region)
+
+    def authorize(
+        self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> None:
+        """See `emulator.host.Host`."""
+        self._grants.authorize(role_arn, action, resource, context)
+
+    def credentials(self, role_arn: str, session: str = "rehearsal") -> dict[str, str]:
+        """Credentials of a session of the role; the same for the same role and session name, without end."""
+        session = re.sub(r"[^\w+=,.@-]", "-", session)[:64]
+        role = role_name(role_arn)
+        digest = hashlib.sha256(f"{role_arn}\0{session}".encode()).hexdigest()
+        key = f"ASIA{digest[:16].upper()}"
+        record = {
+            "Arn": f"arn:aws:sts::{self.account}:assumed-role/{role}/{session}",
+            "UserId": f"{role}:{session}",
+            "AccountId": self.account,
+            "SecretAccessKey": hashlib.sha256(f"secret\0{digest}".encode()).hexdigest(),
+            "SessionToken": hashlib.sha256(f"token\0{digest}".encode()).hexdigest(),
+            "PrincipalType": "AssumedRole",
+        }
+        if key not in sts_service._sessions:
+            sts_service.register_session(key, record)
+        return {
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": record["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": record["SessionToken"],
+        }
+
+    def client(self, service: str, role_arn: str | None = None) -> Any:
+        """See `emulator.host.Host`. Clients are kept: making one costs tens of milliseconds."""
+        with self._lock:
+            made = self._clients.get((service, role_arn))
+            if made is None:
+                made = self._clients[(service, role_arn)] = self._new_client(service, role_arn)
+            return made
+
+    def _new_client(self, service: str, role_arn: str | None) -> Any:
+        keys = {"AWS_ACCESS_KEY_ID": ADMIN_KEY, "AWS_SECRET_ACCESS_KEY": ADMIN_SECRET}
+        if role_arn is not None:
+            keys = self.credentials(role_arn)
+        config = Config(
+            retries={"max_attempts": 2, "mode": "standard"},
+            s3={"addressing_style": "path"},
+            max_pool_connections=32,
+            proxies={},
+            inject_host_prefix=False,
+        )
+        session = boto3.session.Session(
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=keys.get("AWS_SESSION_TOKEN"),
+            region_name=self.region,
+        )
+        return session.client(service, endpoint_url=self.endpoint, config=config)
+
+    def environment(self, role_arn: str) -> dict[str, str]:
+        """See `emulator.host.Host`."""
+        return {
+            **self.credentials(role_arn),
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        }
+
+    def put_event(
+        self,
+        detail_type: str,
+        detail: Mapping[str, object],
+        resources: Sequence[str] = (),
+        source: str = "aws.sagemaker",
+    ) -> None:
+        """See `emulator.host.Host`."""
+        from ministack.services import eventbridge
+
+        self.enter()
+        entry = {"Source": source, "DetailType": detail_type, "Resources": list(resources)}
+        entry["Detail"] = json.dumps(detail, default=str)
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+    def note(self, kind: str, message: str, **fields: object) -> None:
+        """See `emulator.host.Host`."""
+        self._journal.note(kind, message, **fields)

@@ -1,0 +1,88 @@
+"""The played SageMaker behind HTTP: control plane, runtime, resource types of CloudFormation."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from ministack.core import concurrency
+
+from emulator.host import ApiError
+from emulator.ministack import cloudformation, json_service
+from emulator.ministack.emulator import Emulator
+
+__all__ = ["install"]
+
+_INVOKE = re.compile(r"^/endpoints/([^/]+)/(invocations|async-invocations|invocations-response-stream)$")
+
+
+def install(emulator: Emulator) -> None:
+    """Makes the player and connects it to routing, permissions and CloudFormation."""
+    from emulator.sagemaker import SageMaker
+    from emulator.sagemaker.cfn import RESOURCES
+    from emulator.sagemaker.model import wire
+    from emulator.sagemaker.permissions import required_permissions
+
+    player = SageMaker(emulator.host)
+    emulator.sagemaker = player
+    emulator.on_stop.append(player.close)
+    settings = emulator.settings
+
+    def needed(operation: str, request: dict[str, Any]) -> Any:
+        return required_permissions(operation, request, region=settings.region, account=settings.account)
+
+    def handle(operation: str, request: dict[str, Any], caller: str) -> Any:
+        return wire(player.handle(operation, request, caller))
+
+    json_service.serve_json("sagemaker", "SageMaker", needed, handle, emulator)
+    _serve_runtime(emulator, player, needed)
+    for kind, resource in RESOURCES.items():
+        _register(emulator, player, kind, resource)
+
+
+def _serve_runtime(emulator: Emulator, player: Any, needed: Any) -> None:
+    """Both services sign as `sagemaker`; requests without a target header are the runtime's."""
+    control_plane = json_service.app.SERVICE_HANDLERS["sagemaker"]
+
+    async def answer(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Any:
+        if headers.get("x-amz-target"):
+            return await control_plane(method, path, headers, body, query)
+        return await concurrency.run_reentrant(_invoke, emulator, player, needed, method, path, headers, body)
+
+    json_service.app.SERVICE_HANDLERS["sagemaker"] = answer
+
+
+def _invoke(
+    emulator: Emulator, player: Any, needed: Any, method: str, path: str, headers: dict[str, str], body: bytes
+) -> Any:
+    found = _INVOKE.match(path)
+    if method != "POST" or not found:
+        return json_service.error_answer(
+            ApiError("UnknownOperationException", f"{method} {path} is not known", 404)
+        )
+    name = unquote(found.group(1))
+    try:
+        json_service.authorize_caller(emulator, headers, needed("InvokeEndpoint", {"EndpointName": name}))
+        if found.group(2) != "invocations":
+            message = f"only InvokeEndpoint is played, not {found.group(2)}"
+            raise ApiError("ValidationException", message, 400)
+        status, answer_headers, answer = player.invoke(name, headers, body)
+    except ApiError as error:
+        return json_service.error_answer(error)
+    return status, dict(answer_headers), answer
+
+
+def _register(emulator: Emulator, player: Any, kind: str, resource: Any) -> None:
+    def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        return resource.create(player, logical_id, properties, stack)
+
+    def update(physical_id: str, old: dict[str, Any], new: dict[str, Any]) -> Any:
+        return resource.update(player, physical_id, old, new)
+
+    def delete(physical_id: str, properties: dict[str, Any]) -> None:
+        resource.delete(player, physical_id, properties)
+
+    cloudformation.register(kind, create, update, delete)

@@ -1,0 +1,135 @@
+"""Starts MiniStack inside this process with everything of ours installed, and ends it without leaving anything."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from typing import Any
+
+from emulator.journal import Journal
+from emulator.ministack.emulator import ADMIN_KEY, ADMIN_SECRET, Emulator, Settings
+
+__all__ = ["serve"]
+
+MODULES = (
+    "iam",
+    "events",
+    "storage",
+    "apigateway",
+    "sagemaker_http",
+    "autoscaling",
+    "cloudformation",
+    "custom_resources",
+    "lambdas",
+    "glue",
+    "stepfunctions",
+)
+"""Modules of this folder with `install(emulator)`, in the order in which they are installed."""
+
+
+def serve(settings: Settings, listening: socket.socket, stop: threading.Event) -> None:
+    """Runs until `stop` is set. Prints one line of JSON to standard output when every service answers."""
+    settings.apply()
+    tempfile.tempdir = str(settings.folders["tmp"])
+    _log_to(settings)
+    emulator = create(settings)
+    try:
+        asyncio.run(_run(emulator, listening, stop))
+    finally:
+        _end(emulator)
+
+
+def create(settings: Settings) -> Emulator:
+    """The emulator with all parts installed, not yet listening. `settings.apply()` must have been called."""
+    from emulator.ministack.iam import Grants
+    from emulator.ministack.local_host import LocalHost
+
+    journal = Journal()
+    grants = Grants(settings, journal)
+    emulator = Emulator(settings, journal, grants, LocalHost(settings, journal, grants))
+    for name in MODULES:
+        try:
+            module = importlib.import_module(f"emulator.ministack.{name}")
+        except ModuleNotFoundError as error:
+            logging.getLogger("rehearsal").warning("%s is not there yet: %s", name, error)
+            continue
+        try:
+            module.install(emulator)
+        except ImportError as error:
+            logging.getLogger("rehearsal").warning("%s is not ready yet: %s", name, error)
+    return emulator
+
+
+async def _run(emulator: Emulator, listening: socket.socket, stop: threading.Event) -> None:
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+    from ministack import app as ministack_app
+
+    from emulator.ministack import control
+
+    config = Config()
+    config.bind = [f"fd://{listening.fileno()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.shutdown_timeout = 5
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.accesslog = None
+
+    async def stopped() -> None:
+        while not stop.is_set():
+            await asyncio.sleep(0.1)
+
+    threading.Thread(target=_announce, args=(emulator, stop), daemon=True, name="announce").start()
+    application: Any = control.application(emulator, ministack_app.app)
+    await hypercorn_serve(application, config, shutdown_trigger=stopped)
+
+
+def _announce(emulator: Emulator, stop: threading.Event) -> None:
+    """Tells whoever started us that requests are answered. Nothing else is ever written to standard output."""
+    settings = emulator.settings
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while not stop.is_set():
+        try:
+            with opener.open(f"{settings.endpoint}/_rehearsal/health", timeout=2):
+                break
+        except OSError:
+            time.sleep(0.05)
+    ready = {
+        "endpoint": settings.endpoint,
+        "region": settings.region,
+        "account": settings.account,
+        "credentials": {"accessKeyId": ADMIN_KEY, "secretAccessKey": ADMIN_SECRET},
+        "executeApi": f"{settings.endpoint}/_aws/execute-api/{{apiId}}/{{stage}}",
+        "log": str(settings.work / "emulator.log"),
+    }
+    sys.stdout.write(json.dumps(ready) + "\n")
+    sys.stdout.flush()
+
+
+def _log_to(settings: Settings) -> None:
+    handler = logging.FileHandler(settings.work / "emulator.log", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s [%(name)s] %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in ("botocore", "boto3", "urllib3", "s3transfer", "hypercorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _end(emulator: Emulator) -> None:
+    from ministack.core import lambda_runtime
+
+    for action in [lambda_runtime.reset, *emulator.on_stop][::-1]:
+        try:
+            action()
+        except Exception:  # the others must end all the same
+            logging.getLogger("rehearsal").exception("ending failed")
+    for folder in emulator.settings.folders.values():
+        shutil.rmtree(folder, ignore_errors=True)
