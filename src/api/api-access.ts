@@ -1,0 +1,185 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
+import * as authorizers from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
+import * as cognito from 'aws-cdk-lib/aws-cognito';
+import { Construct } from 'constructs';
+
+/**
+ * How people sign in: options of `ApiAccess.cognito`.
+ */
+export interface CognitoAccessOptions {
+  /**
+   * Pool of the users. A group `approverGroup` must be in it for models to be approved.
+   *
+   * @default - a new pool: sign-in by e-mail address, passwords of 12 characters or more of all kinds, one-time passwords as a second factor
+   */
+  readonly userPool?: cognito.IUserPool;
+
+  /**
+   * App clients whose tokens are accepted.
+   *
+   * @default - one new client without a secret: SRP for browsers, ADMIN_USER_PASSWORD_AUTH for whoever may call it by IAM
+   */
+  readonly userPoolClients?: cognito.IUserPoolClient[];
+
+  /**
+   * Cognito group whose members may approve and reject models. With a new pool the group is made.
+   *
+   * @default 'approvers'
+   */
+  readonly approverGroup?: string;
+
+  /**
+   * Whether people may make accounts for themselves. Only for a new pool.
+   *
+   * @default false
+   */
+  readonly selfSignUp?: boolean;
+
+  /**
+   * Whether a second factor (one-time password of an authenticator app) is asked for. Only for a new pool.
+   *
+   * @default cognito.Mfa.OPTIONAL
+   */
+  readonly mfa?: cognito.Mfa;
+}
+
+/**
+ * What an API needs of its access.
+ */
+export interface BoundAccess {
+  readonly kind: 'cognito' | 'iam' | 'open';
+  readonly authorizer: apigwv2.IHttpRouteAuthorizer;
+  /** Expression of the access log that names the caller. */
+  readonly callerInLog?: string;
+  readonly userPool?: cognito.IUserPool;
+  readonly userPoolClient?: cognito.IUserPoolClient;
+  readonly approverGroup?: string;
+}
+
+/**
+ * Who may call an API.
+ *
+ * @example
+ * const access = ApiAccess.cognito({ approverGroup: 'ml-leads' });
+ */
+export abstract class ApiAccess {
+  /**
+   * Users of a Cognito user pool, who send `Authorization: Bearer <token>` (ID or access token). Approving a model
+   * takes membership of a group.
+   */
+  public static cognito(options: CognitoAccessOptions = {}): ApiAccess {
+    return new CognitoAccess(options);
+  }
+
+  /**
+   * IAM principals, who sign their requests (SigV4, service `execute-api`). Give them what they may do with the `grantX`
+   * methods of the API; approving models is a grant of its own.
+   */
+  public static iam(): ApiAccess {
+    return new IamAccess();
+  }
+
+  /**
+   * Anybody who can reach the API, without a name: for trials only. Synthesis warns (`cdk-mlops:open-api`).
+   */
+  public static open(): ApiAccess {
+    return new OpenAccess();
+  }
+
+  /**
+   * @param scope the API's construct
+   * @param removalPolicy of what is made for it
+   * @internal
+   */
+  public abstract _bind(scope: Construct, removalPolicy: RemovalPolicy): BoundAccess;
+}
+
+const DEFAULT_APPROVERS = 'approvers';
+
+class CognitoAccess extends ApiAccess {
+  constructor(private readonly options: CognitoAccessOptions) {
+    super();
+    const { userPool, userPoolClients, approverGroup, selfSignUp, mfa } = options;
+    if (userPool && (selfSignUp !== undefined || mfa !== undefined)) {
+      throw new Error('ApiAccess.cognito: selfSignUp and mfa are for a new pool; set them on the userPool that is given');
+    }
+    if (!userPool && userPoolClients) {
+      throw new Error('ApiAccess.cognito: userPoolClients needs the userPool that they belong to');
+    }
+    if (userPoolClients?.length === 0) {
+      throw new Error('ApiAccess.cognito: userPoolClients is empty, so that nobody could sign in; name at least one or leave it out');
+    }
+    if (approverGroup !== undefined && !/^\S{1,128}$/.test(approverGroup)) {
+      throw new Error(`ApiAccess.cognito: approverGroup is ${JSON.stringify(approverGroup)}; a group's name has 1 to 128 characters and no space`);
+    }
+  }
+
+  public _bind(scope: Construct, removalPolicy: RemovalPolicy): BoundAccess {
+    const approverGroup = this.options.approverGroup ?? DEFAULT_APPROVERS;
+    const userPool = this.options.userPool ?? this.createPool(scope, removalPolicy, approverGroup);
+    const clients = this.options.userPoolClients ?? [createClient(scope, userPool)];
+    const authorizer = new authorizers.HttpUserPoolAuthorizer('Authorizer', userPool, {
+      userPoolClients: clients,
+      userPoolRegion: userPool.env.region,
+    });
+    return { kind: 'cognito', authorizer, callerInLog: '$context.authorizer.claims.sub', userPool, userPoolClient: clients[0], approverGroup };
+  }
+
+  private createPool(scope: Construct, removalPolicy: RemovalPolicy, approverGroup: string): cognito.UserPool {
+    const pool = new cognito.UserPool(scope, 'UserPool', {
+      selfSignUpEnabled: this.options.selfSignUp ?? false,
+      signInAliases: { email: true },
+      signInCaseSensitive: false,
+      autoVerify: { email: true },
+      // An address counts only when it is confirmed: approvals are signed with it.
+      keepOriginal: { email: true },
+      passwordPolicy: {
+        minLength: 12,
+        requireLowercase: true,
+        requireUppercase: true,
+        requireDigits: true,
+        requireSymbols: true,
+        tempPasswordValidity: Duration.days(3),
+      },
+      mfa: this.options.mfa ?? cognito.Mfa.OPTIONAL,
+      mfaSecondFactor: this.options.mfa === cognito.Mfa.OFF ? undefined : { otp: true, sms: false },
+      accountRecovery: cognito.AccountRecovery.EMAIL_ONLY,
+      deletionProtection: removalPolicy !== RemovalPolicy.DESTROY,
+      removalPolicy,
+    });
+    new cognito.UserPoolGroup(scope, 'Approvers', {
+      userPool: pool,
+      groupName: approverGroup,
+      description: 'May approve and reject model versions',
+    });
+    return pool;
+  }
+}
+
+function createClient(scope: Construct, userPool: cognito.IUserPool): cognito.UserPoolClient {
+  return new cognito.UserPoolClient(scope, 'UserPoolClient', {
+    userPool,
+    // Passwords never travel as text from a browser: SRP there, and the admin flow needs IAM permission on the pool.
+    authFlows: { userSrp: true, adminUserPassword: true },
+    disableOAuth: true,
+    generateSecret: false,
+    preventUserExistenceErrors: true,
+    enableTokenRevocation: true,
+    accessTokenValidity: Duration.hours(1),
+    idTokenValidity: Duration.hours(1),
+    refreshTokenValidity: Duration.days(1),
+  });
+}
+
+class IamAccess extends ApiAccess {
+  public _bind(): BoundAccess {
+    return { kind: 'iam', authorizer: new authorizers.HttpIamAuthorizer(), callerInLog: '$context.identity.userArn' };
+  }
+}
+
+class OpenAccess extends ApiAccess {
+  public _bind(): BoundAccess {
+    return { kind: 'open', authorizer: new apigwv2.HttpNoneAuthorizer() };
+  }
+}

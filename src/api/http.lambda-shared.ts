@@ -1,0 +1,206 @@
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
+
+/** One thing that is wrong with a request. */
+export interface Detail {
+  /** Where in the request: `instances[0].sex`, `limit`. */
+  readonly field: string;
+  readonly value?: unknown;
+  /** What would be right: values, or limits. */
+  readonly allowed?: unknown;
+  readonly message: string;
+}
+
+/** What a handler answers when it cannot do what was asked. The message is read by the caller. */
+export class HttpError extends Error {
+  constructor(
+    readonly statusCode: number,
+    readonly code: string,
+    message: string,
+    readonly details: readonly Detail[] = [],
+    readonly headers: { readonly [name: string]: string } = {},
+  ) {
+    super(message);
+    this.name = 'HttpError';
+  }
+}
+
+/** 400, with everything that is wrong at once. */
+export function invalid(message: string, details: readonly Detail[] = []): HttpError {
+  return new HttpError(400, 'ValidationError', message, details);
+}
+
+/** What a route gives back: a status and the body, which becomes JSON. */
+export interface Answer {
+  readonly status: number;
+  readonly body: object;
+}
+
+/** The parts of an API Gateway event (payload format 2.0) that routes read. Any of them may be missing. */
+export type HttpRequest = APIGatewayProxyEventV2;
+export type Route = (request: HttpRequest) => Promise<Answer>;
+export type Handler = (request: HttpRequest) => Promise<APIGatewayProxyStructuredResultV2>;
+
+const SECURITY_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+
+/**
+ * A Lambda handler of these routes, by route key (`POST /models/{version}/approval`). It always answers: what a route
+ * throws becomes a JSON error, and what nobody foresaw a 500 that tells the caller only the request id.
+ */
+export function serve(routes: { readonly [routeKey: string]: Route }): Handler {
+  return async (request) => {
+    const began = Date.now();
+    const requestId = idOf(request);
+    let response: APIGatewayProxyStructuredResultV2;
+    try {
+      const key = String(request?.routeKey);
+      if (!Object.hasOwn(routes, key)) {
+        throw new HttpError(404, 'NotFound', `there is no route "${key}"`);
+      }
+      const { status, body } = await routes[key](request);
+      response = respond(status, body);
+    } catch (error) {
+      response = failure(error, requestId);
+    }
+    console.info({ event: 'request', requestId, route: request?.routeKey, status: response.statusCode, milliseconds: Date.now() - began });
+    return response;
+  };
+}
+
+/** A JSON response. */
+export function respond(status: number, body: object, headers: { readonly [name: string]: string } = {}): APIGatewayProxyStructuredResultV2 {
+  return {
+    statusCode: status,
+    headers: { 'content-type': 'application/json', ...SECURITY_HEADERS, ...headers },
+    body: JSON.stringify(body),
+  };
+}
+
+/** The response to something that a route threw. */
+export function failure(thrown: unknown, requestId: string): APIGatewayProxyStructuredResultV2 {
+  const error = thrown instanceof HttpError ? thrown : unforeseen(thrown, requestId);
+  const details = error.details.length > 0 ? { details: error.details } : {};
+  return respond(error.statusCode, { error: { code: error.code, message: error.message, ...details }, requestId }, error.headers);
+}
+
+/** The JSON value of a request's body; 400 when it is none. */
+export function jsonBody(request: HttpRequest): unknown {
+  const type = header(request, 'content-type');
+  if (type !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type.trim())) {
+    throw invalid('send the body as JSON, with the header content-type: application/json', [
+      { field: 'content-type', value: short(type), allowed: ['application/json'], message: `the content type is ${JSON.stringify(short(type))}` },
+    ]);
+  }
+  const text = bodyText(request);
+  if (text.trim() === '') {
+    throw invalid('the body is empty: send a JSON object');
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw invalid(`the body is not JSON: ${short(error instanceof Error ? error.message : '')}`);
+  }
+}
+
+/** The JSON object of a request's body, all of whose fields are known; 400 otherwise. */
+export function jsonObject(request: HttpRequest, known: readonly string[]): { readonly [field: string]: unknown } {
+  const body = jsonBody(request);
+  if (!isObject(body)) {
+    throw invalid(`the body must be a JSON object, not ${nameOf(body)}`);
+  }
+  const unknown = Object.keys(body).filter((field) => !known.includes(field));
+  if (unknown.length > 0) {
+    throw invalid(`the body has ${unknown.length === 1 ? 'a field' : 'fields'} that nobody reads`, unknown.slice(0, 20).map((field) => ({
+      field: short(field), allowed: known, message: `${JSON.stringify(short(field))} is not a field; known are ${known.map((k) => `"${k}"`).join(', ')}`,
+    })));
+  }
+  return body;
+}
+
+/** A header's value, whatever the case of its name. */
+export function header(request: HttpRequest, name: string): string | undefined {
+  const found = Object.entries(request?.headers ?? {}).find(([key]) => key.toLowerCase() === name);
+  return typeof found?.[1] === 'string' ? found[1] : undefined;
+}
+
+/** True for what JSON writes in braces. */
+export function isObject(value: unknown): value is { readonly [field: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What kind of JSON value it is, for messages. */
+export function nameOf(value: unknown): string {
+  if (value === null || value === undefined) {
+    return 'null';
+  }
+  if (Array.isArray(value)) {
+    return 'a list';
+  }
+  return typeof value === 'object' ? 'an object' : `a ${typeof value === 'string' ? 'text' : typeof value}`;
+}
+
+/** Short enough to be told back to the caller: long text is cut, lists and objects are named only. */
+export function echo(value: unknown): unknown {
+  return typeof value === 'string' ? short(value) : (typeof value === 'object' && value !== null ? nameOf(value) : value);
+}
+
+/** The first hundred characters. */
+export function short(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+/** The id under which API Gateway knows the request; in every error, access log and handler log. */
+export function idOf(request: HttpRequest): string {
+  return String(request?.requestContext?.requestId ?? 'unknown');
+}
+
+/** An environment variable that the construct sets. */
+export function environment(name: string): string {
+  const value = process.env[name];
+  if (!value) {
+    throw new Error(`the environment variable ${name} is not set`);
+  }
+  return value;
+}
+
+/** Names of service errors that mean: too many requests now, come again. */
+const THROTTLED = ['ThrottlingException', 'Throttling', 'TooManyRequestsException', 'ProvisionedThroughputExceededException', 'RequestLimitExceeded'];
+
+/** Whether a service refused because there were too many requests. */
+export function isThrottled(error: unknown): boolean {
+  const metadata = isObject(error) ? error.$metadata : undefined;
+  return THROTTLED.includes(nameOfError(error)) || (isObject(metadata) && metadata.httpStatusCode === 429);
+}
+
+/** The name by which AWS calls an error. */
+export function nameOfError(error: unknown): string {
+  return isObject(error) && typeof error.name === 'string' ? error.name : '';
+}
+
+/** 429. */
+export function tooMany(): HttpError {
+  return new HttpError(429, 'TooManyRequests', 'too many requests at the moment: try again in a few seconds', [], { 'retry-after': '2' });
+}
+
+function unforeseen(error: unknown, requestId: string): HttpError {
+  if (isThrottled(error)) {
+    return tooMany();
+  }
+  // The only place where an error's own words appear: the function's log.
+  console.error({ event: 'unforeseen', requestId, error: error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : String(error) });
+  return new HttpError(500, 'InternalError', 'something went wrong on our side; the request id helps to find out what');
+}
+
+function bodyText(request: HttpRequest): string {
+  const body: unknown = request?.body;
+  if (typeof body !== 'string') {
+    return '';
+  }
+  if (!request.isBase64Encoded) {
+    return body;
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(body, 'base64'));
+  } catch {
+    throw invalid('the body is not text in UTF-8');
+  }
+}

@@ -1,0 +1,145 @@
+import { createHash, randomUUID } from 'crypto';
+import { Detail, echo, HttpError, invalid, isObject, nameOf, short } from './http.lambda-shared';
+import { nearest } from '../shared/validation';
+
+/** A parameter as a pipeline definition declares it. */
+export interface DeclaredParameter {
+  readonly Name: string;
+  readonly Type: string;
+  readonly DefaultValue?: unknown;
+  readonly EnumValues?: readonly unknown[];
+}
+
+/** The parameter by which a pipeline registers its model as approved or pending. */
+const APPROVAL_PARAMETER = 'ModelApprovalStatus';
+const MAX_VALUE = 1024;
+
+/** Parameters that a pipeline's definition declares; none for a definition in a form that we do not know. */
+export function declaredParameters(definition: string | undefined): DeclaredParameter[] | undefined {
+  try {
+    const parsed: unknown = JSON.parse(definition ?? '');
+    const parameters = isObject(parsed) ? parsed.Parameters ?? [] : undefined;
+    return Array.isArray(parameters)
+      ? parameters.filter((p): p is DeclaredParameter => isObject(p) && typeof p.Name === 'string' && typeof p.Type === 'string')
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The caller's parameters as SageMaker takes them (text); 400 with everything that is wrong with them.
+ *
+ * @param reserved names that the caller may not give, because they follow from the data set
+ */
+export function parametersOf(given: unknown, declared: readonly DeclaredParameter[], reserved: readonly string[]): { Name: string; Value: string }[] {
+  if (given === undefined || given === null) {
+    return [];
+  }
+  if (!isObject(given)) {
+    const message = `parameters must be an object of names and values, not ${nameOf(given)}`;
+    throw invalid(message, [{ field: 'parameters', message }]);
+  }
+  const free = declared.filter((parameter) => !reserved.includes(parameter.Name));
+  const details: Detail[] = [];
+  const values = Object.entries(given).map(([name, value]) => {
+    const problem = check(name, value, free, reserved);
+    if (problem) {
+      details.push({ field: `parameters.${short(name)}`, value: echo(value), ...problem });
+    }
+    return { Name: name, Value: isNumeric(free, name) ? String(Number(value)) : String(value) };
+  });
+  if (details.length > 0) {
+    throw invalid(details.slice(0, 3).map((detail) => detail.message).join('; '), details.slice(0, 100));
+  }
+  return values;
+}
+
+/**
+ * The token that makes SageMaker start one execution of equal requests. With a key: the same for the same caller, key
+ * and request. Without: another each time.
+ */
+export function requestToken(key: string | undefined, caller: string, request: unknown): string {
+  if (key === undefined) {
+    return randomUUID();
+  }
+  if (key.trim() === '' || key.length > 255) {
+    const message = 'the header idempotency-key must have 1 to 255 characters';
+    throw invalid(message, [{ field: 'idempotency-key', value: short(key), message }]);
+  }
+  return createHash('sha256').update(JSON.stringify([caller, key, request])).digest('hex');
+}
+
+/** The id of a data set in a request; 400 when it is none. */
+export function datasetIdOf(given: unknown): string | undefined {
+  if (given === undefined || given === null) {
+    return undefined;
+  }
+  if (typeof given !== 'string' || !/^[0-9a-f]{64}$/.test(given)) {
+    const message = 'dataset must be the id of a data set (64 hexadecimal digits): GET /datasets lists them';
+    throw invalid(message, [{ field: 'dataset', value: echo(given), message }]);
+  }
+  return given;
+}
+
+/** What a failed StartPipelineExecution means for the caller; the error itself where only the log can tell. */
+export function startFailure(error: unknown): unknown {
+  switch (isObject(error) ? error.name : undefined) {
+    case 'ResourceNotFound':
+      return new HttpError(503, 'PipelineNotFound', 'the training pipeline is not there: deploy it again');
+    case 'ConflictException':
+      return new HttpError(409, 'Conflict', 'this training is being started or was started with other parameters under the same idempotency key');
+    case 'ResourceLimitExceeded':
+      return new HttpError(429, 'TooManyRequests', 'the account runs as many executions as it may: try again when one has ended', [], { 'retry-after': '60' });
+    case 'ValidationException':
+      return invalid('SageMaker refused the parameters; the log of the training function says why');
+    default:
+      return error;
+  }
+}
+
+function check(name: string, value: unknown, declared: readonly DeclaredParameter[], reserved: readonly string[]): Omit<Detail, 'field'> | undefined {
+  const names = declared.map((parameter) => parameter.Name);
+  if (reserved.includes(name)) {
+    return { message: `${name} follows from the data set: give "dataset" instead` };
+  }
+  const parameter = declared.find((candidate) => candidate.Name === name);
+  if (!parameter) {
+    const near = nearest(short(name), names);
+    const right = near ? `did you mean "${near}"?` : `known are ${names.map((n) => `"${n}"`).join(', ')}`;
+    return { allowed: near ? [near] : names, message: `${JSON.stringify(short(name))} is not a parameter of the pipeline; ${right}` };
+  }
+  if (name === APPROVAL_PARAMETER && value === 'Approved') {
+    // Else whoever may train could approve, past the group that decides.
+    return { message: `${name} may not be "Approved" here: approve the version with POST /models/{version}/approval` };
+  }
+  return checkType(parameter, value);
+}
+
+function isNumeric(declared: readonly DeclaredParameter[], name: string): boolean {
+  return declared.some((parameter) => parameter.Name === name && (parameter.Type === 'Integer' || parameter.Type === 'Float'));
+}
+
+function checkType({ Name, Type, EnumValues }: DeclaredParameter, value: unknown): Omit<Detail, 'field'> | undefined {
+  const wrong = (what: string) => ({ message: `${Name} must be ${what}, not ${JSON.stringify(echo(value))}` });
+  const number = typeof value === 'number' ? value : (typeof value === 'string' && value.trim() !== '' ? Number(value) : NaN);
+  if (Type === 'Integer' && !Number.isSafeInteger(number)) {
+    return wrong('a whole number');
+  }
+  if (Type === 'Float' && !Number.isFinite(number)) {
+    return wrong('a number');
+  }
+  if (Type === 'Boolean' && String(value) !== 'true' && String(value) !== 'false') {
+    return wrong('true or false');
+  }
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+    return wrong('a text');
+  }
+  if (String(value).length > MAX_VALUE) {
+    return { allowed: { maxLength: MAX_VALUE }, message: `${Name} must have at most ${MAX_VALUE} characters` };
+  }
+  if (EnumValues && !EnumValues.some((allowed) => String(allowed) === String(value))) {
+    return { allowed: EnumValues, message: `${Name} must be one of ${EnumValues.map((v) => JSON.stringify(v)).join(', ')}, not ${JSON.stringify(echo(value))}` };
+  }
+  return undefined;
+}
