@@ -1,0 +1,206 @@
+"""Measures the trained model on the test split."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import tarfile
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+import numpy as np
+import pandas as pd
+import xgboost
+from contract import BINARY, Contract, ContractError, parse_contract, read_document
+from features import feature_names
+from sklearn import metrics
+
+MODEL_FILE = "xgboost-model"
+SAMPLE_ROWS = 2000
+
+Array = Any  # numpy arrays; their type parameters differ between the versions that this runs on
+
+
+def load_booster(folder: Path) -> xgboost.Booster:
+    """The model that SageMaker's XGBoost left: in `model.tar.gz`, or already unpacked; in XGBoost's own format, or pickled."""
+    return booster_of(_model_bytes(folder))
+
+
+def booster_of(content: bytes) -> xgboost.Booster:
+    """A booster from the bytes of its file."""
+    booster = xgboost.Booster()
+    try:
+        booster.load_model(bytearray(content))
+    except xgboost.core.XGBoostError:
+        booster = pickle.loads(content)  # the training job of this very run wrote it
+    return booster
+
+
+def predict(booster: xgboost.Booster, inputs: Array) -> Array:
+    """One number a row, or one probability a class; up to the best round, if training stopped early."""
+    best = booster.attr("best_iteration")
+    rounds = booster.num_boosted_rounds() if best is None else min(int(best) + 1, booster.num_boosted_rounds())
+    scores: Array = booster.predict(xgboost.DMatrix(inputs), iteration_range=(0, rounds))
+    return scores
+
+
+def regression_metrics(truth: Array, predicted: Array) -> Dict[str, Dict[str, float]]:
+    """Errors with their standard error, and the share of the variance that is explained (if there is any)."""
+    squared = (truth - predicted) ** 2
+    absolute = np.abs(truth - predicted)
+    mse = float(squared.mean())
+    result = {
+        "mse": _measured(mse, squared),
+        "mae": _measured(float(absolute.mean()), absolute),
+        "rmse": {"value": _rounded(math.sqrt(mse))},
+    }
+    if len(truth) > 1 and float(np.var(truth)) > 0:
+        result["r2"] = {"value": _rounded(float(metrics.r2_score(truth, predicted)))}
+    return result
+
+
+def classification_metrics(truth: Array, scores: Array, classes: int) -> Dict[str, Dict[str, float]]:
+    """Binary: of class 1. More classes: weighted by their frequency, the area under the curve of each against the rest."""
+    predicted = predicted_classes(scores)
+    average = "binary" if classes == 2 else "weighted"
+    hits = (truth == predicted).astype("float64")
+    result = {
+        "accuracy": _measured(float(hits.mean()), hits),
+        "precision": _plain(metrics.precision_score(truth, predicted, average=average, zero_division=0)),
+        "recall": _plain(metrics.recall_score(truth, predicted, average=average, zero_division=0)),
+        "f1": _plain(metrics.f1_score(truth, predicted, average=average, zero_division=0)),
+    }
+    if len(set(truth.tolist())) == classes:
+        if classes == 2:
+            result["auc"] = _plain(metrics.roc_auc_score(truth, scores))
+        else:
+            # Single precision does not add up to 1 closely enough for every version of scikit-learn.
+            shares = scores.astype("float64") / scores.astype("float64").sum(axis=1, keepdims=True)
+            result["auc"] = _plain(metrics.roc_auc_score(truth, shares, multi_class="ovr", labels=list(range(classes))))
+    return result
+
+
+def predicted_classes(scores: Array) -> Array:
+    """Index of the most likely class of each row."""
+    classes: Array = (scores >= 0.5).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+    return classes
+
+
+def report(truth: Array, scores: Array, contract: Contract) -> Dict[str, Any]:
+    """The content of `evaluation.json`."""
+    if contract.is_regression:
+        return {"regression_metrics": regression_metrics(truth, scores), "rows": len(truth)}
+    section = "binary_classification_metrics" if contract.problem_type == BINARY else "multiclass_classification_metrics"
+    counts = {value: int((truth == index).sum()) for index, value in enumerate(contract.target.values)}
+    measured = classification_metrics(truth, scores, len(contract.target.values))
+    return {section: measured, "rows": len(truth), "rows_by_class": counts}
+
+
+def check_required(document: Mapping[str, Any], required: Sequence[str], contract: Contract) -> None:
+    """The gate asks for these: what the test split cannot tell must not look like a number."""
+    measured = next(content for key, content in document.items() if key.endswith("_metrics"))
+    for name in required:
+        if name in measured:
+            continue
+        if name == "auc":
+            absent = [value for value, count in document["rows_by_class"].items() if count == 0]
+            raise ContractError(
+                f"auc cannot be measured: split 'test' has no row of class {absent} of {contract.target.name!r}; "
+                "give more data, or gate on another metric"
+            )
+        if name == "r2":
+            raise ContractError(f"r2 cannot be measured: {contract.target.name!r} is the same in all rows of split 'test'")
+        raise ContractError(f"the gate asks for metric {name!r}; measured are {sorted(measured)}")
+
+
+def sample(truth: Array, scores: Array, contract: Contract) -> pd.DataFrame:
+    """Truth and prediction of up to 2000 rows, evenly spaced; classes by their names, with their probabilities."""
+    rows = np.unique(np.linspace(0, len(truth) - 1, num=min(SAMPLE_ROWS, len(truth))).astype(int))
+    truth, scores = truth[rows], scores[rows]
+    if contract.is_regression:
+        return pd.DataFrame({"truth": truth, "prediction": scores.astype("float64")})
+    values = contract.target.values
+    table = pd.DataFrame(
+        {
+            "truth": [values[int(index)] for index in truth],
+            "prediction": [values[int(index)] for index in predicted_classes(scores)],
+        }
+    )
+    shares = np.column_stack([1 - scores, scores]) if scores.ndim == 1 else scores
+    for index, value in enumerate(values):
+        table[f"probability={value}"] = shares[:, index].astype("float64")
+    return table
+
+
+def run(model: Path, test: Path, schema: Path, evaluation: Path, required: Sequence[str] = ()) -> Dict[str, Any]:
+    """Writes `evaluation.json` and `predictions.csv`; returns the former."""
+    contract = parse_contract(read_document(schema))
+    truth, inputs = _read_test(test, len(feature_names(contract)))
+    booster = load_booster(model)
+    scores = predict(booster, inputs)
+    if not np.isfinite(scores).all():
+        raise ContractError("the model predicts values that are no finite numbers")
+    _check_shape(scores, contract)
+    document = report(truth, scores, contract)
+    check_required(document, required, contract)
+    document["feature_importance"] = _importance(booster, feature_names(contract))
+    evaluation.mkdir(parents=True, exist_ok=True)
+    (evaluation / "evaluation.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+    sample(truth, scores, contract).to_csv(evaluation / "predictions.csv", index=False)
+    return document
+
+
+def _read_test(folder: Path, inputs: int) -> Tuple[Array, Array]:
+    files = sorted(file for file in folder.rglob("*.csv") if file.stat().st_size > 0) if folder.is_dir() else []
+    if not files:
+        raise ContractError(f"there is no test data in {folder}")
+    matrix: Array = np.concatenate([pd.read_csv(file, header=None).to_numpy(dtype="float64") for file in files])
+    if matrix.shape[1] != inputs + 1:
+        raise ContractError(f"the test data have {matrix.shape[1]} columns; target and inputs of the schema are {inputs + 1}")
+    return matrix[:, 0], matrix[:, 1:]
+
+
+def _model_bytes(folder: Path) -> bytes:
+    plain = folder / MODEL_FILE
+    if plain.is_file():
+        return plain.read_bytes()
+    archives = sorted(folder.glob("*.tar.gz")) if folder.is_dir() else []
+    if not archives:
+        raise ContractError(f"there is no model in {folder}: expected model.tar.gz or {MODEL_FILE}")
+    with tarfile.open(archives[0]) as archive:
+        names = archive.getnames()
+        member = next((name for name in names if Path(name).name == MODEL_FILE), None)
+        content = archive.extractfile(member) if member else None
+        if content is None:
+            raise ContractError(f"{archives[0].name} holds no {MODEL_FILE}; it holds {names}")
+        return content.read()
+
+
+def _check_shape(scores: Array, contract: Contract) -> None:
+    classes = len(contract.target.values)
+    expected = classes if classes > 2 else 1
+    found = scores.shape[1] if scores.ndim == 2 else 1
+    if found != expected:
+        raise ContractError(f"the model gives {found} numbers a row; {contract.problem_type} needs {expected}")
+
+
+def _importance(booster: xgboost.Booster, names: List[str]) -> Dict[str, float]:
+    """Share of the gain of all splits that each input brought, the greatest first."""
+    gains = {str(key): float(np.sum(gain)) for key, gain in booster.get_score(importance_type="total_gain").items()}
+    total = sum(gains.values()) or 1.0
+    shares = {name: _rounded(gains.get(f"f{index}", 0.0) / total) for index, name in enumerate(names)}
+    return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _measured(value: float, values: Array) -> Dict[str, float]:
+    return {"value": _rounded(value), "standard_deviation": _rounded(float(values.std() / math.sqrt(len(values))))}
+
+
+def _plain(value: Any) -> Dict[str, float]:
+    return {"value": _rounded(float(value))}
+
+
+def _rounded(value: float) -> float:
+    """Six digits are more than the data say, and read well in a message."""
+    return float(f"{value:.6g}")
