@@ -7,9 +7,8 @@ import importlib.util
 import io
 import json
 import tarfile
-from importlib.abc import InspectLoader
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import joblib
 import numpy as np
@@ -122,7 +121,8 @@ def _features(table: pd.DataFrame, contract: Contract, split: str) -> pd.DataFra
 
 def _source(module: str) -> str:
     spec = importlib.util.find_spec(module)
-    source = spec.loader.get_source(module) if spec and isinstance(spec.loader, InspectLoader) else None
+    # Loaders of folders and of zips both have it, but share no type on Python 3.9.
+    source: Optional[str] = getattr(spec.loader, "get_source")(module) if spec else None
     if source is None:
         raise RuntimeError(f"the source of module {module!r} is not where the scripts are")
     return source

@@ -14,6 +14,8 @@ import { TrainingStep } from './steps/training-step';
 
 const INPUT = '/opt/ml/processing/input';
 const OUTPUT = '/opt/ml/processing/output';
+/** Where SageMaker looks for the sentence that it shows when a job failed. */
+const MESSAGE = ['--message', '/opt/ml/output/message'];
 const REPORT = 'EvaluationReport';
 
 /** Parameters that whoever starts the pipeline must give. */
@@ -88,6 +90,7 @@ export class DefaultDefinition {
         '--input', `${INPUT}/data`,
         '--schema', `${INPUT}/schema/${this.props.schema.file}`,
         ...names.flatMap((name) => [`--${name}`, `${OUTPUT}/${name}`]),
+        ...MESSAGE,
       ],
       inputs: [{ name: 'data', source: this.inputData.valueAsString }, ...this.assetInputs()],
       outputs: names.map((name) => ({ name, destination: this.place(`Preprocess/${name}`) })),
@@ -118,6 +121,7 @@ export class DefaultDefinition {
         '--schema', `${INPUT}/schema/${this.props.schema.file}`,
         '--evaluation', `${OUTPUT}/evaluation`,
         '--require', this.limits.map(({ limit }) => limit.metric.metricName).join(','),
+        ...MESSAGE,
       ],
       inputs: [
         { name: 'model', source: train.modelArtifacts },
