@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from ..host import AccessDenied, ApiError
+from .api import SageMaker
+from .endpoints import ModelError
+from .permissions import Permission, required_permissions
 
-__all__ = ["AccessDenied", "ApiError"]
+__all__ = ["AccessDenied", "ApiError", "ModelError", "Permission", "SageMaker", "required_permissions"]

@@ -1,0 +1,130 @@
+"""Which IAM permissions a SageMaker call needs of its caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PASSED_TO = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+
+# Operation suffix (what stands after the verb) to: kind in the ARN, member of the request that names the resource.
+_RESOURCES = {
+    "ProcessingJob": ("processing-job", "ProcessingJobName"),
+    "TrainingJob": ("training-job", "TrainingJobName"),
+    "TransformJob": ("transform-job", "TransformJobName"),
+    "HyperParameterTuningJob": ("hyper-parameter-tuning-job", "HyperParameterTuningJobName"),
+    "Model": ("model", "ModelName"),
+    "EndpointConfig": ("endpoint-config", "EndpointConfigName"),
+    "Endpoint": ("endpoint", "EndpointName"),
+    "EndpointWeightsAndCapacities": ("endpoint", "EndpointName"),
+    "Pipeline": ("pipeline", "PipelineName"),
+    "ModelPackageGroup": ("model-package-group", "ModelPackageGroupName"),
+    "ModelPackageGroupPolicy": ("model-package-group", "ModelPackageGroupName"),
+}
+_VERBS = ("Create", "Describe", "Update", "Delete", "Stop", "Put", "Get")
+# Operations without resource-level permissions: IAM evaluates them on `*`.
+_ON_EVERYTHING = frozenset(
+    (
+        "ListPipelines",
+        "ListModelPackageGroups",
+        "ListModels",
+        "ListEndpoints",
+        "ListEndpointConfigs",
+        "ListProcessingJobs",
+        "ListTrainingJobs",
+        "ListTransformJobs",
+        "SendPipelineExecutionStepSuccess",
+        "SendPipelineExecutionStepFailure",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One action on one resource, with the condition keys of the request."""
+
+    action: str
+    resource: str
+    context: dict[str, str] = field(default_factory=dict)
+
+
+def required_permissions(
+    operation: str, request: Mapping[str, Any], *, region: str = "us-east-1", account: str = "000000000000"
+) -> list[Permission]:
+    """What the caller of `operation` must be allowed: the action itself, AddTags for tags in it, PassRole for each role handed over.
+
+    `InvokeEndpoint` takes `{"EndpointName": ...}`.
+    """
+    context = _tag_context(request)
+    resources = list(_resources(operation, request, region, account))
+    found = [Permission(f"sagemaker:{operation}", resource, context) for resource in resources]
+    if operation.startswith("Create") and request.get("Tags"):
+        found.append(Permission("sagemaker:AddTags", resources[0], context))
+    for role in _roles(operation, request):
+        found.append(Permission("iam:PassRole", role, dict(PASSED_TO)))
+    return found
+
+
+def _tag_context(request: Mapping[str, Any]) -> dict[str, str]:
+    tags = request.get("Tags")
+    if not isinstance(tags, list):
+        return {}
+    return {f"aws:RequestTag/{tag['Key']}": str(tag.get("Value", "")) for tag in tags if isinstance(tag, Mapping) and "Key" in tag}
+
+
+def _roles(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
+    if not operation.startswith(("Create", "Update")):
+        return
+    for member in ("RoleArn", "ExecutionRoleArn"):
+        role = request.get(member)
+        if isinstance(role, str):
+            yield role
+
+
+def _resources(operation: str, request: Mapping[str, Any], region: str, account: str) -> Iterator[str]:
+    def arn(kind: str, name: Any) -> str:
+        text = str(name)
+        return text if text.startswith("arn:") else f"arn:aws:sagemaker:{region}:{account}:{kind}/{text}"
+
+    if operation in _ON_EVERYTHING:
+        yield "*"
+        return
+    if operation in ("AddTags", "ListTags", "DeleteTags"):
+        yield str(request.get("ResourceArn", "*"))
+        return
+    if operation == "InvokeEndpoint":
+        yield arn("endpoint", request.get("EndpointName"))
+        return
+    if operation in ("StartPipelineExecution", "ListPipelineExecutions", "ListPipelineVersions"):
+        yield arn("pipeline", request.get("PipelineName"))
+        return
+    if "PipelineExecution" in operation:
+        yield str(request.get("PipelineExecutionArn", "*"))
+        return
+    if operation == "ListModelPackages":
+        group = request.get("ModelPackageGroupName")
+        yield arn("model-package-group", group) if group else "*"
+        return
+    if operation == "BatchDescribeModelPackage":
+        for package in request.get("ModelPackageArnList") or ("*",):
+            yield arn("model-package", package)
+        return
+    if operation.endswith("ModelPackage"):
+        group = request.get("ModelPackageGroupName")
+        if operation == "CreateModelPackage" and group:
+            name = str(group).rsplit("/", 1)[-1]
+            # The version is not known before; IAM sees the package below its group.
+            yield arn("model-package", f"{name}/*")
+            yield arn("model-package-group", name)
+        else:
+            yield arn("model-package", request.get("ModelPackageArn") or request.get("ModelPackageName"))
+        return
+    for verb in _VERBS:
+        kind, member = _RESOURCES.get(operation.removeprefix(verb), (None, None))
+        if operation.startswith(verb) and kind and member:
+            yield arn(kind, request.get(member, "*"))
+            if operation in ("CreateEndpoint", "UpdateEndpoint") and request.get("EndpointConfigName"):
+                yield arn("endpoint-config", request["EndpointConfigName"])
+            return
+    yield "*"
