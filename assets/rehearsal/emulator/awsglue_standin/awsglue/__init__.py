@@ -1,0 +1,1 @@
+"""A stand-in for Glue's own Python package: see the README beside it."""

@@ -1,0 +1,188 @@
+"""Glue crawlers that look at the data: CSV with a header row and JSON lines in S3 become tables of the catalog."""
+
+from __future__ import annotations
+
+import contextvars
+import csv
+import io
+import json
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from ministack.core.responses import error_response_json, json_response
+from ministack.services import glue as service
+
+from emulator.host import Host
+
+__all__ = ["columns_of_csv", "columns_of_json", "install"]
+
+SAMPLE_BYTES = 1024 * 1024
+"""Types are inferred from the beginning of one object, as the real crawler samples too."""
+INPUT = "org.apache.hadoop.mapred.TextInputFormat"
+OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+CSV_SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
+JSON_SERDE = "org.openx.data.jsonserde.JsonSerDe"
+
+
+def install(host: Host) -> None:
+    """Replaces StartCrawler."""
+    service._start_crawler = _Crawls(host).start
+
+
+class _Crawls:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def start(self, data: dict[str, Any]) -> Any:
+        name = data.get("Name", "")
+        crawler = service._crawlers.get(name)
+        if crawler is None:
+            return error_response_json("EntityNotFoundException", f"Crawler {name} not found", 400)
+        if crawler["State"] != "READY":
+            return error_response_json("CrawlerRunningException", f"Crawler with name {name} has already started", 400)
+        crawler["State"] = "RUNNING"
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(self._live, crawler), daemon=True, name=f"crawl-{name}").start()
+        return json_response({})
+
+    def _live(self, crawler: dict[str, Any]) -> None:
+        started = time.time()
+        name = crawler["Name"]
+        self._host.put_event("Glue Crawler State Change", _detail(crawler, "Started", "INFO", ""), source="aws.glue")
+        error = ""
+        try:
+            tables = self._crawl(crawler)
+            message = f"Glue crawler {name} found {', '.join(tables) or 'nothing'}"
+        except (ClientError, BotoCoreError, ValueError) as problem:
+            error = str(problem)
+            message = f"Glue crawler {name} failed: {error}"
+        state = "FAILED" if error else "SUCCEEDED"
+        crawler["LastCrawl"] = {
+            "Status": state,
+            "ErrorMessage": error,
+            "LogGroup": "/aws-glue/crawlers",
+            "LogStream": name,
+            "MessagePrefix": uuid.uuid4().hex,
+            "StartTime": started,
+        }
+        crawler["CrawlElapsedTime"] = int((time.time() - started) * 1000)
+        crawler["State"] = "READY"
+        self._host.note("job", message, service="glue", crawler=name, state=state)
+        outcome = _detail(crawler, state.capitalize(), "ERROR" if error else "INFO", error)
+        self._host.put_event("Glue Crawler State Change", outcome, source="aws.glue")
+
+    def _crawl(self, crawler: Mapping[str, Any]) -> list[str]:
+        targets = crawler.get("Targets") or {}
+        others = [kind for kind, entries in targets.items() if kind != "S3Targets" and entries]
+        if others:
+            raise ValueError(f"{', '.join(others)} are not played: a crawler of S3Targets is")
+        role = str(crawler.get("Role", ""))
+        role = role if role.startswith("arn:") else f"arn:aws:iam::{self._host.account}:role/{role}"
+        return [self._table(crawler, role, target["Path"]) for target in targets.get("S3Targets", [])]
+
+    def _table(self, crawler: Mapping[str, Any], role: str, path: str) -> str:
+        bucket, _, prefix = path.split("://", 1)[-1].partition("/")
+        s3 = self._host.client("s3", role)
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", ()) if _is_data(entry)]
+        if not keys:
+            raise ValueError(f"nothing to crawl at {path}")
+        sample = s3.get_object(Bucket=bucket, Key=keys[0], Range=f"bytes=0-{SAMPLE_BYTES - 1}")["Body"].read()
+        kind, columns = _infer(keys[0], sample)
+        partitions = _partition_names(keys[0][len(prefix) :])
+        table = {
+            "Name": crawler.get("TablePrefix", "") + _identifier((prefix.rstrip("/") or bucket).rsplit("/", 1)[-1]),
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {"classification": kind, "UPDATED_BY_CRAWLER": crawler["Name"], **_header(kind)},
+            "PartitionKeys": [{"Name": name, "Type": "string"} for name in partitions],
+            "StorageDescriptor": {
+                "Columns": columns,
+                "Location": f"s3://{bucket}/{prefix}",
+                "InputFormat": INPUT,
+                "OutputFormat": OUTPUT,
+                "SerdeInfo": {"SerializationLibrary": CSV_SERDE if kind == "csv" else JSON_SERDE, "Parameters": {"field.delim": ","}},
+            },
+        }
+        glue = self._host.client("glue", role)
+        try:
+            glue.create_table(DatabaseName=crawler["DatabaseName"], TableInput=table)
+        except ClientError as problem:
+            if problem.response["Error"]["Code"] != "AlreadyExistsException":
+                raise
+            glue.update_table(DatabaseName=crawler["DatabaseName"], TableInput=table)
+        return str(table["Name"])
+
+
+def columns_of_csv(text: str) -> list[dict[str, str]]:
+    """Names from the header row, types from the rows below it."""
+    rows = [row for row in csv.reader(io.StringIO(text)) if row]
+    if len(rows) < 2:
+        raise ValueError("a CSV file needs a header row and one more to infer types from")
+    names = _distinct(_identifier(name) for name in rows[0])
+    return [{"Name": name, "Type": _type([row[i] for row in rows[1:] if i < len(row)])} for i, name in enumerate(names)]
+
+
+def columns_of_json(text: str) -> list[dict[str, str]]:
+    """Names and types of the objects, one a line."""
+    seen: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line.strip():
+            for name, value in json.loads(line).items():
+                seen.setdefault(_identifier(name), []).append(value if isinstance(value, str) else json.dumps(value))
+    return [{"Name": name, "Type": _type(values)} for name, values in seen.items()]
+
+
+def _infer(key: str, sample: bytes) -> tuple[str, list[dict[str, str]]]:
+    text = sample.decode("utf-8", errors="replace")
+    if len(sample) == SAMPLE_BYTES:
+        text = text[: text.rfind("\n") + 1]
+    if key.endswith((".json", ".jsonl")):
+        return "json", columns_of_json(text)
+    if sample[:4] == b"PAR1" or sample[:2] == b"\x1f\x8b":
+        raise ValueError(f"{key} is Parquet or compressed: a rehearsal's crawler reads plain CSV and JSON lines, declare the table instead")
+    return "csv", columns_of_csv(text)
+
+
+def _type(values: Sequence[str]) -> str:
+    filled = [value for value in values if value != ""]
+    if filled and all(re.fullmatch(r"[+-]?\d{1,18}", value) for value in filled):
+        return "bigint"
+    if filled and all(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value) for value in filled):
+        return "double"
+    if filled and all(value.lower() in ("true", "false") for value in filled):
+        return "boolean"
+    return "string"
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"[^a-z0-9_]", "_", name.strip().lower()) or "column"
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        found.append(name if name not in found else f"{name}_{sum(one.startswith(name) for one in found)}")
+    return found
+
+
+def _partition_names(rest: str) -> list[str]:
+    return [_identifier(part.split("=", 1)[0]) for part in rest.split("/")[:-1] if "=" in part]
+
+
+def _header(kind: str) -> dict[str, str]:
+    return {"skip.header.line.count": "1", "delimiter": ",", "columnsOrdered": "true"} if kind == "csv" else {}
+
+
+def _is_data(entry: Mapping[str, Any]) -> bool:
+    name = entry["Key"].rsplit("/", 1)[-1]
+    return bool(entry["Size"]) and bool(name) and not name.startswith(("_", "."))
+
+
+def _detail(crawler: Mapping[str, Any], state: str, severity: str, error: str) -> dict[str, str]:
+    detail = {"crawlerName": crawler["Name"], "state": state, "severity": severity, "message": error or f"Crawler {state}"}
+    return {**detail, "errorMessage": error} if error else detail

@@ -1,0 +1,74 @@
+"""The records of Glue job runs, and their logs in CloudWatch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+__all__ = ["SPARK", "execution_property", "new_run", "own_arguments", "write_log"]
+
+SPARK = ("glueetl", "gluestreaming")
+MOST_LINES = 2000
+LONGEST_LINE = 20_000
+
+
+def new_run(job: Mapping[str, Any], data: Mapping[str, Any], run_id: str, attempt: int) -> dict[str, Any]:
+    """A run as GetJobRun shows it, about to start."""
+    now = time.time()
+    given = dict(data.get("Arguments") or {})
+    return {
+        "Id": run_id,
+        "Attempt": attempt,
+        "JobName": job["Name"],
+        "StartedOn": now,
+        "LastModifiedOn": now,
+        "JobRunState": "STARTING",
+        "Arguments": {**(job.get("DefaultArguments") or {}), **given},
+        "ErrorMessage": "",
+        "PredecessorRuns": [],
+        "AllocatedCapacity": int(data.get("NumberOfWorkers") or job.get("NumberOfWorkers") or 2),
+        "ExecutionTime": 0,
+        "Timeout": int(data.get("Timeout") or job.get("Timeout") or 2880),
+        "WorkerType": data.get("WorkerType") or job.get("WorkerType") or "G.1X",
+        "NumberOfWorkers": int(data.get("NumberOfWorkers") or job.get("NumberOfWorkers") or 2),
+        "LogGroupName": "/aws-glue/jobs",
+        "GlueVersion": job.get("GlueVersion") or "5.1",
+        "ExecutionClass": data.get("ExecutionClass") or job.get("ExecutionClass") or "STANDARD",
+    }
+
+
+def own_arguments(run: Mapping[str, Any], given: Mapping[str, str], kind: str) -> dict[str, str]:
+    """What Glue itself adds for the script."""
+    if kind not in SPARK:
+        return dict(given)
+    bookmark = run["Arguments"].get("--job-bookmark-option", "job-bookmark-disable")
+    return {"--job-bookmark-option": bookmark, "--JOB_NAME": run["JobName"], "--JOB_RUN_ID": run["Id"], **given}
+
+
+def execution_property(data: Mapping[str, Any]) -> dict[str, int]:
+    """How many runs may be active at once: one, unless the job says otherwise."""
+    return {"MaxConcurrentRuns": int((data.get("ExecutionProperty") or {}).get("MaxConcurrentRuns") or 1)}
+
+
+def write_log(logs: Any, groups: Sequence[str], stream: str, text: str) -> None:
+    """Puts the last lines into each group; raises `ClientError` when the role may not."""
+    now = int(time.time() * 1000)
+    lines = [line[:LONGEST_LINE] for line in text.splitlines() if line.strip()][-MOST_LINES:]
+    if not lines:
+        return
+    for group in groups:
+        _unless_there(logs.create_log_group, logGroupName=group)
+        _unless_there(logs.create_log_stream, logGroupName=group, logStreamName=stream)
+        events = [{"timestamp": now, "message": line} for line in lines]
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def _unless_there(call: Any, **named: str) -> None:
+    try:
+        call(**named)
+    except ClientError as known:
+        if known.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+            raise
