@@ -1,4 +1,5 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
@@ -15,16 +16,29 @@ export interface HandlerFunctionProps {
   readonly timeout?: Duration;
   /** In MiB. @default 256 */
   readonly memorySize?: number;
+  /** How long its log is kept. @default - three months */
+  readonly logRetention?: logs.RetentionDays;
 }
 
-/** A Lambda function whose code was bundled, AWS SDK included, when this package was built. */
+/**
+ * A Lambda function whose code was bundled, AWS SDK included, when this package was built. Its role may write to its own
+ * log group and nothing else, until it is granted more.
+ */
 export class HandlerFunction extends lambda.Function {
   constructor(scope: Construct, id: string, props: HandlerFunctionProps) {
     const folder = assetPath('handlers', `${props.handler}.lambda`);
     const documents = Object.fromEntries(
       Object.entries(props.documents ?? {}).map(([file, content]) => [file, JSON.stringify(content)]),
     );
+    const logGroup = new logs.LogGroup(scope, `${id}Logs`, {
+      retention: logs.RetentionDays.THREE_MONTHS,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const role = new iam.Role(scope, `${id}Role`, { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
+    logGroup.grantWrite(role);
     super(scope, id, {
+      role,
+      logGroup,
       description: props.description,
       code: lambda.Code.fromAsset(props.documents ? folderWithFiles(scope, folder, documents) : folder),
       handler: 'index.handler',
@@ -34,7 +48,7 @@ export class HandlerFunction extends lambda.Function {
       timeout: props.timeout ?? Duration.seconds(30),
       memorySize: props.memorySize ?? 256,
       logGroup: new logs.LogGroup(scope, `${id}Logs`, {
-        retention: logs.RetentionDays.THREE_MONTHS,
+        retention: props.logRetention ?? logs.RetentionDays.THREE_MONTHS,
         removalPolicy: RemovalPolicy.DESTROY,
       }),
       loggingFormat: lambda.LoggingFormat.JSON,
