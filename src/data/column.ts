@@ -167,7 +167,9 @@ export class Column {
         values: values ? [...values] : undefined,
         min,
         max,
-        display: display ? { name: display.name, ...defined({ unit: display.unit }), scale: display.scale ?? 1, offset: display.offset ?? 0 } : undefined,
+        display: display
+          ? { name: display.name, ...defined({ unit: display.unit }), scale: display.scale ?? 1, offset: display.offset ?? 0 }
+          : undefined,
         description,
       }),
     }, values && integer ? ['integer is for a regression target; values make it a classification'] : []);

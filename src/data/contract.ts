@@ -1,5 +1,5 @@
-import { nearest } from '../shared/validation';
 import type { ColumnDocument, SchemaDocument } from './schema-document';
+import { nearest } from '../shared/validation';
 
 /** A value as the data store it: numbers in stored units, timestamps as ISO 8601 in UTC. */
 export type StoredValue = number | string | boolean;

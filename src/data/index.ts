@@ -1,2 +1,5 @@
 export * from './column';
 export { DatasetSchema, ProblemType } from './schema';
+export { DataSplit, ValidationRules } from './data-rules';
+export * from './data-pipeline';
+export * from './training-target';

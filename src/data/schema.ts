@@ -1,7 +1,7 @@
 import { Token } from 'aws-cdk-lib';
-import { Problems } from '../shared/validation';
 import { Column } from './column';
 import type { ColumnDocument, SchemaDocument } from './schema-document';
+import { Problems } from '../shared/validation';
 
 /** What kind of question the target asks. */
 export enum ProblemType {

@@ -1,0 +1,104 @@
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { DataAccess } from './data-access';
+import { Env, Prefix } from './environment';
+import { ITrainingTarget } from './training-target';
+import { HandlerFunction } from '../shared/handler-function';
+
+export interface IngestionFunctionsProps {
+  readonly datasetName: string;
+  readonly access: DataAccess;
+  readonly datasets: dynamodb.ITableV2;
+  readonly starts?: ITrainingTarget;
+}
+
+/** The Lambda functions of the workflow, each with what it needs and no more. */
+export class IngestionFunctions extends Construct {
+  public readonly manifest: lambda.IFunction;
+  public readonly verdict: lambda.IFunction;
+  public readonly startTraining?: lambda.IFunction;
+  public readonly finish: lambda.IFunction;
+
+  constructor(scope: Construct, id: string, private readonly props: IngestionFunctionsProps) {
+    super(scope, id);
+    this.manifest = this.manifestFunction();
+    this.verdict = this.verdictFunction();
+    this.startTraining = props.starts ? this.startTrainingFunction(props.starts) : undefined;
+    this.finish = this.finishFunction();
+  }
+
+  /**
+   * The manifest function asks whether the execution that holds a data set still runs. A policy of its own: in the role's default
+   * policy the function would wait for the state machine, which waits for the function.
+   */
+  public grantSeeExecutions(stateMachine: sfn.StateMachine): void {
+    new iam.Policy(this, 'SeeExecutions', {
+      roles: [this.manifest.role!],
+      statements: [new iam.PolicyStatement({
+        actions: ['states:DescribeExecution'],
+        resources: [Stack.of(this).formatArn({
+          service: 'states', resource: 'execution', resourceName: `${stateMachine.stateMachineName}:*`, arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+        })],
+      })],
+    });
+  }
+
+  private manifestFunction(): lambda.IFunction {
+    const { access, datasets, datasetName } = this.props;
+    const handler = new HandlerFunction(this, 'Manifest', {
+      handler: 'data/manifest',
+      description: `Writes the manifest of an uploaded ${datasetName} file and claims it`,
+      environment: { [Env.TABLE_NAME]: datasets.tableName, [Env.DATASET_NAME]: datasetName },
+    });
+    access.read(handler, Prefix.RAW);
+    access.seeWhetherThere(handler);
+    access.write(handler, Prefix.MANIFESTS);
+    datasets.grant(handler, 'dynamodb:GetItem', 'dynamodb:UpdateItem');
+    return handler;
+  }
+
+  private verdictFunction(): lambda.IFunction {
+    const { access, datasets, datasetName } = this.props;
+    const handler = new HandlerFunction(this, 'Verdict', {
+      handler: 'data/verdict',
+      description: `Reads what validation found in ${datasetName} data; moves invalid data to quarantine`,
+      environment: { [Env.TABLE_NAME]: datasets.tableName },
+      // S3 copies a large file part by part.
+      timeout: Duration.minutes(10),
+    });
+    access.read(handler, Prefix.RAW, Prefix.REPORTS);
+    access.seeWhetherThere(handler);
+    access.write(handler, Prefix.QUARANTINE);
+    access.deleteVersions(handler, Prefix.RAW);
+    datasets.grant(handler, 'dynamodb:UpdateItem');
+    return handler;
+  }
+
+  private startTrainingFunction(training: ITrainingTarget): lambda.IFunction {
+    const { access, datasetName } = this.props;
+    const handler = new HandlerFunction(this, 'StartTraining', {
+      handler: 'data/start-training',
+      description: `Starts training on ${datasetName} data that are ready`,
+      environment: { [Env.PIPELINE_NAME]: training.pipelineName },
+    });
+    training.grantStartPipelineExecution(handler);
+    access.read(training, Prefix.PROCESSED);
+    access.list(training, Prefix.PROCESSED);
+    return handler;
+  }
+
+  private finishFunction(): lambda.IFunction {
+    const { datasets, datasetName } = this.props;
+    const handler = new HandlerFunction(this, 'Finish', {
+      handler: 'data/finish',
+      description: `Records how the processing of ${datasetName} data ended`,
+      environment: { [Env.TABLE_NAME]: datasets.tableName },
+    });
+    datasets.grant(handler, 'dynamodb:UpdateItem');
+    return handler;
+  }
+}
