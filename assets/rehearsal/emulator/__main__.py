@@ -4,10 +4,11 @@ When every service answers, one line of JSON goes to standard output:
 
     {"endpoint": "http://127.0.0.1:4566", "region": "us-east-1", "account": "000000000000",
      "credentials": {"accessKeyId": "test", "secretAccessKey": "test"},
-     "executeApi": "http://127.0.0.1:4566/_aws/execute-api/{apiId}/{stage}", "log": "<work>/emulator.log"}
+     "executeApi": "http://127.0.0.1:4566/_aws/execute-api/{apiId}", "log": "<work>/emulator.log"}
 
 The credentials are those of the account's root user: whoever deploys is an administrator, everybody else is evaluated.
-An HTTP API is called through `executeApi`; its default stage is `$default`.
+An HTTP API is called below `executeApi`, with or without its stage: `https://<id>.execute-api.<region>.amazonaws.com/x`
+is `<executeApi>/x` here. The attribute `ApiEndpoint` gives that already.
 
 It ends on SIGTERM, on SIGINT and when the parent process is gone; then no process of it is left, and nothing outside the
 work folder was written. Exit codes: 0 ended as asked, 2 wrong arguments, 3 the port is taken, 4 MiniStack is missing or
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 import signal
@@ -30,6 +32,8 @@ from emulator import processes
 
 PORT_TAKEN = 3
 WRONG_MINISTACK = 4
+NEEDED = ("boto3", "cryptography", "cbor2")
+"""Packages that MiniStack does without until somebody asks for a signed token or for metrics in CBOR."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     from emulator.ministack.server import serve
 
     try:
-        serve(Settings(port=listening.getsockname()[1], work=work, region=options.region), listening, stop)
+        settings = Settings(listening.getsockname()[1], work, options.region, options.account)
+        serve(settings, listening, stop)
     finally:
         processes.end_children()
         if made:
@@ -72,7 +77,16 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", required=True, help="folder for everything the run writes")
     parser.add_argument("--parent-pid", type=int, default=0, help="ends when this process does")
     parser.add_argument("--region", default="us-east-1", help="region to play")
+    parser.add_argument(
+        "--account", default="000000000000", type=_account, help="account to play, twelve digits"
+    )
     return parser.parse_args(arguments)
+
+
+def _account(text: str) -> str:
+    if len(text) != 12 or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"an account has twelve digits, not {text!r}")
+    return text
 
 
 def _ministack_problem() -> str | None:
@@ -84,6 +98,9 @@ def _ministack_problem() -> str | None:
         return f"the Python package ministack is missing: install ministack=={PINNED_VERSION}"
     if found != PINNED_VERSION and not os.environ.get("CDK_MLOPS_ANY_MINISTACK"):
         return f"ministack {found} is installed, but this emulator is made for {PINNED_VERSION}: install that version"
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"Python packages are missing: install {', '.join(missing)}"
     return None
 
 

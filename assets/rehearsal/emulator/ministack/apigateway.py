@@ -19,18 +19,23 @@ __all__ = ["install"]
 
 
 def install(emulator: Emulator) -> None:
-    """Makes preflight requests and access logs work."""
-    _mend_cors()
+    """Makes preflight requests, the address of an API and access logs work."""
+    _mend_apis(emulator)
     _write_access_logs(emulator)
 
 
-def _mend_cors() -> None:
+def _mend_apis(emulator: Emulator) -> None:
     """The template writes `AllowOrigins`, the service reads `allowOrigins`."""
     table = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
     create, update = table["create"], table["update"]
 
     def created(logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
-        return create(logical_id, _lower_cors(props), stack_name)
+        physical_id, attributes = create(logical_id, _lower_cors(props), stack_name)
+        if props.get("ProtocolType", "HTTP") == "HTTP":
+            # An address that every client can reach: names below localhost do not resolve everywhere.
+            url = f"{emulator.settings.endpoint}/_aws/execute-api/{physical_id}"
+            apigateway._apis[physical_id]["apiEndpoint"] = attributes["ApiEndpoint"] = url
+        return physical_id, attributes
 
     def updated(
         physical_id: str, old: dict[str, Any], new: dict[str, Any], stack_name: str, *more: Any

@@ -102,8 +102,6 @@ def _as_failure(action: Callable[[], Any]) -> Any:
 
 def _told(emulator: Emulator, kind: str, logical_id: str, stack: str, props: Any, physical_id: str) -> None:
     properties: Mapping[str, Any] = props if isinstance(props, Mapping) else {}
-    if _is_bootstrap(stack):
-        return
     if kind == "AWS::IAM::Role":
         emulator.grants.belongs_to(
             physical_id, stack, logical_id, counted=not _PROVIDER_ROLES.match(logical_id)

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from emulator.ministack import leftovers
+from emulator.ministack.cloudformation import bootstrap_stacks
 from emulator.ministack.emulator import Emulator
 
 __all__ = ["application"]
@@ -66,9 +67,10 @@ def respond(
     if route == "notes":
         return _notes(emulator, query)
     if route == "report":
+        own = bootstrap_stacks()
         return 200, {
-            "notRehearsed": journal.all_not_rehearsed(),
-            "grants": emulator.grants.report(),
+            "notRehearsed": [entry for entry in journal.all_not_rehearsed() if entry["stack"] not in own],
+            "grants": emulator.grants.report(without=own),
             "denials": journal.denials(),
         }
     if route == "leftovers":

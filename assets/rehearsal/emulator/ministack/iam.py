@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam as iam_service
 
 from emulator.host import AccessDenied
@@ -149,17 +149,20 @@ class Grants:
 
     # --- report ---------------------------------------------------------------
 
-    def report(self) -> dict[str, list[dict[str, Any]]]:
-        """Every action of every Allow statement of the app's roles: used (with the number of calls) or not."""
+    def report(self, without: Collection[str] = ()) -> dict[str, list[dict[str, Any]]]:
+        """Every action of every Allow statement of the app's roles: used (with the number of calls) or not.
+
+        `without` names stacks whose roles are not the app's.
+        """
         exercised, unexercised = [], []
         with self._lock:
             statements = [
                 s for s in self._statements.values() if s.role in self._owners and s.effect == "Allow"
             ]
             for statement in statements:
-                if statement.role in self._ignored:
-                    continue
                 stack, logical_id = self._owners[statement.role]
+                if statement.role in self._ignored or stack in without:
+                    continue
                 for action in statement.actions:
                     entry = {"role": statement.role, "stack": stack, "logicalId": logical_id}
                     entry.update(policy=statement.policy, statement=statement.index, action=action)
@@ -213,10 +216,24 @@ def install(emulator: Emulator) -> None:
             journal.denied(principal, iam_action, resource_arn, message)
         return result
 
+    _name_resources()
     iam_evaluator.evaluate = counted
     iam_evaluator.enforce = told
     iam_evaluator._gather_role_policies = lambda role, account: grants.policies_of(role, account)
     _count_as_tls()
+
+
+def _name_resources() -> None:
+    """A refusal names the resource, as most services of AWS do: without it nobody finds the missing grant."""
+    respond = iam_actions.access_denied_response
+
+    def responded(service: str, action: str, principal_arn: str, request_id: str, **named: Any) -> Any:
+        if not named.get("message") and not named.get("error_code") and not named.get("resource_policy_arn"):
+            resource, explicit = named.get("resource_arn", "*"), bool(named.get("explicit_deny"))
+            named["message"] = iam_actions.identity_denial_message(action, principal_arn, resource, explicit)
+        return respond(service, action, principal_arn, request_id, **named)
+
+    iam_actions.access_denied_response = responded
 
 
 def _matching(ctx: Any, policies: list[list[Any]]) -> list[Any]:

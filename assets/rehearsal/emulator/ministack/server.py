@@ -25,6 +25,7 @@ MODULES = (
     "events",
     "storage",
     "apigateway",
+    "log_delivery",
     "sagemaker_http",
     "autoscaling",
     "cloudformation",
@@ -108,7 +109,7 @@ def _announce(emulator: Emulator, stop: threading.Event) -> None:
         "region": settings.region,
         "account": settings.account,
         "credentials": {"accessKeyId": ADMIN_KEY, "secretAccessKey": ADMIN_SECRET},
-        "executeApi": f"{settings.endpoint}/_aws/execute-api/{{apiId}}/{{stage}}",
+        "executeApi": f"{settings.endpoint}/_aws/execute-api/{{apiId}}",
         "log": str(settings.work / "emulator.log"),
     }
     sys.stdout.write(json.dumps(ready) + "\n")

@@ -1,0 +1,42 @@
+"""Functions write their logs with the permissions of their role: without them there are none, as on AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack.services import cloudwatch_logs, lambda_svc
+
+from emulator.host import AccessDenied
+from emulator.ministack.emulator import Emulator
+
+__all__ = ["install"]
+
+
+def install(emulator: Emulator) -> None:
+    """Evaluates `logs:CreateLogGroup`, `CreateLogStream` and `PutLogEvents` for every function that writes."""
+    emit = lambda_svc._emit_lambda_logs
+
+    def emitted(func: dict[str, Any], request_id: str, *arguments: Any, **named: Any) -> None:
+        config = func.get("config") or func
+        if _may_write(emulator, config):
+            emit(func, request_id, *arguments, **named)
+
+    lambda_svc._emit_lambda_logs = emitted
+
+
+def _may_write(emulator: Emulator, config: dict[str, Any]) -> bool:
+    settings = emulator.settings
+    name = str(config.get("FunctionName", "unknown"))
+    group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
+    arn = f"arn:aws:logs:{settings.region}:{settings.account}:log-group:{group}"
+    stream = f"{arn}:log-stream:any"
+    emulator.host.enter()
+    wanted = [("logs:CreateLogStream", stream), ("logs:PutLogEvents", stream)]
+    if group not in cloudwatch_logs._log_groups:
+        wanted.insert(0, ("logs:CreateLogGroup", arn))
+    try:
+        for action, resource in wanted:
+            emulator.grants.authorize(str(config.get("Role", "")), action, resource, session=name)
+    except AccessDenied:
+        return False
+    return True
