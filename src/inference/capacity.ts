@@ -151,7 +151,7 @@ export class Capacity {
   private constructor(private readonly settings: CapacitySettings) {}
 
   /** Whether the number of instances follows the load. */
-  public get autoscaled(): boolean {
+  public get scales(): boolean {
     return this.settings.autoscaling !== undefined;
   }
 

@@ -107,7 +107,7 @@ export class DeployWorkflow extends Construct {
         'application-autoscaling:scalable-dimension': SCALABLE_DIMENSION,
       },
     };
-    if (!this.props.capacity.autoscaled) {
+    if (!this.props.capacity.scales) {
       allow(role, ['application-autoscaling:DeregisterScalableTarget'], [target], onlyVariants);
       return;
     }
