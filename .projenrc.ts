@@ -1,7 +1,7 @@
 import { awscdk, javascript } from 'projen';
 
-/** Lambda handlers run on Node 22; the library and its command line run on Node 20 and later. */
-const HANDLER_TARGET = 'node22';
+/** Lambda handlers run on Node 24; the library and its command line run on Node 20 and later. */
+const HANDLER_TARGET = 'node24';
 const CLI_TARGET = 'node20';
 
 const project = new awscdk.AwsCdkConstructLibrary({

@@ -1,1 +1,5 @@
-export * from './shared/probe';
+export * from './api';
+export * from './data';
+export * from './inference';
+export * from './registry';
+export * from './training';

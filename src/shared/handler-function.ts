@@ -42,7 +42,7 @@ export class HandlerFunction extends lambda.Function {
       description: props.description,
       code: lambda.Code.fromAsset(props.documents ? folderWithFiles(scope, folder, documents) : folder),
       handler: 'index.handler',
-      runtime: lambda.Runtime.NODEJS_22_X,
+      runtime: lambda.Runtime.NODEJS_24_X,
       architecture: lambda.Architecture.ARM_64,
       environment: props.environment,
       timeout: props.timeout ?? Duration.seconds(30),

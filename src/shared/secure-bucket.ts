@@ -15,6 +15,8 @@ export interface SecureBucketProps {
  * old versions gone after 90 days. With `RemovalPolicy.DESTROY` its objects are deleted with it.
  */
 export class SecureBucket extends s3.Bucket {
+  private readonly eventBridge: boolean;
+
   constructor(scope: Construct, id: string, props: SecureBucketProps) {
     super(scope, id, {
       encryption: s3.BucketEncryption.S3_MANAGED,
@@ -22,7 +24,6 @@ export class SecureBucket extends s3.Bucket {
       enforceSSL: true,
       minimumTLSVersion: 1.2,
       versioned: true,
-      eventBridgeEnabled: props.eventBridgeEnabled,
       removalPolicy: props.removalPolicy,
       autoDeleteObjects: props.removalPolicy === RemovalPolicy.DESTROY,
       lifecycleRules: [
@@ -30,5 +31,18 @@ export class SecureBucket extends s3.Bucket {
         ...(props.lifecycleRules ?? []),
       ],
     });
+    this.eventBridge = props.eventBridgeEnabled ?? false;
+    if (this.eventBridge) {
+      // The property of CloudFormation does it; `eventBridgeEnabled` of the CDK would add a custom resource for it.
+      (this.node.defaultChild as s3.CfnBucket).notificationConfiguration = { eventBridgeConfiguration: { eventBridgeEnabled: true } };
+    }
+  }
+
+  /** Notifications of a user's own come with the CDK's custom resource, which sets all of a bucket: EventBridge too, then. */
+  public addEventNotification(event: s3.EventType, target: s3.IBucketNotificationDestination, ...filters: s3.NotificationKeyFilter[]): void {
+    if (this.eventBridge) {
+      this.enableEventBridgeNotification();
+    }
+    super.addEventNotification(event, target, ...filters);
   }
 }
