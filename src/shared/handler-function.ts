@@ -31,7 +31,7 @@ export class HandlerFunction extends lambda.Function {
       Object.entries(props.documents ?? {}).map(([file, content]) => [file, JSON.stringify(content)]),
     );
     const logGroup = new logs.LogGroup(scope, `${id}Logs`, {
-      retention: logs.RetentionDays.THREE_MONTHS,
+      retention: props.logRetention ?? logs.RetentionDays.THREE_MONTHS,
       removalPolicy: RemovalPolicy.DESTROY,
     });
     const role = new iam.Role(scope, `${id}Role`, { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
@@ -47,10 +47,6 @@ export class HandlerFunction extends lambda.Function {
       environment: props.environment,
       timeout: props.timeout ?? Duration.seconds(30),
       memorySize: props.memorySize ?? 256,
-      logGroup: new logs.LogGroup(scope, `${id}Logs`, {
-        retention: props.logRetention ?? logs.RetentionDays.THREE_MONTHS,
-        removalPolicy: RemovalPolicy.DESTROY,
-      }),
       loggingFormat: lambda.LoggingFormat.JSON,
     });
   }
