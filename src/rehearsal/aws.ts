@@ -9,7 +9,7 @@ import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 export interface Target {
   readonly endpoint: string;
   readonly region: string;
-  readonly credentials: { accessKeyId: string; secretAccessKey: string };
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
 /** The services that the scenario talks to, all at the emulator. */

@@ -64,6 +64,9 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   }
 }
 
+// What Node or a library has to say to programmers is nothing to the person at the terminal.
+process.removeAllListeners('warning');
+
 void main(process.argv.slice(2)).then((code) => {
   process.exitCode = code;
 });

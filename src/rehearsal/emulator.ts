@@ -1,4 +1,5 @@
 import { ChildProcess } from 'node:child_process';
+import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
 import { Environment } from './environment';
@@ -22,12 +23,22 @@ export interface Denial {
   readonly action: string;
   readonly resource: string;
   readonly time?: number | string;
-  readonly reason?: string;
+  readonly message?: string;
+}
+
+/** One action that a policy of the app grants, and how often it was used. */
+export interface GrantedAction {
+  readonly role: string;
+  readonly stack: string;
+  readonly logicalId: string;
+  readonly action: string;
+  readonly resources: readonly string[];
+  readonly count: number;
 }
 
 export interface EmulatorReport {
   readonly notRehearsed: readonly { type: string; logicalId: string; stack: string; why: string }[];
-  readonly grants: { readonly exercised: readonly unknown[]; readonly unexercised: readonly unknown[] };
+  readonly grants: { readonly exercised: readonly GrantedAction[]; readonly unexercised: readonly GrantedAction[] };
   readonly denials: readonly Denial[];
 }
 
@@ -43,7 +54,8 @@ export interface EmulatorOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly work: string;
   readonly region: string;
-  readonly account: string;
+  /** The account that the app is for, where it names one. */
+  readonly account?: string;
   readonly port?: number;
   readonly signal: AbortSignal;
 }
@@ -52,25 +64,37 @@ export interface EmulatorOptions {
 export class Emulator {
   /** Starts it and waits until it answers. */
   public static async start(options: EmulatorOptions): Promise<Emulator> {
-    const port = await choosePort(options.port);
-    const log = path.join(options.work, 'emulator.log');
+    if (options.port !== undefined) {
+      await mustBeFree(options.port);
+    }
+    const log = path.join(options.work, 'emulator-process.log');
     const folder = path.join(options.work, 'emulator');
-    const args = ['-m', 'emulator', '--port', String(port), '--work', folder, '--parent-pid', String(process.pid), '--region', options.region];
+    fs.mkdirSync(folder, { recursive: true });
+    const args = [
+      '-m', 'emulator', '--port', String(options.port ?? 0), '--work', folder, '--parent-pid', String(process.pid), '--region', options.region,
+      ...(options.account === undefined ? [] : ['--account', options.account]),
+    ];
     const child = options.processes.start(options.environment.interpreter, args, { cwd: options.work, env: pythonEnv(options), log });
-    const endpoint = await ready(child, options.signal, log);
-    return new Emulator(endpoint, log, options.account, options.region, child, options.processes);
+    const said = await ready(child, options.signal, log);
+    return new Emulator({ ...said, log: said.log ?? log }, child, options.processes);
   }
 
+  public readonly endpoint: string;
+  public readonly region: string;
+  public readonly account: string;
+  /** Root of the emulated account. */
+  public readonly credentials: Ready['credentials'];
+  /** File with what the emulator did. */
+  public readonly log: string;
   private stopping = false;
 
-  private constructor(
-    public readonly endpoint: string,
-    public readonly log: string,
-    public readonly account: string,
-    public readonly region: string,
-    private readonly child: ChildProcess,
-    private readonly processes: Processes,
-  ) {}
+  private constructor(ready: Ready & { log: string }, private readonly child: ChildProcess, private readonly processes: Processes) {
+    this.endpoint = ready.endpoint;
+    this.region = ready.region;
+    this.account = ready.account;
+    this.credentials = ready.credentials;
+    this.log = ready.log;
+  }
 
   /** Whether its process has ended, which it should not before `stop`. */
   public get hasEnded(): boolean {
@@ -96,11 +120,6 @@ export class Emulator {
       NO_PROXY: [env.NO_PROXY ?? env.no_proxy, local].filter(Boolean).join(','),
       no_proxy: [env.no_proxy ?? env.NO_PROXY, local].filter(Boolean).join(','),
     };
-  }
-
-  /** Root of the emulated account. */
-  public get credentials(): { accessKeyId: string; secretAccessKey: string } {
-    return { accessKeyId: this.account, secretAccessKey: 'test' };
   }
 
   /** Calls `tell` when the process ends without having been asked to. */
@@ -138,17 +157,14 @@ export class Emulator {
   }
 }
 
-/** The port asked for, if it is free, or any free one. */
-export async function choosePort(wanted?: number): Promise<number> {
+/** Throws one sentence when the port that a person asked for is in use. */
+export async function mustBeFree(wanted: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = net.createServer();
     server.once('error', (error: NodeJS.ErrnoException) => reject(new UsageError(error.code === 'EADDRINUSE'
       ? `port ${wanted} is taken: name another with --port, or leave it out to get a free one`
       : `port ${wanted} cannot be used (${error.code})`)));
-    server.listen({ host: HOST, port: wanted ?? 0, exclusive: true }, () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
+    server.listen({ host: HOST, port: wanted, exclusive: true }, () => server.close(() => resolve()));
   });
 }
 
@@ -164,8 +180,16 @@ function pythonEnv(options: EmulatorOptions): NodeJS.ProcessEnv {
   };
 }
 
-/** Waits for the line of JSON that says where it listens. */
-async function ready(child: ChildProcess, signal: AbortSignal, log: string): Promise<string> {
+/** The line of JSON that the emulator writes when it answers. */
+interface Ready {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly account: string;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly log?: string;
+}
+
+async function ready(child: ChildProcess, signal: AbortSignal, log: string): Promise<Ready> {
   return new Promise((resolve, reject) => {
     let text = '';
     const settle = () => {
@@ -175,10 +199,10 @@ async function ready(child: ChildProcess, signal: AbortSignal, log: string): Pro
     };
     const read = (data: Buffer | string) => {
       text += data.toString();
-      const endpoint = text.split('\n').slice(0, -1).map(endpointIn).find(Boolean);
-      if (endpoint) {
+      const said = text.split('\n').slice(0, -1).map(readyIn).find((found) => found !== undefined);
+      if (said) {
         settle();
-        resolve(endpoint);
+        resolve(said);
       }
     };
     const closed = () => {
@@ -196,9 +220,10 @@ async function ready(child: ChildProcess, signal: AbortSignal, log: string): Pro
   });
 }
 
-function endpointIn(line: string): string | undefined {
+function readyIn(line: string): Ready | undefined {
   try {
-    return (JSON.parse(line) as { endpoint?: string }).endpoint?.replace(/\/$/, '');
+    const said = JSON.parse(line) as Partial<Ready>;
+    return said.endpoint && said.credentials ? said as Ready : undefined;
   } catch {
     return undefined;
   }

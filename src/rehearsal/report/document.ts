@@ -49,7 +49,7 @@ export interface RehearsalDocument {
 
 export function rehearsalDocument({ options, stage, findings, outcome, emulated }: Told): RehearsalDocument {
   const failed = stage.results.find(({ status }) => status === 'failed');
-  const { ingested, trained, model, endpointName, predicted, schema } = findings;
+  const { ingested, evaluated, model, endpointName, predicted, schema } = findings;
   return {
     version: 1,
     tool: { name: 'cdk-mlops', version: packageVersion(), node: process.version, platform: `${process.platform} ${process.arch}` },
@@ -62,8 +62,8 @@ export function rehearsalDocument({ options, stage, findings, outcome, emulated 
     failure: outcome && { step: failed?.id, message: outcome.message, log: outcome.log, file: outcome.file },
     steps: stage.results,
     dataSet: ingested && { id: ingested.dataSet.id, name: ingested.dataSet.name, rows: ingested.dataSet.rows },
-    gate: trained?.checks ?? [],
-    evaluation: trained?.evaluation,
+    gate: evaluated?.checks ?? [],
+    evaluation: evaluated?.evaluation,
     model: model && { arn: model.arn, version: model.version, group: model.group },
     endpoint: endpointName,
     predictions: predicted && schema && {

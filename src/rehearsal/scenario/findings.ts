@@ -1,32 +1,33 @@
-/** Reads the findings of a validation report, whose entries name column, rule, count and first rows. */
+/**
+ * Reads the findings of a validation report: each names column, rule, count and first rows. What condemned the data comes first,
+ * warnings after it.
+ */
 export function describeFindings(report: unknown): string[] {
-  return findings(report).map((finding) => {
-    const column = text(finding.column);
-    const rule = text(finding.rule) ?? text(finding.kind) ?? text(finding.check);
-    const message = text(finding.message);
-    const count = finding.count ?? finding.violations;
-    const rows = list(finding.firstRows ?? finding.rows ?? finding.examples ?? finding.first_rows);
-    const head = [column && `column ${column}`, rule].filter(Boolean).join(', ');
-    return [
-      head,
-      message,
-      typeof count === 'number' ? `${count} row${count === 1 ? '' : 's'}` : undefined,
-      rows.length > 0 ? `first: ${rows.slice(0, 5).map(row).join('; ')}` : undefined,
-    ].filter(Boolean).join(': ');
-  });
+  const found = list((report as { findings?: unknown } | undefined)?.findings).filter(isObject);
+  const isWarning = (finding: Finding) => finding.severity === 'warning';
+  return [...found.filter((finding) => !isWarning(finding)), ...found.filter(isWarning)].map(describe);
 }
 
-function findings(report: unknown): Record<string, unknown>[] {
-  const document = (report ?? {}) as Record<string, unknown>;
-  const found = document.findings ?? document.violations ?? document.problems ?? document.errors;
-  return list(found).filter((item): item is Record<string, unknown> => typeof item === 'object' && item !== null);
+type Finding = Readonly<Record<string, unknown>>;
+
+function describe(finding: Finding): string {
+  const { column, rule, message, count } = finding;
+  const head = [text(column) && `column ${text(column)}`, text(rule)].filter(Boolean).join(', ');
+  const rows = list(Object.entries(finding).find(([name, value]) => /rows|examples|first/i.test(name) && Array.isArray(value))?.[1]);
+  return [
+    `${finding.severity === 'warning' ? 'warning: ' : ''}${head}`,
+    text(message),
+    typeof count === 'number' ? `${count} row${count === 1 ? '' : 's'}` : undefined,
+    rows.length > 0 ? `first: ${rows.slice(0, 5).map(row).join('; ')}` : undefined,
+  ].filter(Boolean).join(': ');
 }
 
 function row(value: unknown): string {
-  if (typeof value !== 'object' || value === null) {
-    return String(value);
-  }
-  return Object.entries(value).map(([name, item]) => `${name} ${JSON.stringify(item)}`).join(' ');
+  return isObject(value) ? Object.entries(value).map(([name, item]) => `${name} ${JSON.stringify(item)}`).join(' ') : String(value);
+}
+
+function isObject(value: unknown): value is Finding {
+  return typeof value === 'object' && value !== null;
 }
 
 function list(value: unknown): unknown[] {

@@ -9,15 +9,14 @@ import { RegisteredModel, approve, awaitEndpoint, deploymentsSoFar, findRegister
 import { Predicted, predictHeldOut, refuse } from './predictions';
 import { count } from './set-up';
 import { Stage } from './stage';
-import { StepId } from './steps';
-import { Trained, overrideParameters, startTraining, train } from './training';
+import { Evaluated, overrideParameters, startTraining, train } from './training';
 import { World } from './world';
 
 /** What the report shows besides the steps. Filled as the rehearsal goes, so that a failed one shows what it reached. */
 export interface Findings {
   schema?: SchemaDocument;
   ingested?: Ingested;
-  trained?: Trained;
+  evaluated?: Evaluated;
   model?: RegisteredModel;
   endpointName?: string;
   predicted?: Predicted;
@@ -35,7 +34,7 @@ export async function play(stage: Stage, world: World, findings: Findings): Prom
   }
   findings.ingested = await playData(stage, world);
   if (!training || !findings.ingested) {
-    skipAll(stage, ['training', 'gate', 'registration', 'approval', 'endpoint', 'predictions', 'refusals'],
+    stage.skip(['training', 'gate', 'registration', 'approval', 'endpoint', 'predictions', 'refusals'],
       training ? 'no data set to train on' : 'the app has no training pipeline that the data starts');
   } else {
     await playModel(stage, world, findings);
@@ -44,7 +43,7 @@ export async function play(stage: Stage, world: World, findings: Findings): Prom
   if (data && findings.ingested) {
     await deliverAgain(stage, world, data, findings.ingested);
   } else {
-    stage.skip('duplicate', 'nothing was uploaded');
+    stage.skip(['duplicate'], 'nothing was uploaded');
   }
 }
 
@@ -53,7 +52,7 @@ async function playData(stage: Stage, world: World): Promise<Ingested | undefine
   if (data && options.data) {
     return ingest(stage, world, data, path.resolve(options.data));
   }
-  skipAll(stage, ['upload', 'data'], data ? 'no file was named with --data' : 'the app has no data pipeline');
+  stage.skip(['upload', 'data'], data ? 'no file was named with --data' : 'the app has no data pipeline');
   return undefined;
 }
 
@@ -62,12 +61,12 @@ async function playModel(stage: Stage, world: World, findings: Findings): Promis
   const { dataSet } = findings.ingested!;
   const training = cast.training!;
   const started = cast.data?.facts.pipelineName ? dataSet.pipelineExecutionArn : await startTraining(aws.sageMaker, training.facts.pipelineName);
-  const trained = findings.trained = await train(stage, world, training, started);
+  const trained = await train(stage, world, training, started, (evaluated) => findings.evaluated = evaluated);
   const model = findings.model = await findRegistered(stage, world, trained);
   const before = cast.endpoint ? await deploymentsSoFar(world, cast.endpoint) : [];
   await approve(stage, world, model);
   if (!cast.endpoint) {
-    skipAll(stage, ['endpoint', 'predictions', 'refusals'], 'the app has no endpoint for this data');
+    stage.skip(['endpoint', 'predictions', 'refusals'], 'the app has no endpoint for this data');
     return;
   }
   findings.endpointName = await awaitEndpoint(stage, world, cast.endpoint, model, before);
@@ -78,7 +77,7 @@ async function playModel(stage: Stage, world: World, findings: Findings): Promis
   if (api) {
     await refuse(stage, world, schema, held[0]);
   } else {
-    stage.skip('refusals', 'the app has no API');
+    stage.skip(['refusals'], 'the app has no API');
   }
 }
 
@@ -86,7 +85,7 @@ async function playModel(stage: Stage, world: World, findings: Findings): Promis
 async function playReads(stage: Stage, world: World, findings: Findings): Promise<void> {
   const { api } = world;
   if (!api) {
-    stage.skip('reads', 'the app has no API');
+    stage.skip(['reads'], 'the app has no API');
     return;
   }
   await stage.play('reads', async (step) => {
@@ -132,8 +131,4 @@ export async function takeDown(stage: Stage, world: World): Promise<void> {
 
 function named({ service, kind, id }: Leftover): string {
   return `${service} ${kind} ${id}`;
-}
-
-function skipAll(stage: Stage, ids: readonly StepId[], why: string): void {
-  ids.forEach((id) => stage.skip(id, why));
 }

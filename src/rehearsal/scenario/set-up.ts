@@ -32,7 +32,7 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
     step.summary(`Python ${made.version}${made.javaHome ? ', Java from PyPI' : ''}${made.fresh ? ', made anew' : ', ready from before'}`);
     return made;
   });
-  const start = async (signal: AbortSignal, account = ACCOUNT, region = REGION) => {
+  const start = async (signal: AbortSignal, account?: string, region = REGION) => {
     const started = await startEmulator(given, environment, signal, account, region);
     given.onEmulator(started);
     return started;
@@ -88,7 +88,7 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
   return { options: given.options, emulator, cdk, aws, cast, api: apiOf(cast, emulator) };
 }
 
-async function startEmulator(given: SetUp, environment: Environment, signal: AbortSignal, account: string, region: string): Promise<Emulator> {
+async function startEmulator(given: SetUp, environment: Environment, signal: AbortSignal, account: string | undefined, region: string): Promise<Emulator> {
   const { processes, env, work, options } = given;
   return Emulator.start({ environment, processes, env, work: path.resolve(work), region, account, port: options.port, signal });
 }

@@ -79,13 +79,15 @@ export class Stage {
     }
   }
 
-  /** Notes that a step has nothing to do in this app. */
-  public skip(id: StepId, why: string): void {
-    const { title } = STEPS.find((step) => step.id === id)!;
+  /** Notes that steps have nothing to do in this app. */
+  public skip(ids: readonly StepId[], why: string): void {
     const now = Date.now() - this.began;
-    this.terminal.end('skipped', title, why, 0);
-    this.results.push({ id, title, status: 'skipped', summary: why, start: now, end: now, details: [], spans: [] });
-    if (id === this.until) {
+    const skipped = STEPS.filter(({ id }) => ids.includes(id));
+    this.terminal.end('skipped', 'not played', `${skipped.map(({ title }) => title).join(', ')}: ${why}`, 0);
+    for (const { id, title } of skipped) {
+      this.results.push({ id, title, status: 'skipped', summary: why, start: now, end: now, details: [], spans: [] });
+    }
+    if (this.until && ids.includes(this.until)) {
       throw new ReachedUntil();
     }
   }

@@ -22,10 +22,14 @@ export interface GateCheck {
   readonly passed: boolean;
 }
 
-export interface Trained {
-  readonly executionArn: string;
+/** What the pipeline measured, and the limits it held that against. */
+export interface Evaluated {
   readonly evaluation: unknown;
   readonly checks: readonly GateCheck[];
+}
+
+export interface Trained extends Evaluated {
+  readonly executionArn: string;
   /** From the step that registered the model. */
   readonly modelPackageArn?: string;
 }
@@ -77,7 +81,9 @@ export async function startTraining(client: SageMakerClient, PipelineName: strin
 }
 
 /** Follows the execution to its end and judges the gate's decision. */
-export async function train(stage: Stage, world: World, training: TrainingPart, executionArn?: string): Promise<Trained> {
+export async function train(
+  stage: Stage, world: World, training: TrainingPart, executionArn: string | undefined, onEvaluated: (evaluated: Evaluated) => void,
+): Promise<Trained> {
   const client = world.aws.sageMaker;
   const { pipelineName } = training.facts;
   const { arn, steps, status, reason } = await stage.play('training', async (step) => {
@@ -96,6 +102,7 @@ export async function train(stage: Stage, world: World, training: TrainingPart, 
   return stage.play('gate', async (step) => {
     const evaluation = await readEvaluation(world, steps);
     const checks = await judge(client, training, arn, evaluation);
+    onEvaluated({ evaluation, checks });
     if (status !== 'Succeeded') {
       throw await rejected(world, checks, reason ?? steps.find(({ StepStatus }) => StepStatus === 'Failed')?.FailureReason ?? `the pipeline ended ${status}`);
     }

