@@ -74,12 +74,12 @@ export function ignore(next: string, ...errors: string[]): Json {
   return { ErrorEquals: errors.length > 0 ? errors : ['States.ALL'], Output: expr('$states.input'), Next: next };
 }
 
-/** Goes to `next` on any error and keeps it as `$error` and `$cause`; the cause begins with what was tried. */
+/** Goes to `next` on any error and keeps it as `$errorName` and `$cause`; the cause begins with what was tried. */
 export function note(next: string, tried: string, assign: Fields = {}): Json {
   return {
     ErrorEquals: ['States.ALL'],
     Assign: {
-      error: expr('$states.errorOutput.Error'),
+      errorName: expr('$states.errorOutput.Error'),
       cause: expr(`${text(`${tried}: `)} & (${orElse('$states.errorOutput.Cause', "'no cause given'")})`),
       ...assign,
     },

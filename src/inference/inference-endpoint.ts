@@ -135,9 +135,9 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     const roleGrants = grantToModelRole(this, this.role, props.registry, this.endpointName);
     const cleanup = this.createCleanup(props.registry);
     // Deleted with the stack: workflow, then endpoint, then what its containers still need while they end.
-    cleanup.node.addDependency(this.role, roleGrants, containerLogs);
+    cleanup.resource.node.addDependency(this.role, roleGrants, containerLogs);
     const workflow = this.createWorkflow(props);
-    workflow.node.addDependency(cleanup);
+    workflow.stateMachine.node.addDependency(cleanup.resource);
     this.stateMachine = workflow.stateMachine;
     this.startOnApproval(props.registry);
     describeForRehearsal(this, 'cdk-mlops:inference-endpoint', {

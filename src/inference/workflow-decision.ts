@@ -28,8 +28,8 @@ export function decisionStates(settings: WorkflowSettings, deploy: string): Stat
     Begin: pass({
       package: expr('$states.input.modelPackageArn'),
       release: expr(`${text(`${settings.prefix}-`)} & $substring($replace($uuid(), '-', ''), 0, ${RELEASE_DIGITS})`),
-      exists: false, status: '', served: '', previous: '', asked: false, restored: false,
-      outcome: '', message: '', error: '', cause: '', version: 0,
+      there: false, status: '', served: '', previous: '', asked: false, restored: false,
+      outcome: '', message: '', errorName: '', cause: '', version: 0,
     }, 'TakeLock'),
     DescribePackage: task({
       resource: `${sagemaker}:describeModelPackage`,
@@ -78,11 +78,11 @@ export function decisionStates(settings: WorkflowSettings, deploy: string): Stat
     LookAtEndpoint: task({
       resource: `${sagemaker}:describeEndpoint`,
       args: { EndpointName: settings.endpointName },
-      assign: { exists: true, ...ENDPOINT_VARIABLES },
+      assign: { there: true, ...ENDPOINT_VARIABLES },
       next: 'SeeEndpoint',
       // No retry: that an endpoint does not exist is an answer, and the error is the same as for throttling.
       retry: false,
-      on: [note('IsEndpointAbsent', 'describe the endpoint', { exists: false, served: '' })],
+      on: [note('IsEndpointAbsent', 'describe the endpoint', { there: false, served: '' })],
     }),
     IsEndpointAbsent: choice([
       { when: "$contains($cause, 'Could not find')", next: deploy },

@@ -40,10 +40,14 @@ export function lockStates(settings: WorkflowSettings, locked: string): States {
       args: { ExecutionArn: expr('$holder') },
       assign: { holderStatus: expr('$states.result.Status') },
       next: 'IsHolderAtWork',
-      retry: false,
       on: [
-        { ErrorEquals: ['Sfn.ExecutionDoesNotExistException'], Assign: { holderStatus: 'GONE' }, Output: expr('$states.input'), Next: 'BreakLock' },
-        ignore('WaitForLock'),
+        {
+          ErrorEquals: ['Sfn.ExecutionDoesNotExistException', 'Sfn.ExecutionDoesNotExist'],
+          Assign: { holderStatus: 'GONE' },
+          Output: expr('$states.input'),
+          Next: 'BreakLock',
+        },
+        note('Failed', 'look at the execution that holds the lock'),
       ],
     }),
     IsHolderAtWork: choice([{ when: "$holderStatus in ['RUNNING', 'PENDING_REDRIVE']", next: 'WaitForLock' }], 'BreakLock'),
@@ -60,13 +64,15 @@ export function lockStates(settings: WorkflowSettings, locked: string): States {
       next: 'TakeLock',
       on: [ignore('TakeLock', 'DynamoDB.ConditionalCheckFailedException'), note('Failed', 'break the lock')],
     }),
-    ...releaseLock(settings, 'ReleaseLock', 'Done'),
+    ...releaseLock(settings, 'ReleaseLock', 'Report'),
     ...releaseLock(settings, 'ReleaseLockAfterFailure', 'Failed'),
-    Done: {
-      Type: 'Succeed',
+    Report: {
+      Type: 'Pass',
       Output: { outcome: expr('$outcome'), message: expr('$message'), modelPackageArn: expr('$package'), endpointName: settings.endpointName },
+      Next: 'Done',
     },
-    Failed: { Type: 'Fail', Error: expr('$error'), Cause: expr('$cause') },
+    Done: { Type: 'Succeed' },
+    Failed: { Type: 'Fail', Error: expr('$errorName'), Cause: expr('$cause') },
   };
 }
 

@@ -54,7 +54,7 @@ const ALREADY_THERE = '$contains($cause, /already exist/i)';
 function rollout(settings: WorkflowSettings): States {
   const { sagemaker, autoscaling } = settings.services;
   return {
-    IsFirst: choice([{ when: '$exists', assign: { asked: true }, next: 'PauseAutoscaling' }], 'CreateEndpoint', { asked: true }),
+    IsFirst: choice([{ when: '$there', assign: { asked: true }, next: 'PauseAutoscaling' }], 'CreateEndpoint', { asked: true }),
     CreateEndpoint: task({
       resource: `${sagemaker}:createEndpoint`,
       args: { EndpointName: settings.endpointName, EndpointConfigName: expr('$release') },
@@ -240,5 +240,5 @@ export function history(settings: WorkflowSettings, name: string, next: string):
 }
 
 function failure(error: string, cause: string): Fields {
-  return { error, cause: expr(cause) };
+  return { errorName: error, cause: expr(cause) };
 }
