@@ -156,10 +156,9 @@ describe('with all parts and Cognito', () => {
     const permissions = Object.values(template.findResources('AWS::Lambda::Permission'))
       .filter(({ Properties }) => Properties.Principal === 'apigateway.amazonaws.com')
       .map(({ Properties }) => JSON.stringify(Properties.SourceArn));
-    expect(permissions).toHaveLength(6);
-    for (const path of ['/training/start', '/inference/predict', '/models', '/models/*/approval', '/datasets', '/health']) {
-      expect(permissions.some((arn) => arn.includes(`${path}"`))).toBe(true);
-    }
+    expect(permissions.map((arn) => /"([^"]*)"\]\]\}$/.exec(arn)![1]).sort()).toEqual([
+      '/*/*/datasets', '/*/*/health', '/*/*/inference/predict', '/*/*/models', '/*/*/models/{version}/approval', '/*/*/training/start',
+    ]);
   });
 
   test('browsers may call from anywhere, but without credentials', () => {
@@ -228,7 +227,7 @@ describe('with all parts and Cognito', () => {
   });
 
   test('there is nothing to warn of', () => {
-    expect(Annotations.fromStack(stack).findWarning('/Stack/Api', Match.anyValue())).toEqual([]);
+    expect(api.node.findAll().flatMap((child) => child.node.metadata).filter((entry) => entry.type === 'aws:cdk:warning')).toEqual([]);
   });
 
   test('its metrics are those of its stage', () => {
@@ -327,9 +326,12 @@ describe('with a user pool that is given', () => {
   test('its issuer is of the pool\'s region, and clients and group are as given', () => {
     const { template, api } = synth((stack) => {
       const userPool = cognito.UserPool.fromUserPoolArn(stack, 'Pool', 'arn:aws:cognito-idp:us-east-2:111122223333:userpool/us-east-2_abc');
-      return { access: ApiAccess.cognito({
-        userPool, userPoolClients: [cognito.UserPoolClient.fromUserPoolClientId(stack, 'Client', 'client-1')], approverGroup: 'leads',
-      }) };
+      return {
+        training: importedPipeline(),
+        access: ApiAccess.cognito({
+          userPool, userPoolClients: [cognito.UserPoolClient.fromUserPoolClientId(stack, 'Client', 'client-1')], approverGroup: 'leads',
+        }),
+      };
     });
     template.hasResourceProperties('AWS::ApiGatewayV2::Authorizer', {
       JwtConfiguration: { Audience: ['client-1'], Issuer: 'https://cognito-idp.us-east-2.amazonaws.com/us-east-2_abc' },

@@ -3,6 +3,7 @@ import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import * as authorizers from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import { Construct } from 'constructs';
+import { BoundAccess } from './bound-access';
 
 /**
  * How people sign in: options of `ApiAccess.cognito`.
@@ -42,19 +43,6 @@ export interface CognitoAccessOptions {
    * @default cognito.Mfa.OPTIONAL
    */
   readonly mfa?: cognito.Mfa;
-}
-
-/**
- * What an API needs of its access.
- */
-export interface BoundAccess {
-  readonly kind: 'cognito' | 'iam' | 'open';
-  readonly authorizer: apigwv2.IHttpRouteAuthorizer;
-  /** Expression of the access log that names the caller. */
-  readonly callerInLog?: string;
-  readonly userPool?: cognito.IUserPool;
-  readonly userPoolClient?: cognito.IUserPoolClient;
-  readonly approverGroup?: string;
 }
 
 /**

@@ -1,11 +1,46 @@
-import { Duration, Token } from 'aws-cdk-lib';
+import { Aws, Duration, Names, RemovalPolicy, Token } from 'aws-cdk-lib';
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
 import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
 import { DatasetSchema } from '../data';
 import { Problems } from '../shared/validation';
 
+export interface LoggedStageOptions {
+  readonly throttle: apigwv2.ThrottleSettings;
+  readonly retention: logs.RetentionDays;
+  /** Expression that names the caller. */
+  readonly caller?: string;
+}
+
+/** The stage `$default`, which deploys by itself and logs each request. */
+export function loggedStage(scope: Construct, httpApi: apigwv2.IHttpApi, options: LoggedStageOptions): apigwv2.HttpStage {
+  const logGroup = new logs.LogGroup(scope, 'AccessLogs', {
+    // Below this prefix API Gateway needs no entry in the account's log resource policy, whose size is limited. The
+    // stack's name keeps apart what is deployed twice.
+    logGroupName: `/aws/vendedlogs/apigateway/${Aws.STACK_NAME}/${Names.uniqueResourceName(scope, { maxLength: 100 })}`,
+    retention: options.retention,
+    removalPolicy: RemovalPolicy.DESTROY,
+  });
+  return new apigwv2.HttpStage(scope, 'Stage', {
+    httpApi,
+    stageName: '$default',
+    autoDeploy: true,
+    throttle: options.throttle,
+    accessLogSettings: { destination: new apigwv2.LogGroupLogDestination(logGroup), format: accessLogFormat(options.caller) },
+  });
+}
+
+/** Only what is used: `grantReadData` would allow streams and more. */
+export function grantTable(table: dynamodb.ITable | dynamodb.ITableV2, grantee: iam.IGrantable, ...actions: string[]): void {
+  table.grant(grantee, ...actions);
+  table.encryptionKey?.grantDecrypt(grantee);
+}
+
 /** One JSON object a request. No query string, no header, no body: nothing of what people send. */
-export function accessLogFormat(caller: string | undefined): AccessLogFormat {
+function accessLogFormat(caller: string | undefined): AccessLogFormat {
   return AccessLogFormat.custom(JSON.stringify({
     requestId: '$context.requestId',
     time: '$context.requestTime',

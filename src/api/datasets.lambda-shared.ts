@@ -10,7 +10,7 @@ export interface DatasetItem {
 }
 
 /** What the API tells of a data set. */
-const TOLD = ['id', 'name', 'status', 'createdAt', 'updatedAt', 'rows', 'files', 'report', 'executionArn', 'pipelineExecutionArn'] as const;
+const TOLD = ['id', 'name', 'status', 'createdAt', 'updatedAt', 'rows', 'files', 'error', 'report', 'executionArn', 'pipelineExecutionArn'] as const;
 
 /** Every data set, newest first; equal times by id, so that the order is always the same. */
 export async function allDatasets(client: DynamoDBDocumentClient, table: string): Promise<DatasetItem[]> {

@@ -52,7 +52,7 @@ export function serve(routes: { readonly [routeKey: string]: Route }): Handler {
     const requestId = idOf(request);
     let response: APIGatewayProxyStructuredResultV2;
     try {
-      const key = String(request?.routeKey);
+      const key = typeof request?.routeKey === 'string' ? request.routeKey : '';
       if (!Object.hasOwn(routes, key)) {
         throw new HttpError(404, 'NotFound', `there is no route "${key}"`);
       }
@@ -150,7 +150,8 @@ export function short(text: string): string {
 
 /** The id under which API Gateway knows the request; in every error, access log and handler log. */
 export function idOf(request: HttpRequest): string {
-  return String(request?.requestContext?.requestId ?? 'unknown');
+  const id: unknown = request?.requestContext?.requestId;
+  return typeof id === 'string' ? id : 'unknown';
 }
 
 /** An environment variable that the construct sets. */
@@ -186,7 +187,8 @@ function unforeseen(error: unknown, requestId: string): HttpError {
     return tooMany();
   }
   // The only place where an error's own words appear: the function's log.
-  console.error({ event: 'unforeseen', requestId, error: error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : String(error) });
+  const seen = error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : { thrown: echo(error) };
+  console.error({ event: 'unforeseen', requestId, error: seen });
   return new HttpError(500, 'InternalError', 'something went wrong on our side; the request id helps to find out what');
 }
 

@@ -18,7 +18,7 @@ export function callerOf(request: HttpRequest): Caller {
   if (claims) {
     const id = text(claims.sub) ?? 'unknown';
     // ID tokens carry the address, access tokens only the user name. An address that nobody verified could be anybody's.
-    const email = String(claims.email_verified) === 'true' ? text(claims.email) : undefined;
+    const email = (claims.email_verified === 'true' || claims.email_verified === true) ? text(claims.email) : undefined;
     const name = email ?? text(claims['cognito:username']) ?? text(claims.username) ?? id;
     return { id, name, groups: groupsOf(claims['cognito:groups']) };
   }

@@ -1,2 +1,2 @@
-export { ApiAccess, CognitoAccessOptions } from './api-access';
+export * from './api-access';
 export * from './mlops-api';

@@ -1,16 +1,16 @@
-import { Annotations, Aws, Duration, Names, RemovalPolicy, Token } from 'aws-cdk-lib';
+import { Annotations, Duration, RemovalPolicy, Token } from 'aws-cdk-lib';
 import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
-import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
-import { ApiAccess, BoundAccess } from './api-access';
-import { accessLogFormat, checkSettings, corsPreflight, schemaOf } from './api-settings';
+import { ApiAccess } from './api-access';
+import { checkSettings, corsPreflight, grantTable, loggedStage, schemaOf } from './api-settings';
+import { BoundAccess } from './bound-access';
 import { ApiEnvironment, HANDLER_TIMEOUT_SECONDS, SCHEMA_FILE } from './environment';
 import { DataPipeline, DatasetSchema } from '../data';
 import { Prefix } from '../data/environment';
@@ -81,7 +81,7 @@ export interface MlopsApiProps {
   readonly throttle?: apigwv2.ThrottleSettings;
 
   /**
-   * How long access logs are kept.
+   * How long access logs and the logs of the functions are kept.
    *
    * @default logs.RetentionDays.THREE_MONTHS
    */
@@ -160,7 +160,8 @@ export class MlopsApi extends Construct {
   public readonly approverGroup?: string;
 
   private readonly access: BoundAccess;
-  private readonly routes = new Map<string, apigwv2.HttpRoute>();
+  private readonly routes = new Set<string>();
+  private readonly logRetention: logs.RetentionDays;
 
   constructor(scope: Construct, id: string, props: MlopsApiProps = {}) {
     super(scope, id);
@@ -188,7 +189,8 @@ export class MlopsApi extends Construct {
       corsPreflight: corsPreflight(allowOrigins),
     });
     this.url = this.httpApi.apiEndpoint;
-    this.stage = this.createStage(throttle, props.logRetention ?? logs.RetentionDays.THREE_MONTHS);
+    this.logRetention = props.logRetention ?? logs.RetentionDays.THREE_MONTHS;
+    this.stage = loggedStage(this, this.httpApi, { throttle, retention: this.logRetention, caller: this.access.callerInLog });
 
     this.addHealth();
     if (props.data) {
@@ -250,23 +252,6 @@ export class MlopsApi extends Construct {
   /** Time from request to response, in milliseconds. By default the average of five minutes. */
   public metricLatency(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.stage.metricLatency({ statistic: cloudwatch.Stats.AVERAGE, ...options });
-  }
-
-  private createStage(throttle: apigwv2.ThrottleSettings, retention: logs.RetentionDays): apigwv2.HttpStage {
-    const logGroup = new logs.LogGroup(this, 'AccessLogs', {
-      // Below this prefix API Gateway needs no entry in the account's log resource policy, whose size is limited. The
-      // stack's name keeps apart what is deployed twice.
-      logGroupName: `/aws/vendedlogs/apigateway/${Aws.STACK_NAME}/${Names.uniqueResourceName(this, { maxLength: 100 })}`,
-      retention,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
-    return new apigwv2.HttpStage(this, 'Stage', {
-      httpApi: this.httpApi,
-      stageName: '$default',
-      autoDeploy: true,
-      throttle,
-      accessLogSettings: { destination: new apigwv2.LogGroupLogDestination(logGroup), format: accessLogFormat(this.access.callerInLog) },
-    });
   }
 
   private addHealth(): void {
@@ -333,6 +318,7 @@ export class MlopsApi extends Construct {
       timeout: Duration.seconds(HANDLER_TIMEOUT_SECONDS),
       // Power follows memory, and somebody waits for the answer.
       memorySize: 512,
+      logRetention: this.logRetention,
       ...options,
     });
     this.functions.push(handler);
@@ -343,8 +329,8 @@ export class MlopsApi extends Construct {
     const integration = new HttpLambdaIntegration(integrationId, handler);
     for (const key of keys) {
       const [method, path] = key.split(' ');
-      const [route] = this.httpApi.addRoutes({ path, methods: [method as apigwv2.HttpMethod], integration, authorizer });
-      this.routes.set(key, route);
+      this.httpApi.addRoutes({ path, methods: [method as apigwv2.HttpMethod], integration, authorizer });
+      this.routes.add(key);
     }
   }
 
@@ -356,12 +342,8 @@ export class MlopsApi extends Construct {
     if (missing.length > 0 || keys.length === 0) {
       throw new Error(`MlopsApi "${this.node.id}": it has no route ${missing.join(', ') || 'to read from'}: give it the part that brings it`);
     }
-    return keys.map((key) => this.routes.get(key)!.grantInvoke(grantee)).reduce((all, grant) => all.combine(grant));
+    const resourceArns = keys.map((key) => key.split(' '))
+      .map(([method, path]) => this.httpApi.arnForExecuteApi(method, path.replace(/\{\w+\}/g, '*')));
+    return iam.Grant.addToPrincipal({ grantee, actions: ['execute-api:Invoke'], resourceArns });
   }
-}
-
-/** Only what is used: `grantReadData` would allow streams and more. */
-function grantTable(table: dynamodb.ITable, grantee: iam.IGrantable, ...actions: string[]): void {
-  table.grant(grantee, ...actions);
-  table.encryptionKey?.grantDecrypt(grantee);
 }

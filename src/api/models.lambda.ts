@@ -106,7 +106,7 @@ async function decide(update: UpdateModelPackageCommandInput & { ModelApprovalSt
 }
 
 function translated(error: unknown, version: number): unknown {
-  const message = isObject(error) ? String(error.message) : '';
+  const message = isObject(error) && typeof error.message === 'string' ? error.message : '';
   switch (nameOfError(error)) {
     case 'ConflictException':
       return new HttpError(409, 'Conflict', `somebody else is changing version ${version}: look at it and try again`);
