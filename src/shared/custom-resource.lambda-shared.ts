@@ -37,7 +37,7 @@ export function customResourceHandler(parts: CustomResourceParts, send: Send = s
       console.error(JSON.stringify({ message: 'custom resource failed', request: event.RequestType, error: String(error) }));
       answer = {
         Status: 'FAILED',
-        PhysicalResourceId: 'PhysicalResourceId' in event ? event.PhysicalResourceId : NEVER_MADE,
+        PhysicalResourceId: event.RequestType === 'Create' ? NEVER_MADE : event.PhysicalResourceId,
         Reason: `${error instanceof Error ? error.message : String(error)} (log stream ${context.logStreamName})`.slice(0, 1_000),
       };
     }
