@@ -71,7 +71,9 @@ class SageMaker:
         """`required_permissions` for this account and region."""
         return required_permissions(operation, request, region=self.host.region, account=self.host.account)
 
-    def invoke(self, endpoint_name: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def invoke(
+        self, endpoint_name: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
         """`InvokeEndpoint` of the runtime. Raises `ApiError` (`ModelError` has status 424 and a `body()`)."""
         return self.endpoints.invoke(endpoint_name, headers, body)
 
@@ -83,11 +85,19 @@ class SageMaker:
         """
         kind = fault.get("kind")
         if kind not in FAULTS:
-            raise ApiError("ValidationException", f"kind of a fault must be one of {', '.join(FAULTS)}, got {kind!r}.")
-        known = {"endpoint-rollback": {"endpoint"}, "step-fault": {"step", "exception"}}[str(kind)] | {"kind", "count"}
+            raise ApiError(
+                "ValidationException", f"kind of a fault must be one of {', '.join(FAULTS)}, got {kind!r}."
+            )
+        known = {"endpoint-rollback": {"endpoint"}, "step-fault": {"step", "exception"}}[str(kind)] | {
+            "kind",
+            "count",
+        }
         unknown = sorted(set(fault) - known)
         if unknown:
-            raise ApiError("ValidationException", f"a fault of kind {kind} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.")
+            raise ApiError(
+                "ValidationException",
+                f"a fault of kind {kind} has no {', '.join(unknown)}; it has {', '.join(sorted(known))}.",
+            )
         self.core.add_fault(dict(fault))
 
     def leftovers(self) -> list[dict[str, str]]:
@@ -101,7 +111,11 @@ class SageMaker:
                 "endpoint-config": list(self.endpoints.configs),
                 "endpoint": list(self.endpoints.endpoints),
             }
-        return [{"service": "sagemaker", "kind": kind, "id": name} for kind, names in tables.items() for name in names]
+        return [
+            {"service": "sagemaker", "kind": kind, "id": name}
+            for kind, names in tables.items()
+            for name in names
+        ]
 
     def close(self) -> None:
         """Ends all jobs and model servers."""

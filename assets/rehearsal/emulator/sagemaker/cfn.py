@@ -31,11 +31,15 @@ class CfnResource:
     update_resource: Callable[[SageMaker, str, dict[str, Any], dict[str, Any]], Result]
     delete_resource: Callable[[SageMaker, str], None]
 
-    def create(self, sm: SageMaker, logical_id: str, properties: Mapping[str, Any], stack_name: str) -> Result:
+    def create(
+        self, sm: SageMaker, logical_id: str, properties: Mapping[str, Any], stack_name: str
+    ) -> Result:
         """Creates the resource; raises `ApiError`."""
         return self.create_resource(sm, logical_id, dict(properties), stack_name)
 
-    def update(self, sm: SageMaker, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Result:
+    def update(
+        self, sm: SageMaker, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Result:
         """Updates in place, or raises `Replace` when AWS would make a new one."""
         return self.update_resource(sm, physical_id, dict(old), dict(new))
 
@@ -44,7 +48,11 @@ class CfnResource:
         try:
             self.delete_resource(sm, physical_id)
         except ApiError as error:
-            gone = error.code == "ResourceNotFound" or "Could not find" in error.message or "does not exist" in error.message
+            gone = (
+                error.code == "ResourceNotFound"
+                or "Could not find" in error.message
+                or "does not exist" in error.message
+            )
             if not gone:
                 raise
 
@@ -85,7 +93,11 @@ def _retag(sm: SageMaker, arn: str, old: Mapping[str, Any], new: Mapping[str, An
     if gone:
         sm.handle("DeleteTags", {"ResourceArn": arn, "TagKeys": gone}, CALLER)
     if after and after != before:
-        sm.handle("AddTags", {"ResourceArn": arn, "Tags": [{"Key": key, "Value": value} for key, value in after.items()]}, CALLER)
+        sm.handle(
+            "AddTags",
+            {"ResourceArn": arn, "Tags": [{"Key": key, "Value": value} for key, value in after.items()]},
+            CALLER,
+        )
 
 
 # AWS::SageMaker::Pipeline
@@ -97,14 +109,29 @@ def _definition(properties: Mapping[str, Any]) -> dict[str, Any]:
     if body is not None:
         return {"PipelineDefinition": body if isinstance(body, str) else json.dumps(body)}
     if location:
-        names = {"Bucket": "Bucket", "Key": "ObjectKey", "ObjectKey": "ObjectKey", "Version": "VersionId", "VersionId": "VersionId"}
-        return {"PipelineDefinitionS3Location": {names[key]: value for key, value in location.items() if key in names}}
-    raise ApiError("ValidationException", "PipelineDefinition must hold PipelineDefinitionBody or PipelineDefinitionS3Location.")
+        names = {
+            "Bucket": "Bucket",
+            "Key": "ObjectKey",
+            "ObjectKey": "ObjectKey",
+            "Version": "VersionId",
+            "VersionId": "VersionId",
+        }
+        return {
+            "PipelineDefinitionS3Location": {
+                names[key]: value for key, value in location.items() if key in names
+            }
+        }
+    raise ApiError(
+        "ValidationException",
+        "PipelineDefinition must hold PipelineDefinitionBody or PipelineDefinitionS3Location.",
+    )
 
 
 def _create_pipeline(sm: SageMaker, logical_id: str, properties: dict[str, Any], stack_name: str) -> Result:
     request = _only(properties, "PipelineDefinition", Tags=_tags(properties))
-    request.update(_definition(properties), PipelineName=properties.get("PipelineName") or _name(logical_id, stack_name))
+    request.update(
+        _definition(properties), PipelineName=properties.get("PipelineName") or _name(logical_id, stack_name)
+    )
     arn = _call(sm, "CreatePipeline", request)["PipelineArn"]
     return request["PipelineName"], {"PipelineArn": arn, "PipelineName": request["PipelineName"]}
 
@@ -221,7 +248,10 @@ def _settled(sm: SageMaker, name: str, wanted: str) -> None:
     if status != "InService":
         raise ApiError("NotStabilized", f"endpoint {name} is {status}: {record.get('FailureReason', '')}")
     if record["EndpointConfigName"] != wanted:
-        raise ApiError("NotStabilized", f"endpoint {name} was rolled back to {record['EndpointConfigName']}; {wanted} does not serve")
+        raise ApiError(
+            "NotStabilized",
+            f"endpoint {name} was rolled back to {record['EndpointConfigName']}; {wanted} does not serve",
+        )
 
 
 def _create_endpoint(sm: SageMaker, logical_id: str, properties: dict[str, Any], stack_name: str) -> Result:
@@ -260,9 +290,21 @@ RESOURCES: dict[str, CfnResource] = {
     for resource in (
         CfnResource("AWS::SageMaker::Pipeline", _create_pipeline, _update_pipeline, _delete_pipeline),
         CfnResource("AWS::SageMaker::ModelPackageGroup", _create_group, _update_group, _delete_group),
-        CfnResource("AWS::SageMaker::Model", _create_model, _replace_model, _delete_by("DeleteModel", "ModelName")),
-        CfnResource("AWS::SageMaker::EndpointConfig", _create_config, _replace_config, _delete_by("DeleteEndpointConfig", "EndpointConfigName")),
-        CfnResource("AWS::SageMaker::Endpoint", _create_endpoint, _update_endpoint, _delete_by("DeleteEndpoint", "EndpointName")),
+        CfnResource(
+            "AWS::SageMaker::Model", _create_model, _replace_model, _delete_by("DeleteModel", "ModelName")
+        ),
+        CfnResource(
+            "AWS::SageMaker::EndpointConfig",
+            _create_config,
+            _replace_config,
+            _delete_by("DeleteEndpointConfig", "EndpointConfigName"),
+        ),
+        CfnResource(
+            "AWS::SageMaker::Endpoint",
+            _create_endpoint,
+            _update_endpoint,
+            _delete_by("DeleteEndpoint", "EndpointName"),
+        ),
     )
 }
 """CloudFormation type to its implementation."""

@@ -70,7 +70,6 @@ class Container:
             "TMPDIR": str(self.root / "tmp"),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "OMP_NUM_THREADS": THREADS,
             "OPENBLAS_NUM_THREADS": THREADS,
@@ -173,10 +172,17 @@ class LogStream:
                 return
         host = self.core.host
         try:
-            host.authorize(role_arn, "logs:CreateLogGroup", f"arn:aws:logs:{host.region}:{host.account}:log-group:{self.group}")
+            host.authorize(
+                role_arn,
+                "logs:CreateLogGroup",
+                f"arn:aws:logs:{host.region}:{host.account}:log-group:{self.group}",
+            )
         except AccessDenied as denial:
             # AWS runs the job all the same, without a log; here the log is kept so that the user can read it.
-            host.note("warning", f"log group {self.group} does not exist and the role may not create it: {denial.message}")
+            host.note(
+                "warning",
+                f"log group {self.group} does not exist and the role may not create it: {denial.message}",
+            )
         try:
             self._logs.create_log_group(logGroupName=self.group)
         except Exception as error:
@@ -200,9 +206,16 @@ class LogStream:
             pending, self._pending = self._pending, []
         for start in range(0, len(pending), 500):
             # CloudWatch Logs refuses empty messages.
-            events = [{"timestamp": at, "message": line[:200_000] or " "} for at, line in pending[start : start + 500]]
+            events = [
+                {"timestamp": at, "message": line[:200_000] or " "}
+                for at, line in pending[start : start + 500]
+            ]
             try:
-                self._logs.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=events)
+                self._logs.put_log_events(
+                    logGroupName=self.group, logStreamName=self.stream, logEvents=events
+                )
             except Exception as error:
                 if not self.core.closing.is_set():
-                    self.core.host.note("warning", f"log lines of {self.stream} could not be written: {error}")
+                    self.core.host.note(
+                        "warning", f"log lines of {self.stream} could not be written: {error}"
+                    )

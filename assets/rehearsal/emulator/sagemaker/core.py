@@ -171,10 +171,19 @@ def page(
     contains = request.get("NameContains")
     if contains and name_key:
         rows = [row for row in rows if contains.lower() in str(row.get(name_key, "")).lower()]
-    for bound, keep_later in (("CreationTimeAfter", True), ("CreationTimeBefore", False), ("CreatedAfter", True), ("CreatedBefore", False)):
+    for bound, keep_later in (
+        ("CreationTimeAfter", True),
+        ("CreationTimeBefore", False),
+        ("CreatedAfter", True),
+        ("CreatedBefore", False),
+    ):
         limit = request.get(bound)
         if limit is not None:
-            rows = [row for row in rows if (row["CreationTime"] > limit if keep_later else row["CreationTime"] < limit)]
+            rows = [
+                row
+                for row in rows
+                if (row["CreationTime"] > limit if keep_later else row["CreationTime"] < limit)
+            ]
     key = (sort or {}).get(request.get("SortBy", default_sort), default_sort)
     # Sorting is stable: rows of one millisecond keep the order in which they were made.
     rows = sorted(rows, key=lambda row: row[key] if key in row else row["CreationTime"])
@@ -187,7 +196,9 @@ def page(
         except (ValueError, UnicodeDecodeError) as error:
             raise ApiError("ValidationException", f"Invalid NextToken {request['NextToken']!r}.") from error
     size = int(request.get("MaxResults") or 10)
-    token = base64.urlsafe_b64encode(str(start + size).encode()).decode() if start + size < len(rows) else None
+    token = (
+        base64.urlsafe_b64encode(str(start + size).encode()).decode() if start + size < len(rows) else None
+    )
     return rows[start : start + size], token
 
 

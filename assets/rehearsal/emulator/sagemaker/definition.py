@@ -24,7 +24,17 @@ EXECUTION_VARIABLES = frozenset(
     )
 )
 STEP_TYPES = frozenset(
-    ("Processing", "Training", "RegisterModel", "Model", "Condition", "Fail", "Lambda", "Callback", "Transform")
+    (
+        "Processing",
+        "Training",
+        "RegisterModel",
+        "Model",
+        "Condition",
+        "Fail",
+        "Lambda",
+        "Callback",
+        "Transform",
+    )
 )
 NOT_PLAYED = frozenset(
     (
@@ -34,7 +44,12 @@ NOT_PLAYED = frozenset(
 )  # fmt: skip
 _COMPARISONS = ("Equals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo")
 _NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
-_TYPES: dict[str, tuple[type, ...]] = {"String": (str,), "Integer": (int,), "Float": (int, float), "Boolean": (bool,)}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "String": (str,),
+    "Integer": (int,),
+    "Float": (int, float),
+    "Boolean": (bool,),
+}
 
 
 class Unresolved(Exception):
@@ -57,7 +72,8 @@ class Parameter:
             value = self._convert(text)
         except ValueError as error:
             raise ApiError(
-                "ValidationException", f"Pipeline parameter {self.name} must be of type {self.type}, got {text!r}."
+                "ValidationException",
+                f"Pipeline parameter {self.name} must be of type {self.type}, got {text!r}.",
             ) from error
         if self.allowed and value not in self.allowed:
             raise ApiError(
@@ -112,8 +128,17 @@ class Definition:
         try:
             raw = json.loads(text)
         except ValueError as error:
-            raise ApiError("ValidationException", f"Unable to parse pipeline definition. It is not JSON: {error}.") from error
-        return _Reader().read(raw)
+            raise ApiError(
+                "ValidationException", f"Unable to parse pipeline definition. It is not JSON: {error}."
+            ) from error
+        try:
+            return _Reader().read(raw)
+        except (AttributeError, LookupError, TypeError, RecursionError) as error:
+            # A list where an object belongs, and the like; the service's parser gives no more detail either.
+            raise ApiError(
+                "ValidationException",
+                f"Unable to parse pipeline definition. A member has the wrong type: {error}.",
+            ) from error
 
     def values(self, given: list[dict[str, str]] | None) -> dict[str, Any]:
         """Parameter values of an execution: what was given at start over the defaults."""
@@ -123,11 +148,22 @@ class Definition:
         unknown = sorted(set(pairs) - set(self.parameters))
         if unknown:
             known = ", ".join(self.parameters) or "none"
-            raise ApiError("ValidationException", f"Unknown pipeline parameters [{', '.join(unknown)}]. The pipeline has: {known}.")
-        missing = sorted(name for name, each in self.parameters.items() if name not in pairs and not each.has_default)
+            raise ApiError(
+                "ValidationException",
+                f"Unknown pipeline parameters [{', '.join(unknown)}]. The pipeline has: {known}.",
+            )
+        missing = sorted(
+            name for name, each in self.parameters.items() if name not in pairs and not each.has_default
+        )
         if missing:
-            raise ApiError("ValidationException", f"Pipeline parameters [{', '.join(missing)}] do not have a value and no default.")
-        return {name: each.parse(pairs[name]) if name in pairs else each.default for name, each in self.parameters.items()}
+            raise ApiError(
+                "ValidationException",
+                f"Pipeline parameters [{', '.join(missing)}] do not have a value and no default.",
+            )
+        return {
+            name: each.parse(pairs[name]) if name in pairs else each.default
+            for name, each in self.parameters.items()
+        }
 
 
 class _Reader:
@@ -138,7 +174,9 @@ class _Reader:
 
     def read(self, raw: Any) -> Definition:
         if not isinstance(raw, dict):
-            raise ApiError("ValidationException", "Unable to parse pipeline definition. It must be a JSON object.")
+            raise ApiError(
+                "ValidationException", "Unable to parse pipeline definition. It must be a JSON object."
+            )
         if raw.get("Version") != "2020-12-01":
             self.problems.append(f"Version must be 2020-12-01, got {raw.get('Version')!r}")
         for entry in self._list(raw, "Parameters", "the definition"):
@@ -152,7 +190,10 @@ class _Reader:
         if not self.problems:
             self._cycles()
         if self.problems:
-            raise ApiError("ValidationException", "Unable to parse pipeline definition. " + "; ".join(self.problems) + ".")
+            raise ApiError(
+                "ValidationException",
+                "Unable to parse pipeline definition. " + "; ".join(self.problems) + ".",
+            )
         return Definition(self.parameters, self.steps, raw.get("PipelineExperimentConfig"))
 
     def _list(self, holder: Mapping[str, Any], key: str, where: str) -> list[Any]:
@@ -181,7 +222,9 @@ class _Reader:
             if not fits:
                 self.problems.append(f"default of parameter {name} must be of type {kind}, got {default!r}")
             elif allowed and default not in allowed:
-                self.problems.append(f"default {default!r} of parameter {name} must be one of {', '.join(map(str, allowed))}")
+                self.problems.append(
+                    f"default {default!r} of parameter {name} must be one of {', '.join(map(str, allowed))}"
+                )
         if kind == "Float" and isinstance(default, int) and not isinstance(default, bool):
             default = float(default)
         self.parameters[name] = Parameter(name, kind, default, "DefaultValue" in entry, allowed)
@@ -195,7 +238,10 @@ class _Reader:
             kind = entry.get("Type")
             if kind not in STEP_TYPES | NOT_PLAYED:
                 near = difflib.get_close_matches(str(kind), sorted(STEP_TYPES), n=1)
-                self.problems.append(f"step {name} has an unknown type {kind!r}" + (f", did you mean {near[0]}?" if near else ""))
+                self.problems.append(
+                    f"step {name} has an unknown type {kind!r}"
+                    + (f", did you mean {near[0]}?" if near else "")
+                )
                 continue
             if name in self.steps:
                 self.problems.append(f"step name {name} is used twice")
@@ -210,7 +256,9 @@ class _Reader:
         for entry in self._list(step.raw, "DependsOn", f"step {step.name}"):
             if isinstance(entry, dict):
                 if entry.get("Trigger", "Completed") != "Completed":
-                    self.problems.append(f"step {step.name}: DependsOn with Trigger {entry['Trigger']} is not played by the rehearsal")
+                    self.problems.append(
+                        f"step {step.name}: DependsOn with Trigger {entry['Trigger']} is not played by the rehearsal"
+                    )
                 entry = entry.get("Step")
             self._depend(step, str(entry), "DependsOn")
         if "Arguments" not in step.raw and step.type not in ("Callback", "Lambda"):
@@ -229,7 +277,9 @@ class _Reader:
             if isinstance(entry, dict)
         }
         for file in self._list(step.raw, "PropertyFiles", f"step {step.name}"):
-            if file.get("OutputName") not in outputs:
+            if not isinstance(file, dict):
+                self.problems.append(f"PropertyFiles of step {step.name} must hold objects, got {file!r}")
+            elif file.get("OutputName") not in outputs:
                 self.problems.append(
                     f"property file {file.get('PropertyFileName')} of step {step.name} is in output {file.get('OutputName')!r}, "
                     f"which the step does not have"
@@ -260,7 +310,9 @@ class _Reader:
         if name not in self.steps:
             near = difflib.get_close_matches(name, list(self.steps), n=1)
             hint = f", did you mean {near[0]}?" if near else f"; there are {', '.join(self.steps)}"
-            self.problems.append(f"step {step.name} refers at {place} to step {name!r}, which does not exist{hint}")
+            self.problems.append(
+                f"step {step.name} refers at {place} to step {name!r}, which does not exist{hint}"
+            )
             return
         if name == step.name:
             self.problems.append(f"step {step.name} depends on itself")
@@ -272,8 +324,14 @@ class _Reader:
             self._get(step, place, node["Get"])
         elif "Std:JsonGet" in node:
             inner = node["Std:JsonGet"]
-            if not isinstance(inner, dict) or "Path" not in inner or ("PropertyFile" in inner) == ("S3Uri" in inner):
-                self.problems.append(f"step {step.name}: Std:JsonGet at {place} needs a Path and either PropertyFile or S3Uri")
+            if (
+                not isinstance(inner, dict)
+                or "Path" not in inner
+                or ("PropertyFile" in inner) == ("S3Uri" in inner)
+            ):
+                self.problems.append(
+                    f"step {step.name}: Std:JsonGet at {place} needs a Path and either PropertyFile or S3Uri"
+                )
             elif "PropertyFile" in inner:
                 self._property_file(step, place, inner["PropertyFile"])
 
@@ -288,9 +346,15 @@ class _Reader:
             return
         self._depend(step, match[1], place)
         other = self.steps.get(match[1])
-        files = {entry.get("PropertyFileName") for entry in (other.raw.get("PropertyFiles") or ())} if other else set()
+        files = (
+            {entry.get("PropertyFileName") for entry in (other.raw.get("PropertyFiles") or ())}
+            if other
+            else set()
+        )
         if other and match[2] not in files:
-            self.problems.append(f"step {step.name}: step {match[1]} has no property file {match[2]!r}; it has {sorted(files)}")
+            self.problems.append(
+                f"step {step.name}: step {match[1]} has no property file {match[2]!r}; it has {sorted(files)}"
+            )
 
     def _get(self, step: Step, place: str, target: Any) -> None:
         head, _, rest = str(target).partition(".")
@@ -300,14 +364,18 @@ class _Reader:
             if rest not in self.parameters:
                 near = difflib.get_close_matches(rest, list(self.parameters), n=1)
                 hint = f", did you mean {near[0]}?" if near else ""
-                self.problems.append(f"step {step.name} uses parameter {rest!r} at {place}, which is not declared{hint}")
+                self.problems.append(
+                    f"step {step.name} uses parameter {rest!r} at {place}, which is not declared{hint}"
+                )
         elif head == "Execution":
             if rest not in EXECUTION_VARIABLES:
                 self.problems.append(f"step {step.name}: there is no execution variable {rest!r} ({place})")
         elif head == "Steps":
             self._depend(step, re.split(r"[.\[]", rest, maxsplit=1)[0], place)
         elif head != "PipelineExperimentConfig":
-            self.problems.append(f"step {step.name}: {target!r} at {place} is no reference that the rehearsal plays")
+            self.problems.append(
+                f"step {step.name}: {target!r} at {place} is no reference that the rehearsal plays"
+            )
 
     def _cycles(self) -> None:
         state: dict[str, int] = {}
@@ -316,7 +384,10 @@ class _Reader:
             if state.get(name) == 2 or self.problems:
                 return
             if state.get(name) == 1:
-                self.problems.append("steps depend on each other in a circle: " + " -> ".join((*trail[trail.index(name) :], name)))
+                self.problems.append(
+                    "steps depend on each other in a circle: "
+                    + " -> ".join((*trail[trail.index(name) :], name))
+                )
                 return
             state[name] = 1
             step = self.steps[name]
@@ -330,7 +401,16 @@ class _Reader:
 
 def own(step: Step) -> dict[str, Any]:
     """The part of a step that it evaluates itself: a condition without its branches, no names and comments."""
-    skipped = ("Name", "Type", "DependsOn", "DisplayName", "Description", "CacheConfig", "RetryPolicies", "PropertyFiles")
+    skipped = (
+        "Name",
+        "Type",
+        "DependsOn",
+        "DisplayName",
+        "Description",
+        "CacheConfig",
+        "RetryPolicies",
+        "PropertyFiles",
+    )
     out = {key: value for key, value in step.raw.items() if key not in skipped}
     if step.type == "Condition":
         out["Arguments"] = {"Conditions": step.arguments.get("Conditions")}
@@ -339,7 +419,9 @@ def own(step: Step) -> dict[str, Any]:
 
 def is_special(node: Any) -> bool:
     """Whether a JSON value is a reference or a function rather than a literal."""
-    return isinstance(node, dict) and len(node) == 1 and next(iter(node)) in ("Get", "Std:Join", "Std:JsonGet")
+    return (
+        isinstance(node, dict) and len(node) == 1 and next(iter(node)) in ("Get", "Std:Join", "Std:JsonGet")
+    )
 
 
 def _special(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -376,7 +458,9 @@ class Resolver:
                 return self._get(node["Get"])
             if "Std:Join" in node:
                 join = node["Std:Join"]
-                return str(join.get("On", "")).join(self.text_of(self.resolve(value)) for value in join.get("Values", ()))
+                return str(join.get("On", "")).join(
+                    self.text_of(self.resolve(value)) for value in join.get("Values", ())
+                )
             return self._json_get(node["Std:JsonGet"])
         if isinstance(node, dict):
             return {key: self.resolve(value) for key, value in node.items()}
@@ -482,7 +566,9 @@ def _child(node: Any, name: str | None, index: str | None, path: str) -> Any:
         return node[name]
     if isinstance(node, list):
         for element in node:
-            if isinstance(element, dict) and any(key.endswith("Name") and value == name for key, value in element.items()):
+            if isinstance(element, dict) and any(
+                key.endswith("Name") and value == name for key, value in element.items()
+            ):
                 return element
     have = f"; there are {', '.join(map(str, node))}" if isinstance(node, dict) and node else ""
     raise Unresolved(f"{path!r} has no {name!r}{have}")

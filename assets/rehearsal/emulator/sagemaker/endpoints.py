@@ -36,21 +36,36 @@ class Endpoints:
         return {
             "CreateModel": self.create_model,
             "DescribeModel": lambda request, _: model.fit("DescribeModel", self._model(request["ModelName"])),
-            "ListModels": lambda request, _: self._list("ListModels", "Models", self.models, "ModelName", request),
+            "ListModels": lambda request, _: self._list(
+                "ListModels", "Models", self.models, "ModelName", request
+            ),
             "DeleteModel": self.delete_model,
             "CreateEndpointConfig": self.create_config,
-            "DescribeEndpointConfig": lambda request, _: model.fit("DescribeEndpointConfig", self._config(request["EndpointConfigName"])),
-            "ListEndpointConfigs": lambda request, _: self._list("ListEndpointConfigs", "EndpointConfigs", self.configs, "EndpointConfigName", request),
+            "DescribeEndpointConfig": lambda request, _: model.fit(
+                "DescribeEndpointConfig", self._config(request["EndpointConfigName"])
+            ),
+            "ListEndpointConfigs": lambda request, _: self._list(
+                "ListEndpointConfigs", "EndpointConfigs", self.configs, "EndpointConfigName", request
+            ),
             "DeleteEndpointConfig": self.delete_config,
             "CreateEndpoint": self.create_endpoint,
             "UpdateEndpoint": self.update_endpoint,
             "UpdateEndpointWeightsAndCapacities": self.update_weights,
-            "DescribeEndpoint": lambda request, _: model.fit("DescribeEndpoint", self._endpoint(request["EndpointName"])),
+            "DescribeEndpoint": lambda request, _: model.fit(
+                "DescribeEndpoint", self._endpoint(request["EndpointName"])
+            ),
             "ListEndpoints": self.list_endpoints,
             "DeleteEndpoint": self.delete_endpoint,
         }
 
-    def _list(self, operation: str, member: str, table: dict[str, dict[str, Any]], name: str, request: dict[str, Any]) -> dict[str, Any]:
+    def _list(
+        self,
+        operation: str,
+        member: str,
+        table: dict[str, dict[str, Any]],
+        name: str,
+        request: dict[str, Any],
+    ) -> dict[str, Any]:
         with self.core.lock:
             rows = [dict(row) for row in table.values()]
         rows, token = page(request, rows, sort={"Name": name}, name_key=name)
@@ -62,7 +77,9 @@ class Endpoints:
         name, role = request["ModelName"], request.get("ExecutionRoleArn")
         arn = self.core.arn("model", name)
         if bool(request.get("PrimaryContainer")) == bool(request.get("Containers")):
-            raise ApiError("ValidationException", "Exactly one of PrimaryContainer and Containers must be given.")
+            raise ApiError(
+                "ValidationException", "Exactly one of PrimaryContainer and Containers must be given."
+            )
         if not role:
             raise ApiError("ValidationException", "ExecutionRoleArn must be given.")
         record = {key: value for key, value in request.items() if key != "Tags"}
@@ -81,8 +98,17 @@ class Endpoints:
             if name in self.models:
                 raise ApiError("ValidationException", f'Cannot create already existing model "{arn}".')
             self.core.set_tags(arn, request.get("Tags"))
-            self.models[name] = {**record, "ModelArn": arn, "CreationTime": model.now(), "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False)}
-        self.core.host.put_event("SageMaker Model State Change", model.wire(model.fit("DescribeModel", self.models[name]), "ms"), [arn])
+            self.models[name] = {
+                **record,
+                "ModelArn": arn,
+                "CreationTime": model.now(),
+                "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
+            }
+        self.core.host.put_event(
+            "SageMaker Model State Change",
+            model.wire(model.fit("DescribeModel", self.models[name]), "ms"),
+            [arn],
+        )
         return {"ModelArn": arn}
 
     def _containers(self, spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -93,11 +119,17 @@ class Endpoints:
                 raise ApiError("ValidationException", "A container must have an Image or a ModelPackageName.")
             return [spec]
         if spec.get("Image") or spec.get("ModelDataUrl"):
-            raise ApiError("ValidationException", "A container with a ModelPackageName must have neither Image nor ModelDataUrl.")
+            raise ApiError(
+                "ValidationException",
+                "A container with a ModelPackageName must have neither Image nor ModelDataUrl.",
+            )
         package = self.registry.package(package_name)
         status = package.get("ModelApprovalStatus")
         if status not in (None, "Approved"):
-            raise ApiError("ValidationException", f"Model Package {package['ModelPackageArn']} is not approved: its status is {status}.")
+            raise ApiError(
+                "ValidationException",
+                f"Model Package {package['ModelPackageArn']} is not approved: its status is {status}.",
+            )
         found = []
         for inner in package["InferenceSpecification"]["Containers"]:
             members = ("ContainerHostname", "Image", "ModelDataUrl", "ModelDataSource")
@@ -116,7 +148,9 @@ class Endpoints:
             return
         try:
             bucket, key = split(uri)
-            Storage(self.core.host, role).call("head_object", "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", Bucket=bucket, Key=key)
+            Storage(self.core.host, role).call(
+                "head_object", "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", Bucket=bucket, Key=key
+            )
         except StorageError as error:
             raise ApiError(
                 "ValidationException",
@@ -149,16 +183,25 @@ class Endpoints:
             raise ApiError("ValidationException", f"Variant names must be unique, got {', '.join(names)}.")
         for unplayed in ("AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants"):
             if request.get(unplayed):
-                raise ApiError("ValidationException", f"{unplayed} of an endpoint config is not played by the rehearsal.")
+                raise ApiError(
+                    "ValidationException", f"{unplayed} of an endpoint config is not played by the rehearsal."
+                )
         for variant in variants:
             if not variant.get("ModelName"):
-                raise ApiError("ValidationException", f"Variant {variant['VariantName']} has no ModelName; inference components are not played by the rehearsal.")
+                raise ApiError(
+                    "ValidationException",
+                    f"Variant {variant['VariantName']} has no ModelName; inference components are not played by the rehearsal.",
+                )
             self._check_variant(variant)
         if (request.get("DataCaptureConfig") or {}).get("EnableCapture"):
-            self.core.host.note("not-rehearsed", f"endpoint config {name}: data capture is kept but nothing is captured")
+            self.core.host.note(
+                "not-rehearsed", f"endpoint config {name}: data capture is kept but nothing is captured"
+            )
         with self.core.lock:
             if name in self.configs:
-                raise ApiError("ValidationException", f'Cannot create already existing endpoint configuration "{arn}".')
+                raise ApiError(
+                    "ValidationException", f'Cannot create already existing endpoint configuration "{arn}".'
+                )
             self.core.set_tags(arn, request.get("Tags"))
             record = {key: value for key, value in request.items() if key != "Tags"}
             record["ProductionVariants"] = [{"InitialVariantWeight": 1.0, **variant} for variant in variants]
@@ -170,11 +213,20 @@ class Endpoints:
         serverless = variant.get("ServerlessConfig")
         if serverless:
             if used.get("Containers"):
-                raise ApiError("ValidationException", f"Serverless inference does not support inference pipelines: model {variant['ModelName']} has several containers.")
+                raise ApiError(
+                    "ValidationException",
+                    f"Serverless inference does not support inference pipelines: model {variant['ModelName']} has several containers.",
+                )
             if serverless["MemorySizeInMB"] % 1024:
-                raise ApiError("ValidationException", f"MemorySizeInMB must be a multiple of 1024, got {serverless['MemorySizeInMB']}.")
+                raise ApiError(
+                    "ValidationException",
+                    f"MemorySizeInMB must be a multiple of 1024, got {serverless['MemorySizeInMB']}.",
+                )
         elif not variant.get("InstanceType") or not variant.get("InitialInstanceCount"):
-            raise ApiError("ValidationException", f"Variant {variant['VariantName']} needs InstanceType and InitialInstanceCount, or ServerlessConfig.")
+            raise ApiError(
+                "ValidationException",
+                f"Variant {variant['VariantName']} needs InstanceType and InitialInstanceCount, or ServerlessConfig.",
+            )
 
     def _config(self, name: str) -> dict[str, Any]:
         with self.core.lock:
@@ -228,7 +280,12 @@ class Endpoints:
             self.core.host.note("endpoint", f"endpoint {name} Failed: {error}", name=name, status="Failed")
             return
         self._serve(record, config, fleets)
-        self.core.host.note("endpoint", f"endpoint {name} InService after {time.monotonic() - begun:.1f} s", name=name, status="InService")
+        self.core.host.note(
+            "endpoint",
+            f"endpoint {name} InService after {time.monotonic() - begun:.1f} s",
+            name=name,
+            status="InService",
+        )
 
     def _start(self, name: str, config: dict[str, Any]) -> dict[str, Fleet]:
         """Model servers for every variant of a config; all or none."""
@@ -237,25 +294,38 @@ class Endpoints:
             for variant in config["ProductionVariants"]:
                 # The config keeps names only: the model may be gone by now, as on AWS.
                 used = self._model(variant["ModelName"])
-                fleet = fleets[variant["VariantName"]] = Fleet(self.core, self.images, used, f"{name}-{variant['VariantName']}", f"/aws/sagemaker/Endpoints/{name}")
+                fleet = fleets[variant["VariantName"]] = Fleet(
+                    self.core,
+                    self.images,
+                    used,
+                    f"{name}-{variant['VariantName']}",
+                    f"/aws/sagemaker/Endpoints/{name}",
+                )
                 try:
                     fleet.start()
                 except LoadFailure as error:
-                    raise LoadFailure(f"The model of production variant {variant['VariantName']} cannot be served. {error}") from error
+                    raise LoadFailure(
+                        f"The model of production variant {variant['VariantName']} cannot be served. {error}"
+                    ) from error
         except BaseException:
             for fleet in fleets.values():
                 fleet.end()
             raise
         return fleets
 
-    def _serve(self, record: dict[str, Any], config: dict[str, Any], fleets: dict[str, Fleet], **fields: Any) -> None:
+    def _serve(
+        self, record: dict[str, Any], config: dict[str, Any], fleets: dict[str, Fleet], **fields: Any
+    ) -> None:
         name = record["EndpointName"]
         with self.core.lock:
             gone = self.endpoints.get(name) is not record
             old = {} if gone else self.fleets.pop(name, {})
             if not gone:
                 self.fleets[name] = fleets
-                record["ProductionVariants"] = [self._summary(variant, fleets[variant["VariantName"]]) for variant in config["ProductionVariants"]]
+                record["ProductionVariants"] = [
+                    self._summary(variant, fleets[variant["VariantName"]])
+                    for variant in config["ProductionVariants"]
+                ]
                 record["EndpointConfigName"] = config["EndpointConfigName"]
         for fleet in (fleets if gone else old).values():
             fleet.end()
@@ -266,10 +336,21 @@ class Endpoints:
     def _summary(variant: Mapping[str, Any], fleet: Fleet) -> dict[str, Any]:
         weight = float(variant.get("InitialVariantWeight", 1.0))
         images = [server.spec["Image"] for server in fleet.servers]
-        deployed = [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": model.now()} for image in images]
-        out: dict[str, Any] = {"VariantName": variant["VariantName"], "DeployedImages": deployed, "CurrentWeight": weight, "DesiredWeight": weight}
+        deployed = [
+            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": model.now()}
+            for image in images
+        ]
+        out: dict[str, Any] = {
+            "VariantName": variant["VariantName"],
+            "DeployedImages": deployed,
+            "CurrentWeight": weight,
+            "DesiredWeight": weight,
+        }
         if variant.get("ServerlessConfig"):
-            out.update(CurrentServerlessConfig=variant["ServerlessConfig"], DesiredServerlessConfig=variant["ServerlessConfig"])
+            out.update(
+                CurrentServerlessConfig=variant["ServerlessConfig"],
+                DesiredServerlessConfig=variant["ServerlessConfig"],
+            )
             out.update(CurrentInstanceCount=0, DesiredInstanceCount=0)
         else:
             count = variant["InitialInstanceCount"]
@@ -285,14 +366,22 @@ class Endpoints:
     def _emit(self, record: dict[str, Any]) -> None:
         with self.core.lock:
             detail = model.wire(model.fit("DescribeEndpoint", record), "ms")
-        words = {"InService": "IN_SERVICE", "OutOfService": "OUT_OF_SERVICE", "RollingBack": "ROLLING_BACK", "SystemUpdating": "SYSTEM_UPDATING"}
+        words = {
+            "InService": "IN_SERVICE",
+            "OutOfService": "OUT_OF_SERVICE",
+            "RollingBack": "ROLLING_BACK",
+            "SystemUpdating": "SYSTEM_UPDATING",
+        }
         detail["EndpointStatus"] = words.get(detail["EndpointStatus"], detail["EndpointStatus"].upper())
         detail["Tags"] = dict(self.core.tags.get(record["EndpointArn"], {}))
         self.core.host.put_event("SageMaker Endpoint State Change", detail, [record["EndpointArn"]])
 
     def _busy(self, record: dict[str, Any]) -> None:
         if record["EndpointStatus"] not in ("InService", "OutOfService"):
-            raise ApiError("ValidationException", f'Cannot update in-progress endpoint "{record["EndpointArn"]}". Its status is {record["EndpointStatus"]}.')
+            raise ApiError(
+                "ValidationException",
+                f'Cannot update in-progress endpoint "{record["EndpointArn"]}". Its status is {record["EndpointStatus"]}.',
+            )
 
     def update_endpoint(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         record = self._endpoint(request["EndpointName"])
@@ -302,24 +391,43 @@ class Endpoints:
             self._busy(record)
             if request.get("RetainAllVariantProperties"):
                 self._retain(variants, record, request.get("ExcludeRetainedVariantProperties") or [])
-            pending = [{"VariantName": variant["VariantName"], "CurrentInstanceCount": 0, "DesiredInstanceCount": variant.get("InitialInstanceCount", 0)} for variant in variants]
+            pending = [
+                {
+                    "VariantName": variant["VariantName"],
+                    "CurrentInstanceCount": 0,
+                    "DesiredInstanceCount": variant.get("InitialInstanceCount", 0),
+                }
+                for variant in variants
+            ]
             record.update(
                 EndpointStatus="Updating",
                 LastModifiedTime=model.now(),
-                PendingDeploymentSummary={"EndpointConfigName": config["EndpointConfigName"], "ProductionVariants": pending, "StartTime": model.now()},
+                PendingDeploymentSummary={
+                    "EndpointConfigName": config["EndpointConfigName"],
+                    "ProductionVariants": pending,
+                    "StartTime": model.now(),
+                },
             )
             record.pop("FailureReason", None)
             if request.get("DeploymentConfig"):
                 record["LastDeploymentConfig"] = request["DeploymentConfig"]
-                self.core.host.note("not-rehearsed", f"endpoint {record['EndpointName']}: traffic shifting and alarms of its DeploymentConfig; the update switches at once")
+                self.core.host.note(
+                    "not-rehearsed",
+                    f"endpoint {record['EndpointName']}: traffic shifting and alarms of its DeploymentConfig; the update switches at once",
+                )
             elif not request.get("RetainDeploymentConfig"):
                 record.pop("LastDeploymentConfig", None)
         self._emit(record)
-        self.core.spawn(f"endpoint-{record['EndpointName']}", lambda: self._change_over(record, {**config, "ProductionVariants": variants}))
+        self.core.spawn(
+            f"endpoint-{record['EndpointName']}",
+            lambda: self._change_over(record, {**config, "ProductionVariants": variants}),
+        )
         return {"EndpointArn": record["EndpointArn"]}
 
     @staticmethod
-    def _retain(variants: list[dict[str, Any]], record: Mapping[str, Any], excluded: list[dict[str, str]]) -> None:
+    def _retain(
+        variants: list[dict[str, Any]], record: Mapping[str, Any], excluded: list[dict[str, str]]
+    ) -> None:
         without = {entry["VariantPropertyType"] for entry in excluded}
         current = {summary["VariantName"]: summary for summary in record.get("ProductionVariants") or ()}
         for variant in variants:
@@ -328,7 +436,11 @@ class Endpoints:
                 continue
             if "DesiredWeight" not in without:
                 variant["InitialVariantWeight"] = summary["DesiredWeight"]
-            if "DesiredInstanceCount" not in without and variant.get("InitialInstanceCount") and summary["DesiredInstanceCount"]:
+            if (
+                "DesiredInstanceCount" not in without
+                and variant.get("InitialInstanceCount")
+                and summary["DesiredInstanceCount"]
+            ):
                 variant["InitialInstanceCount"] = summary["DesiredInstanceCount"]
 
     def _change_over(self, record: dict[str, Any], config: dict[str, Any]) -> None:
@@ -338,7 +450,12 @@ class Endpoints:
         """
         name, begun = record["EndpointName"], time.monotonic()
         fault = self.core.take_fault("endpoint-rollback", endpoint=name)
-        self.core.host.note("endpoint", f"endpoint {name} is being updated to {config['EndpointConfigName']}", name=name, status="Updating")
+        self.core.host.note(
+            "endpoint",
+            f"endpoint {name} is being updated to {config['EndpointConfigName']}",
+            name=name,
+            status="Updating",
+        )
         try:
             if fault:
                 raise LoadFailure("a rollback that the rehearsal plays on purpose")
@@ -348,10 +465,20 @@ class Endpoints:
                 record["EndpointStatus"] = "RollingBack"
             self._emit(record)
             self._finish(record, "InService")
-            self.core.host.note("endpoint", f"endpoint {name} rolled back to {record['EndpointConfigName']}: {error}", name=name, status="RolledBack")
+            self.core.host.note(
+                "endpoint",
+                f"endpoint {name} rolled back to {record['EndpointConfigName']}: {error}",
+                name=name,
+                status="RolledBack",
+            )
             return
         self._serve(record, config, fleets)
-        self.core.host.note("endpoint", f"endpoint {name} InService with {config['EndpointConfigName']} after {time.monotonic() - begun:.1f} s", name=name, status="InService")
+        self.core.host.note(
+            "endpoint",
+            f"endpoint {name} InService with {config['EndpointConfigName']} after {time.monotonic() - begun:.1f} s",
+            name=name,
+            status="InService",
+        )
 
     def update_weights(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         record = self._endpoint(request["EndpointName"])
@@ -360,7 +487,10 @@ class Endpoints:
             summaries = {summary["VariantName"]: summary for summary in record["ProductionVariants"]}
             for wanted in request["DesiredWeightsAndCapacities"]:
                 if wanted["VariantName"] not in summaries:
-                    raise ApiError("ValidationException", f"Variant {wanted['VariantName']} does not exist in endpoint {record['EndpointName']}.")
+                    raise ApiError(
+                        "ValidationException",
+                        f"Variant {wanted['VariantName']} does not exist in endpoint {record['EndpointName']}.",
+                    )
             for wanted in request["DesiredWeightsAndCapacities"]:
                 summary = summaries[wanted["VariantName"]]
                 if "DesiredWeight" in wanted:
@@ -375,7 +505,10 @@ class Endpoints:
     def _settle(self, record: dict[str, Any]) -> None:
         with self.core.lock:
             for summary in record["ProductionVariants"]:
-                summary.update(CurrentWeight=summary["DesiredWeight"], CurrentInstanceCount=summary["DesiredInstanceCount"])
+                summary.update(
+                    CurrentWeight=summary["DesiredWeight"],
+                    CurrentInstanceCount=summary["DesiredInstanceCount"],
+                )
         self._finish(record, "InService")
 
     def list_endpoints(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
@@ -383,14 +516,19 @@ class Endpoints:
             rows = [dict(row) for row in self.endpoints.values()]
         if request.get("StatusEquals"):
             rows = [row for row in rows if row["EndpointStatus"] == request["StatusEquals"]]
-        rows, token = page(request, rows, sort={"Name": "EndpointName", "Status": "EndpointStatus"}, name_key="EndpointName")
+        rows, token = page(
+            request, rows, sort={"Name": "EndpointName", "Status": "EndpointStatus"}, name_key="EndpointName"
+        )
         return listing("ListEndpoints", "Endpoints", rows, token)
 
     def delete_endpoint(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         with self.core.lock:
             record = self._endpoint(request["EndpointName"])
             if record["EndpointStatus"] in ("Creating", "Updating", "RollingBack"):
-                raise ApiError("ValidationException", f'Cannot delete in-progress endpoint "{record["EndpointArn"]}". Its status is {record["EndpointStatus"]}.')
+                raise ApiError(
+                    "ValidationException",
+                    f'Cannot delete in-progress endpoint "{record["EndpointArn"]}". Its status is {record["EndpointStatus"]}.',
+                )
             del self.endpoints[request["EndpointName"]]
             fleets = self.fleets.pop(request["EndpointName"], {})
             record.update(EndpointStatus="Deleting", LastModifiedTime=model.now())
@@ -410,11 +548,19 @@ class Endpoints:
             fleets = dict(self.fleets.get(name, {}))
             summaries = [dict(summary) for summary in (record or {}).get("ProductionVariants") or ()]
         if record is None:
-            raise ApiError("ValidationError", f"Endpoint {name} of account {self.core.host.account} not found.", 400)
+            raise ApiError(
+                "ValidationError", f"Endpoint {name} of account {self.core.host.account} not found.", 400
+            )
         if not fleets:
-            raise ApiError("ValidationError", f"Endpoint {name} of account {self.core.host.account} has status {record['EndpointStatus']} and cannot be invoked.", 400)
+            raise ApiError(
+                "ValidationError",
+                f"Endpoint {name} of account {self.core.host.account} has status {record['EndpointStatus']} and cannot be invoked.",
+                400,
+            )
         if len(body) > MAX_BODY:
-            raise ApiError("ValidationError", f"The body of {len(body)} bytes is larger than {MAX_BODY} bytes.", 400)
+            raise ApiError(
+                "ValidationError", f"The body of {len(body)} bytes is larger than {MAX_BODY} bytes.", 400
+            )
         variant = self._choose(summaries, given.get("x-amzn-sagemaker-target-variant"), name)
         passed = {"Content-Type": given.get("content-type", "application/octet-stream")}
         if given.get("accept"):
@@ -424,7 +570,9 @@ class Endpoints:
                 passed[header] = given[header.lower()]
         begun = time.monotonic()
         try:
-            out, kind = fleets[variant].invoke(body, passed, given.get("x-amzn-sagemaker-target-container-hostname"))
+            out, kind = fleets[variant].invoke(
+                body, passed, given.get("x-amzn-sagemaker-target-container-hostname")
+            )
         except ModelFailure as error:
             raise self._model_error(name, error) from error
         answer = {

@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import re
 import threading
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,13 @@ class StepRun:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.row: dict[str, Any] = {"StepName": step.name, "StepStatus": "Starting", "StartTime": model.now(), "AttemptCount": 1, "Metadata": {}}
+        self.row: dict[str, Any] = {
+            "StepName": step.name,
+            "StepStatus": "Starting",
+            "StartTime": model.now(),
+            "AttemptCount": 1,
+            "Metadata": {},
+        }
         if step.raw.get("DisplayName"):
             self.row["StepDisplayName"] = step.raw["DisplayName"]
         if step.raw.get("Description"):
@@ -75,7 +80,8 @@ class Execution:
         self.record: dict[str, Any] = {
             "PipelineArn": self.pipeline_arn,
             "PipelineExecutionArn": arn,
-            "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName") or f"execution-{int(moment.timestamp() * 1000)}",
+            "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName")
+            or f"execution-{int(moment.timestamp() * 1000)}",
             "PipelineExecutionDescription": request.get("PipelineExecutionDescription"),
             "PipelineExecutionStatus": "Executing",
             "ParallelismConfiguration": parallelism,
@@ -131,25 +137,36 @@ class Execution:
             self._emit("Executing", None)
             with self._changed:
                 while True:
-                    running = [run for run in self.runs.values() if run.status in ("Starting", "Executing", "Stopping")]
+                    running = [
+                        run
+                        for run in self.runs.values()
+                        if run.status in ("Starting", "Executing", "Stopping")
+                    ]
                     ready = [] if self._halted() else self._ready()
                     if not running and not ready:
                         break
                     for step in ready[: max(0, self.parallel - len(running))]:
                         self.runs[step.name] = StepRun(step)
-                        self.core.spawn(f"step-{step.name}", lambda run=self.runs[step.name]: self._run_step(run))  # type: ignore[misc]
+                        self.core.spawn(
+                            f"step-{step.name}", lambda run=self.runs[step.name]: self._run_step(run)
+                        )  # type: ignore[misc]
                     self._changed.wait(timeout=1.0)
             failed = [run for run in self.runs.values() if run.status == "Failed"]
             if failed:
                 self.record["FailureReason"] = "Step failure: One or multiple steps failed."
                 self._set_status("Failed")
             else:
-                self._set_status("Stopped" if self._stopped_by_user or self.core.closing.is_set() else "Succeeded")
+                self._set_status(
+                    "Stopped" if self._stopped_by_user or self.core.closing.is_set() else "Succeeded"
+                )
         finally:
             self.done.set()
         detail = "; ".join(f"{run.step.name}: {run.row.get('FailureReason')}" for run in failed)
         self.core.host.note(
-            "pipeline", f"pipeline {self.pipeline_name} {self.status}" + (f": {detail}" if detail else ""), name=self.pipeline_name, status=self.status
+            "pipeline",
+            f"pipeline {self.pipeline_name} {self.status}" + (f": {detail}" if detail else ""),
+            name=self.pipeline_name,
+            status=self.status,
         )
 
     def _halted(self) -> bool:
@@ -196,7 +213,9 @@ class Execution:
             detail["pipelineExecutionDescription"] = self.record["PipelineExecutionDescription"]
         if status in ("Succeeded", "Failed", "Stopped"):
             detail["executionEndTime"] = model.iso(model.now())
-        self.core.host.put_event("SageMaker Model Building Pipeline Execution Status Change", detail, [self.pipeline_arn, self.arn])
+        self.core.host.put_event(
+            "SageMaker Model Building Pipeline Execution Status Change", detail, [self.pipeline_arn, self.arn]
+        )
 
     def _set_step(self, run: StepRun, status: str, **fields: Any) -> None:
         with self._changed:
@@ -219,9 +238,15 @@ class Execution:
         if run.row.get("FailureReason"):
             detail["failureReason"] = run.row["FailureReason"]
         if run.row.get("CacheHitResult"):
-            detail["cacheHitResult"] = {"sourcePipelineExecutionArn": run.row["CacheHitResult"]["SourcePipelineExecutionArn"]}
+            detail["cacheHitResult"] = {
+                "sourcePipelineExecutionArn": run.row["CacheHitResult"]["SourcePipelineExecutionArn"]
+            }
         try:
-            self.core.host.put_event("SageMaker Model Building Pipeline Execution Step Status Change", detail, [self.pipeline_arn, self.arn])
+            self.core.host.put_event(
+                "SageMaker Model Building Pipeline Execution Step Status Change",
+                detail,
+                [self.pipeline_arn, self.arn],
+            )
         finally:
             with self._changed:
                 self._changed.notify_all()
@@ -231,7 +256,9 @@ class Execution:
         try:
             self._set_step(run, "Executing")
             self._attempts(run)
-            status, reason = ("Stopped", None) if self._halted() and not run.properties else ("Succeeded", None)
+            status, reason = (
+                ("Stopped", None) if self._halted() and not run.properties else ("Succeeded", None)
+            )
         except StepFailure as error:
             status, reason = "Failed", str(error)
         except (Unresolved, StorageError) as error:
@@ -246,7 +273,9 @@ class Execution:
         self._set_step(run, status, **fields)
         text = f"step {name} {status}" + (f": {reason}" if reason else "")
         seconds = (run.row["EndTime"] - run.row["StartTime"]).total_seconds()
-        self.core.host.note("step", text, name=name, status=status, pipeline=self.pipeline_name, seconds=seconds)
+        self.core.host.note(
+            "step", text, name=name, status=status, pipeline=self.pipeline_name, seconds=seconds
+        )
 
     def _attempts(self, run: StepRun) -> None:
         policies = [policy for policy in run.step.raw.get("RetryPolicies") or () if isinstance(policy, dict)]
@@ -261,7 +290,14 @@ class Execution:
                 self._do(run)
                 return
             except StepFailure as error:
-                policy = next((index for index, each in enumerate(policies) if error.retry_type in each.get("ExceptionType", ())), None)
+                policy = next(
+                    (
+                        index
+                        for index, each in enumerate(policies)
+                        if error.retry_type in each.get("ExceptionType", ())
+                    ),
+                    None,
+                )
                 if policy is None or self._halted():
                     raise
                 chosen, count = policies[policy], used.get(policy, 0)
@@ -271,8 +307,15 @@ class Execution:
                     raise
                 used[policy] = count + 1
                 run.row["AttemptCount"] += 1
-                pause = float(chosen.get("IntervalSeconds", 1)) * float(chosen.get("BackoffRate", 2.0)) ** count
-                self.core.host.note("step", f"step {run.step.name} is tried again in {pause:g} s: {error}", name=run.step.name, status="Retrying")
+                pause = (
+                    float(chosen.get("IntervalSeconds", 1)) * float(chosen.get("BackoffRate", 2.0)) ** count
+                )
+                self.core.host.note(
+                    "step",
+                    f"step {run.step.name} is tried again in {pause:g} s: {error}",
+                    name=run.step.name,
+                    status="Retrying",
+                )
                 self._stop.wait(min(pause, 5.0))
 
     def _do(self, run: StepRun) -> None:
@@ -317,8 +360,15 @@ class Execution:
 
     def _json_file(self, step: str | None, file: str | None, uri: str | None) -> Any:
         if step is not None:
-            declared = next(entry for entry in self.definition.steps[step].raw["PropertyFiles"] if entry["PropertyFileName"] == file)
-            target = walk(self.runs[step].properties, f"ProcessingOutputConfig.Outputs['{declared['OutputName']}'].S3Output.S3Uri")
+            declared = next(
+                entry
+                for entry in self.definition.steps[step].raw["PropertyFiles"]
+                if entry["PropertyFileName"] == file
+            )
+            target = walk(
+                self.runs[step].properties,
+                f"ProcessingOutputConfig.Outputs['{declared['OutputName']}'].S3Output.S3Uri",
+            )
             uri = f"{target.rstrip('/')}/{self._resolver(self.definition.steps[step]).resolve(declared['FilePath'])}"
         assert uri is not None
         try:
@@ -336,7 +386,9 @@ class Execution:
         try:
             return self.owner.call_as(self.role, operation, request)
         except ApiError as error:
-            raise StepFailure(f"ClientError: Failed to invoke sagemaker:{operation}. Error Details: {error.message}") from error
+            raise StepFailure(
+                f"ClientError: Failed to invoke sagemaker:{operation}. Error Details: {error.message}"
+            ) from error
 
     def _condition(self, run: StepRun) -> None:
         resolver = self._resolver(run.step)
@@ -374,7 +426,9 @@ class Execution:
         if isinstance(given, str):
             # The job name of a definition is a prefix: the service makes it unique.
             name = f"{given[: 63 - 24]}-{self.id}-{self.core.token(10)}"
-        arguments = self._resolver(step, name).resolve({key: value for key, value in step.arguments.items() if key not in (member, "ExperimentConfig")})
+        arguments = self._resolver(step, name).resolve(
+            {key: value for key, value in step.arguments.items() if key not in (member, "ExperimentConfig")}
+        )
         if self._from_cache(run, arguments):
             return
         request = {**arguments, member: name}
@@ -392,7 +446,9 @@ class Execution:
             raise StepFailure(str(job.record.get("FailureReason")))
         if job.status == "Stopped":
             run.properties = run.properties if not self._halted() else {}
-            raise StepFailure(f"ClientError: the {kind.lower()} job {name} was stopped. {job.record.get('ExitMessage', '')}".strip())
+            raise StepFailure(
+                f"ClientError: the {kind.lower()} job {name} was stopped. {job.record.get('ExitMessage', '')}".strip()
+            )
         self._keep(run, arguments)
 
     def _stop_job(self, kind: str, name: str, job: Any) -> None:
@@ -400,7 +456,9 @@ class Execution:
             self._call(f"Stop{kind}Job", {f"{kind}JobName": name})
         except StepFailure as error:
             if not job.done.is_set():
-                self.core.host.note("warning", f"the job {name} cannot be stopped by the pipeline's role: {error}")
+                self.core.host.note(
+                    "warning", f"the job {name} cannot be stopped by the pipeline's role: {error}"
+                )
         job.done.wait(15)
 
     def _from_cache(self, run: StepRun, arguments: dict[str, Any]) -> bool:
@@ -445,14 +503,23 @@ class Execution:
         try:
             self.core.host.authorize(self.role, "lambda:InvokeFunction", arn)
         except AccessDenied as error:
-            raise StepFailure(f"ClientError: Failed to invoke lambda. Error Details: {error.message}") from error
-        answer = self.core.host.client("lambda").invoke(FunctionName=arn, Payload=json.dumps(resolved.get("Arguments") or {}).encode())
+            raise StepFailure(
+                f"ClientError: Failed to invoke lambda. Error Details: {error.message}"
+            ) from error
+        answer = self.core.host.client("lambda").invoke(
+            FunctionName=arn, Payload=json.dumps(resolved.get("Arguments") or {}).encode()
+        )
         text = answer["Payload"].read().decode("utf-8", "replace")
         if answer.get("FunctionError"):
             raise StepFailure(f"ClientError: Lambda function {arn} failed: {text}")
         result = json.loads(text) if text else {}
-        run.properties = {"OutputParameters": self._outputs(run.step, result if isinstance(result, dict) else {})}
-        parameters = [{"Name": key, "Value": model.text_of(value)} for key, value in run.properties["OutputParameters"].items()]
+        run.properties = {
+            "OutputParameters": self._outputs(run.step, result if isinstance(result, dict) else {})
+        }
+        parameters = [
+            {"Name": key, "Value": model.text_of(value)}
+            for key, value in run.properties["OutputParameters"].items()
+        ]
         run.row["Metadata"] = {"Lambda": {"Arn": arn, "OutputParameters": parameters}}
 
     @staticmethod
@@ -462,22 +529,33 @@ class Execution:
         for entry in step.raw.get("OutputParameters") or ():
             name = entry["OutputName"]
             if name not in result:
-                raise StepFailure(f"ClientError: step {step.name} declares the output parameter {name!r}, which was not returned; there is {sorted(result)}")
+                raise StepFailure(
+                    f"ClientError: step {step.name} declares the output parameter {name!r}, which was not returned; there is {sorted(result)}"
+                )
             out[name] = result[name]
         return out
 
     def _callback(self, run: StepRun) -> None:
         resolved = self._resolver(run.step).resolve(own(run.step))
-        url, token = str(resolved["SqsQueueUrl"]), uuid.uuid4().hex
+        url, token = str(resolved["SqsQueueUrl"]), self.core.token(10)
         account, _, queue = url.rstrip("/").rpartition("/")
         owner = account.rsplit("/", 1)[-1]
-        self.core.host.authorize(self.role, "sqs:SendMessage", f"arn:aws:sqs:{self.core.host.region}:{owner}:{queue}")
+        self.core.host.authorize(
+            self.role, "sqs:SendMessage", f"arn:aws:sqs:{self.core.host.region}:{owner}:{queue}"
+        )
         run.answered.clear()
         with self.core.lock:
             self.owner.callbacks[token] = (self, run.step.name)
-        message = {"token": token, "pipelineExecutionArn": self.arn, "status": "Executing", "arguments": resolved.get("Arguments") or {}}
+        message = {
+            "token": token,
+            "pipelineExecutionArn": self.arn,
+            "status": "Executing",
+            "arguments": resolved.get("Arguments") or {},
+        }
         self.core.host.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(message))
-        run.row["Metadata"] = {"Callback": {"CallbackToken": token, "SqsQueueUrl": url, "OutputParameters": []}}
+        run.row["Metadata"] = {
+            "Callback": {"CallbackToken": token, "SqsQueueUrl": url, "OutputParameters": []}
+        }
         while not run.answered.wait(0.1):
             if self._halted():
                 return
@@ -485,13 +563,16 @@ class Execution:
         if failure:
             raise StepFailure(f"ClientError: {failure}")
         run.properties = {"OutputParameters": self._outputs(run.step, outputs)}
-        run.row["Metadata"]["Callback"]["OutputParameters"] = [{"Name": key, "Value": value} for key, value in outputs.items()]
+        run.row["Metadata"]["Callback"]["OutputParameters"] = [
+            {"Name": key, "Value": value} for key, value in outputs.items()
+        ]
 
 
 def _lower(metadata: dict[str, Any]) -> dict[str, Any]:
     """Metadata as events spell it: members begin with a small letter."""
     return {
-        key[:1].lower() + key[1:]: _lower(value) if isinstance(value, dict) else value for key, value in metadata.items()
+        key[:1].lower() + key[1:]: _lower(value) if isinstance(value, dict) else value
+        for key, value in metadata.items()
     }
 
 
@@ -499,14 +580,23 @@ def _canonical(arguments: dict[str, Any]) -> str:
     return json.dumps(arguments, sort_keys=True, default=str)
 
 
-_ISO = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?|T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?")
+_ISO = re.compile(
+    r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?|T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?"
+)
 
 
 def _duration(text: str) -> dt.timedelta:
     match = _ISO.fullmatch(text)
     if match is None:
-        raise StepFailure(f"ClientError: CacheConfig.ExpireAfter {text!r} is no ISO 8601 duration, e.g. P30D or T12H")
-    years, months, weeks, days, hours, minutes, seconds, *short = (int(group or 0) for group in match.groups())
+        raise StepFailure(
+            f"ClientError: CacheConfig.ExpireAfter {text!r} is no ISO 8601 duration, e.g. P30D or T12H"
+        )
+    years, months, weeks, days, hours, minutes, seconds, *short = (
+        int(group or 0) for group in match.groups()
+    )
     return dt.timedelta(
-        days=years * 365 + months * 30 + weeks * 7 + days, hours=hours + short[0], minutes=minutes + short[1], seconds=seconds + short[2]
+        days=years * 365 + months * 30 + weeks * 7 + days,
+        hours=hours + short[0],
+        minutes=minutes + short[1],
+        seconds=seconds + short[2],
     )

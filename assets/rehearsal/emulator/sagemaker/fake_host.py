@@ -34,7 +34,11 @@ class FakeS3:
 
     def list_objects_v2(self, Bucket: str, Prefix: str = "", ContinuationToken: str = "") -> dict[str, Any]:
         self._check("s3:ListBucket", f"arn:aws:s3:::{Bucket}")
-        keys = sorted(key for bucket, key in self.host.objects if bucket == Bucket and key.startswith(Prefix) and key > ContinuationToken)
+        keys = sorted(
+            key
+            for bucket, key in self.host.objects
+            if bucket == Bucket and key.startswith(Prefix) and key > ContinuationToken
+        )
         first, rest = keys[:2], keys[2:]  # small pages, so that paging is always on trial
         answer: dict[str, Any] = {"Contents": [{"Key": key} for key in first], "IsTruncated": bool(rest)}
         return {**answer, "NextContinuationToken": first[-1]} if rest else answer
@@ -107,11 +111,17 @@ class FakeHost:
         self.notes: list[tuple[str, str, dict[str, object]]] = []
         self._lock = threading.Lock()
 
-    def authorize(self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
+    def authorize(
+        self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> None:
         with self._lock:
             self.asked.append((role_arn, action, resource, dict(context or {})))
         for role, denied, target in self.denied:
-            if fnmatch.fnmatch(role_arn, role) and fnmatch.fnmatch(action, denied) and fnmatch.fnmatch(resource, target):
+            if (
+                fnmatch.fnmatch(role_arn, role)
+                and fnmatch.fnmatch(action, denied)
+                and fnmatch.fnmatch(resource, target)
+            ):
                 name = role_arn.rsplit("/", 1)[-1]
                 raise AccessDenied(
                     f"User: arn:aws:sts::{self.account}:assumed-role/{name}/SageMaker is not authorized to perform: {action} "
@@ -133,9 +143,22 @@ class FakeHost:
     def environment(self, role_arn: str) -> dict[str, str]:
         return {"AWS_REGION": self.region, "AWS_ACCESS_KEY_ID": "test"}
 
-    def put_event(self, detail_type: str, detail: Mapping[str, object], resources: Sequence[str] = (), source: str = "aws.sagemaker") -> None:
+    def put_event(
+        self,
+        detail_type: str,
+        detail: Mapping[str, object],
+        resources: Sequence[str] = (),
+        source: str = "aws.sagemaker",
+    ) -> None:
         with self._lock:
-            self.events.append({"detail-type": detail_type, "detail": dict(detail), "resources": list(resources), "source": source})
+            self.events.append(
+                {
+                    "detail-type": detail_type,
+                    "detail": dict(detail),
+                    "resources": list(resources),
+                    "source": source,
+                }
+            )
 
     def note(self, kind: str, message: str, **fields: object) -> None:
         with self._lock:

@@ -66,16 +66,23 @@ class Images:
             try:
                 self._own = {str(key): str(value) for key, value in json.loads(text).items()}
             except (ValueError, AttributeError) as error:
-                raise ValueError(f"{STAND_INS_VARIABLE} must be a JSON object of repository names, got {text!r}") from error
+                raise ValueError(
+                    f"{STAND_INS_VARIABLE} must be a JSON object of repository names, got {text!r}"
+                ) from error
             wrong = sorted({value for value in self._own.values() if value not in _KNOWN})
             if wrong:
-                raise ValueError(f"{STAND_INS_VARIABLE} names unknown stand-ins {', '.join(wrong)}; there are {', '.join(_KNOWN)}")
+                raise ValueError(
+                    f"{STAND_INS_VARIABLE} names unknown stand-ins {', '.join(wrong)}; there are {', '.join(_KNOWN)}"
+                )
 
     def parse(self, uri: str) -> Image:
         """Takes an image URI apart."""
         match = _URI.fullmatch(uri)
         if match is None:
-            raise ApiError("ValidationException", f"Invalid image URI {uri}. The image must look like <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>.")
+            raise ApiError(
+                "ValidationException",
+                f"Invalid image URI {uri}. The image must look like <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>.",
+            )
         parts = match.groupdict()
         return Image(uri, parts["account"], parts["region"], parts["repository"], parts["tag"])
 
@@ -97,7 +104,9 @@ class Images:
         """The script that plays the image's model server."""
         found = self.stand_in(uri)
         if found.serve is None:
-            raise ApiError("ValidationException", f"the stand-in {found.name} of the image {uri} cannot serve models.")
+            raise ApiError(
+                "ValidationException", f"the stand-in {found.name} of the image {uri} cannot serve models."
+            )
         return CONTAINERS / found.serve
 
     def authorize_pull(self, role_arn: str, uri: str) -> None:

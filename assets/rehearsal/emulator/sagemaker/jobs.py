@@ -58,13 +58,17 @@ class Jobs:
                 "DescribeProcessingJob", self.find("Processing", request["ProcessingJobName"]).record
             ),
             "ListProcessingJobs": lambda request, _: self._list("Processing", self.processing, request),
-            "StopProcessingJob": lambda request, _: self._stop(self.find("Processing", request["ProcessingJobName"])),
+            "StopProcessingJob": lambda request, _: self._stop(
+                self.find("Processing", request["ProcessingJobName"])
+            ),
             "CreateTrainingJob": self.create_training,
             "DescribeTrainingJob": lambda request, _: model.fit(
                 "DescribeTrainingJob", self.find("Training", request["TrainingJobName"]).record
             ),
             "ListTrainingJobs": lambda request, _: self._list("Training", self.training, request),
-            "StopTrainingJob": lambda request, _: self._stop(self.find("Training", request["TrainingJobName"])),
+            "StopTrainingJob": lambda request, _: self._stop(
+                self.find("Training", request["TrainingJobName"])
+            ),
         }
 
     def find(self, kind: str, name: str) -> Job:
@@ -72,7 +76,11 @@ class Jobs:
         with self.core.lock:
             job = (self.processing if kind == "Processing" else self.training).get(name)
         if job is None:
-            raise ApiError("ResourceNotFound", f"Requested resource not found: {kind.lower()} job {name} does not exist.", 404)
+            raise ApiError(
+                "ResourceNotFound",
+                f"Requested resource not found: {kind.lower()} job {name} does not exist.",
+                404,
+            )
         return job
 
     def _list(self, kind: str, jobs: dict[str, Job], request: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +95,10 @@ class Jobs:
     def _stop(self, job: Job) -> dict[str, Any]:
         with self.core.lock:
             if job.status in _FINAL:
-                raise ApiError("ValidationException", f"The job {job.name} is already {job.status} and cannot be stopped.")
+                raise ApiError(
+                    "ValidationException",
+                    f"The job {job.name} is already {job.status} and cannot be stopped.",
+                )
             self._set(job, "Stopping")
             job.stop.set()
         return {}
@@ -102,11 +113,19 @@ class Jobs:
                 transitions = job.record.setdefault("SecondaryStatusTransitions", [])
                 if transitions:
                     transitions[-1].setdefault("EndTime", model.now())
-                transitions.append({"Status": secondary, "StartTime": model.now(), "StatusMessage": _MESSAGES.get(secondary, "")})
+                transitions.append(
+                    {
+                        "Status": secondary,
+                        "StartTime": model.now(),
+                        "StatusMessage": _MESSAGES.get(secondary, ""),
+                    }
+                )
         operation = f"Describe{job.kind}Job"
         detail = model.wire(model.fit(operation, job.record), "ms")
         detail["Tags"] = self.core.tags.get(job.record[f"{job.kind}JobArn"], {})
-        self.core.host.put_event(f"SageMaker {job.kind} Job State Change", detail, [job.record[f"{job.kind}JobArn"]])
+        self.core.host.put_event(
+            f"SageMaker {job.kind} Job State Change", detail, [job.record[f"{job.kind}JobArn"]]
+        )
 
     def _begin(self, kind: str, request: dict[str, Any], work: Callable[[Job], None]) -> str:
         name = request[f"{kind}JobName"]
@@ -115,11 +134,19 @@ class Jobs:
         record = {key: value for key, value in request.items() if key != "Tags"}
         moment = model.now()
         record.update(
-            {f"{kind}JobArn": arn, f"{kind}JobStatus": "InProgress", "CreationTime": moment, "LastModifiedTime": moment}
+            {
+                f"{kind}JobArn": arn,
+                f"{kind}JobStatus": "InProgress",
+                "CreationTime": moment,
+                "LastModifiedTime": moment,
+            }
         )
         with self.core.lock:
             if name in table:
-                raise ApiError("ResourceInUse", f"Job name must be unique within an AWS account and region, and a {kind.lower()} job {arn} already exists.")
+                raise ApiError(
+                    "ResourceInUse",
+                    f"Job name must be unique within an AWS account and region, and a {kind.lower()} job {arn} already exists.",
+                )
             job = table[name] = Job(kind, name, record)
             self.core.set_tags(arn, request.get("Tags"))
         self.core.spawn(f"{kind.lower()}-{name}", lambda: self._run(job, work))
@@ -142,7 +169,9 @@ class Jobs:
         fields: dict[str, Any] = {end: model.now()}
         if status == "Failed":
             fields["FailureReason"] = (reason or "")[:1024]
-        if secondary and not (status == "Stopped" and job.record.get("SecondaryStatus") == "MaxRuntimeExceeded"):
+        if secondary and not (
+            status == "Stopped" and job.record.get("SecondaryStatus") == "MaxRuntimeExceeded"
+        ):
             fields["SecondaryStatus"] = status
         if secondary and job.record.get("TrainingStartTime"):
             seconds = max(1, round(time.monotonic() - begun))
@@ -153,25 +182,37 @@ class Jobs:
             job.done.set()
         seconds_text = f"{time.monotonic() - begun:.1f} s"
         detail = f": {reason}" if status == "Failed" else ""
-        host.note("job", f"{job.kind.lower()} job {job.name} {status} after {seconds_text}{detail}", name=job.name, status=status)
+        host.note(
+            "job",
+            f"{job.kind.lower()} job {job.name} {status} after {seconds_text}{detail}",
+            name=job.name,
+            status=status,
+        )
 
     # processing
 
     def create_processing(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         for entry in request.get("ProcessingInputs") or ():
             if "DatasetDefinition" in entry:
-                raise ApiError("ValidationException", "DatasetDefinition inputs are not played by the rehearsal; use S3Input.")
+                raise ApiError(
+                    "ValidationException",
+                    "DatasetDefinition inputs are not played by the rehearsal; use S3Input.",
+                )
             self._local_path(entry.get("S3Input", {}).get("LocalPath"), f"input {entry['InputName']}")
         for entry in (request.get("ProcessingOutputConfig") or {}).get("Outputs") or ():
             if "FeatureStoreOutput" in entry:
-                raise ApiError("ValidationException", "FeatureStoreOutput is not played by the rehearsal; use S3Output.")
+                raise ApiError(
+                    "ValidationException", "FeatureStoreOutput is not played by the rehearsal; use S3Output."
+                )
             self._local_path(entry.get("S3Output", {}).get("LocalPath"), f"output {entry['OutputName']}")
         return {"ProcessingJobArn": self._begin("Processing", request, self._process)}
 
     @staticmethod
     def _local_path(path: str | None, what: str) -> None:
         if path is not None and not re.match(r"/opt/ml/processing(/|$)", path):
-            raise ApiError("ValidationException", f"LocalPath of {what} must be below /opt/ml/processing, got {path!r}.")
+            raise ApiError(
+                "ValidationException", f"LocalPath of {what} must be below /opt/ml/processing, got {path!r}."
+            )
 
     def _process(self, job: Job) -> None:
         request, role = job.record, job.record["RoleArn"]
@@ -179,7 +220,9 @@ class Jobs:
         self.images.authorize_pull(role, specification["ImageUri"])
         stand_in = self.images.stand_in(specification["ImageUri"])
         container = Container(self.core, "jobs", job.name)
-        log = LogStream(self.core, role, "/aws/sagemaker/ProcessingJobs", f"{job.name}/algo-1-{int(time.time())}")
+        log = LogStream(
+            self.core, role, "/aws/sagemaker/ProcessingJobs", f"{job.name}/algo-1-{int(time.time())}"
+        )
         storage = Storage(self.core.host, role)
         job.record["ProcessingStartTime"] = model.now()
         self._set(job, "InProgress")
@@ -187,18 +230,33 @@ class Jobs:
             source = entry["S3Input"]
             folder = container.path(source["LocalPath"])
             folder.mkdir(parents=True, exist_ok=True)
-            self._download(storage, source.get("S3DataType", "S3Prefix"), source["S3Uri"], folder, entry["InputName"])
+            self._download(
+                storage, source.get("S3DataType", "S3Prefix"), source["S3Uri"], folder, entry["InputName"]
+            )
         outputs = (request.get("ProcessingOutputConfig") or {}).get("Outputs") or []
         for entry in outputs:
             container.path(entry["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
-        argv = [*(specification.get("ContainerEntrypoint") or ()), *(specification.get("ContainerArguments") or ())]
+        argv = [
+            *(specification.get("ContainerEntrypoint") or ()),
+            *(specification.get("ContainerArguments") or ()),
+        ]
         if not specification.get("ContainerEntrypoint"):
-            raise JobFailure(f"ClientError: the stand-in {stand_in.name} has no entry point of its own; give AppSpecification.ContainerEntrypoint")
+            raise JobFailure(
+                f"ClientError: the stand-in {stand_in.name} has no entry point of its own; give AppSpecification.ContainerEntrypoint"
+            )
         cluster = request["ProcessingResources"]["ClusterConfig"]
-        container.write_json("/opt/ml/config/resourceconfig.json", {"current_host": "algo-1", "hosts": ["algo-1"]})
-        container.write_json("/opt/ml/config/processingjobconfig.json", model.wire(model.fit("DescribeProcessingJob", request), "iso"))
+        container.write_json(
+            "/opt/ml/config/resourceconfig.json", {"current_host": "algo-1", "hosts": ["algo-1"]}
+        )
+        container.write_json(
+            "/opt/ml/config/processingjobconfig.json",
+            model.wire(model.fit("DescribeProcessingJob", request), "iso"),
+        )
         if cluster["InstanceCount"] > 1:
-            self.core.host.note("not-rehearsed", f"{job.name} asks for {cluster['InstanceCount']} instances; one process plays them")
+            self.core.host.note(
+                "not-rehearsed",
+                f"{job.name} asks for {cluster['InstanceCount']} instances; one process plays them",
+            )
         extra = {
             **(request.get("Environment") or {}),
             "PROCESSING_JOB_NAME": job.name,
@@ -230,7 +288,9 @@ class Jobs:
             else:
                 raise JobFailure(f"ClientError: S3DataType {kind} is not played by the rehearsal")
         except StorageError as error:
-            raise JobFailure(f"ClientError: Failed to download data for input {name} from {uri}: {error}") from error
+            raise JobFailure(
+                f"ClientError: Failed to download data for input {name} from {uri}: {error}"
+            ) from error
         if count == 0:
             bucket = uri[5:].partition("/")[0]
             raise JobFailure(
@@ -246,7 +306,9 @@ class Jobs:
             prefix = entries[0]["prefix"]
             names = [str(name) for name in entries[1:]]
         except (ValueError, LookupError, TypeError) as error:
-            raise JobFailure(f'ClientError: {uri} is no manifest; it must look like [{{"prefix": "s3://b/p/"}}, "file"]') from error
+            raise JobFailure(
+                f'ClientError: {uri} is no manifest; it must look like [{{"prefix": "s3://b/p/"}}, "file"]'
+            ) from error
         for name in names:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -254,7 +316,13 @@ class Jobs:
         return len(names)
 
     def _execute(
-        self, job: Job, container: Container, argv: list[str], environment: dict[str, str], limit: float, on_line: Callable[[str], None]
+        self,
+        job: Job,
+        container: Container,
+        argv: list[str],
+        environment: dict[str, str],
+        limit: float,
+        on_line: Callable[[str], None],
     ) -> None:
         def line(text: str) -> None:
             on_line(text)
@@ -287,7 +355,10 @@ class Jobs:
     def create_training(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         specification = request.get("AlgorithmSpecification") or {}
         if "TrainingImage" not in specification:
-            raise ApiError("ValidationException", "AlgorithmSpecification.TrainingImage must be given; AlgorithmName is not played by the rehearsal.")
+            raise ApiError(
+                "ValidationException",
+                "AlgorithmSpecification.TrainingImage must be given; AlgorithmName is not played by the rehearsal.",
+            )
         if not request.get("ResourceConfig"):
             raise ApiError("ValidationException", "ResourceConfig must be given.")
         names = [channel["ChannelName"] for channel in request.get("InputDataConfig") or ()]
@@ -303,7 +374,9 @@ class Jobs:
         self.images.authorize_pull(role, specification["TrainingImage"])
         stand_in = self.images.stand_in(specification["TrainingImage"])
         container = Container(self.core, "jobs", job.name)
-        log = LogStream(self.core, role, "/aws/sagemaker/TrainingJobs", f"{job.name}/algo-1-{int(time.time())}")
+        log = LogStream(
+            self.core, role, "/aws/sagemaker/TrainingJobs", f"{job.name}/algo-1-{int(time.time())}"
+        )
         storage = Storage(self.core.host, role)
         self._set(job, "InProgress", SecondaryStatus="Downloading", TrainingStartTime=model.now())
         channels = self._channels(request, container, storage)
@@ -316,7 +389,9 @@ class Jobs:
         container.write_json("/opt/ml/input/config/resourceconfig.json", resources)
         count = request["ResourceConfig"].get("InstanceCount", 1)
         if count > 1:
-            self.core.host.note("not-rehearsed", f"{job.name} asks for {count} instances; one process plays them")
+            self.core.host.note(
+                "not-rehearsed", f"{job.name} asks for {count} instances; one process plays them"
+            )
         environment, arguments = self._script_mode(request, container, storage, list(channels), hyper)
         entry = list(specification.get("ContainerEntrypoint") or ())
         if entry:
@@ -326,9 +401,14 @@ class Jobs:
         elif stand_in.train:
             argv = ["python3", str(CONTAINERS / stand_in.train)]
         else:
-            raise JobFailure(f"ClientError: the stand-in {stand_in.name} trains in script mode only; give the hyperparameters sagemaker_program and sagemaker_submit_directory")
+            raise JobFailure(
+                f"ClientError: the stand-in {stand_in.name} trains in script mode only; give the hyperparameters sagemaker_program and sagemaker_submit_directory"
+            )
         self._set(job, "InProgress", SecondaryStatus="Training")
-        metrics = _Metrics(specification.get("MetricDefinitions") or (), built_in=stand_in.train is not None and not arguments and not entry)
+        metrics = _Metrics(
+            specification.get("MetricDefinitions") or (),
+            built_in=stand_in.train is not None and not arguments and not entry,
+        )
 
         def line(text: str) -> None:
             log.add(text)
@@ -347,12 +427,16 @@ class Jobs:
         self._upload_model(job, container, storage)
         container.remove()
 
-    def _channels(self, request: dict[str, Any], container: Container, storage: Storage) -> dict[str, dict[str, Any]]:
+    def _channels(
+        self, request: dict[str, Any], container: Container, storage: Storage
+    ) -> dict[str, dict[str, Any]]:
         channels = {}
         for channel in request.get("InputDataConfig") or ():
             name, source = channel["ChannelName"], channel["DataSource"].get("S3DataSource")
             if source is None:
-                raise JobFailure(f"ClientError: channel {name} has no S3DataSource; other sources are not played by the rehearsal")
+                raise JobFailure(
+                    f"ClientError: channel {name} has no S3DataSource; other sources are not played by the rehearsal"
+                )
             folder = container.opt_ml / "input" / "data" / name
             folder.mkdir(parents=True, exist_ok=True)
             self._download(storage, source["S3DataType"], source["S3Uri"], folder, name)
@@ -365,7 +449,12 @@ class Jobs:
         return channels
 
     def _script_mode(
-        self, request: dict[str, Any], container: Container, storage: Storage, channels: list[str], hyper: dict[str, str]
+        self,
+        request: dict[str, Any],
+        container: Container,
+        storage: Storage,
+        channels: list[str],
+        hyper: dict[str, str],
     ) -> tuple[dict[str, str], list[str]]:
         """Environment as SageMaker's training toolkit sets it, and the command of the user's program, if there is one."""
         decoded = {key: _decode(value) for key, value in hyper.items()}
@@ -388,8 +477,15 @@ class Jobs:
             "SM_NUM_CPUS": "2",
             "SM_JOB_NAME": request["TrainingJobName"],
         }
-        environment.update({f"SM_CHANNEL_{name.upper().replace('-', '_')}": f"/opt/ml/input/data/{name}" for name in channels})
-        environment.update({f"SM_HP_{key.upper().replace('-', '_')}": str(value) for key, value in own.items()})
+        environment.update(
+            {
+                f"SM_CHANNEL_{name.upper().replace('-', '_')}": f"/opt/ml/input/data/{name}"
+                for name in channels
+            }
+        )
+        environment.update(
+            {f"SM_HP_{key.upper().replace('-', '_')}": str(value) for key, value in own.items()}
+        )
         program, code = decoded.get("sagemaker_program"), decoded.get("sagemaker_submit_directory")
         if not program:
             return environment, []
@@ -401,10 +497,17 @@ class Jobs:
                 unpack(archive, folder)
             except StorageError as error:
                 raise JobFailure(f"ClientError: Failed to download the code from {code}: {error}") from error
-        environment.update(SM_MODULE_DIR=str(code), SM_USER_ENTRY_POINT=str(program), PYTHONPATH="/opt/ml/code")
+        environment.update(
+            SM_MODULE_DIR=str(code), SM_USER_ENTRY_POINT=str(program), PYTHONPATH="/opt/ml/code"
+        )
         if (folder / "requirements.txt").is_file():
-            self.core.host.note("not-rehearsed", f"{request['TrainingJobName']}: requirements.txt is not installed; the rehearsal's own packages are used")
-        arguments = [text for key, value in sorted(own.items()) for text in (f"--{key}", model.text_of(value))]
+            self.core.host.note(
+                "not-rehearsed",
+                f"{request['TrainingJobName']}: requirements.txt is not installed; the rehearsal's own packages are used",
+            )
+        arguments = [
+            text for key, value in sorted(own.items()) for text in (f"--{key}", model.text_of(value))
+        ]
         return environment, ["python3", str(folder / str(program)), *arguments]
 
     def _upload_model(self, job: Job, container: Container, storage: Storage) -> None:
@@ -464,7 +567,9 @@ class _Metrics:
             return
 
     def final(self) -> list[dict[str, Any]]:
-        return [{"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in self.values.items()]
+        return [
+            {"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in self.values.items()
+        ]
 
 
 def _decode(value: str) -> Any:

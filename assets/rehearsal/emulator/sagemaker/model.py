@@ -28,7 +28,9 @@ def operation_model(operation: str) -> OperationModel:
     try:
         return service_model().operation_model(operation)
     except Exception as error:  # botocore's OperationNotFoundError lives in a module without type information
-        raise ApiError("UnknownOperationException", f"SageMaker has no operation {operation}.", 400) from error
+        raise ApiError(
+            "UnknownOperationException", f"SageMaker has no operation {operation}.", 400
+        ) from error
 
 
 def now() -> dt.datetime:
@@ -43,7 +45,14 @@ def iso(moment: dt.datetime) -> str:
 
 
 # Java's character classes in the service model and what comes nearest in Python.
-_CLASSES = {"L": r"^\W\d_", "M": "\u0300-\u036f", "Z": r"\s", "N": r"\d", "S": "$+<=>^`|~\u00a2-\u00ff", "P": r"!-/:-@\[-`{-~"}
+_CLASSES = {
+    "L": r"^\W\d_",
+    "M": "\u0300-\u036f",
+    "Z": r"\s",
+    "N": r"\d",
+    "S": "$+<=>^`|~\u00a2-\u00ff",
+    "P": r"!-/:-@\[-`{-~",
+}
 
 
 @functools.lru_cache(maxsize=None)
@@ -83,7 +92,9 @@ class _Checker:
         known = shape.members
         for name in shape.required_members:
             if value.get(name) is None:
-                if known[name].serialization.get("idempotencyToken") or known[name].metadata.get("idempotencyToken"):
+                if known[name].serialization.get("idempotencyToken") or known[name].metadata.get(
+                    "idempotencyToken"
+                ):
                     continue
                 self.problems.append(
                     f"Value null at '{prefix}{_camel(name)}' failed to satisfy constraint: Member must not be null"
@@ -97,7 +108,9 @@ class _Checker:
             elif inner is not None:
                 out[name] = self.visit(known[name], inner, f"{prefix}{_camel(name)}")
         if getattr(shape, "is_tagged_union", False) and len(out) > 1:
-            self.problems.append(f"'{path}' must hold exactly one of {', '.join(known)}, not {', '.join(out)}")
+            self.problems.append(
+                f"'{path}' must hold exactly one of {', '.join(known)}, not {', '.join(out)}"
+            )
         return out
 
     def visit_list(self, shape: Any, value: Any, path: str) -> Any:
@@ -105,7 +118,9 @@ class _Checker:
             self.fail(path, value, "Member must be a list")
             return value
         self.bounds(shape, len(value), value, path, "length")
-        return [self.visit(shape.member, inner, f"{path}.{index + 1}.member") for index, inner in enumerate(value)]
+        return [
+            self.visit(shape.member, inner, f"{path}.{index + 1}.member") for index, inner in enumerate(value)
+        ]
 
     def visit_map(self, shape: Any, value: Any, path: str) -> Any:
         if not isinstance(value, Mapping):
@@ -202,7 +217,9 @@ def check(operation: str, request: Mapping[str, Any], *, lenient: bool = False) 
     if checker.problems:
         count = len(checker.problems)
         noun = "error" if count == 1 else "errors"
-        raise ApiError("ValidationException", f"{count} validation {noun} detected: {'; '.join(checker.problems)}", 400)
+        raise ApiError(
+            "ValidationException", f"{count} validation {noun} detected: {'; '.join(checker.problems)}", 400
+        )
     for name in model.idempotent_members:
         out.setdefault(name, str(uuid.uuid4()))
     return out

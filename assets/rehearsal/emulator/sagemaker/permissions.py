@@ -70,7 +70,11 @@ def _tag_context(request: Mapping[str, Any]) -> dict[str, str]:
     tags = request.get("Tags")
     if not isinstance(tags, list):
         return {}
-    return {f"aws:RequestTag/{tag['Key']}": str(tag.get("Value", "")) for tag in tags if isinstance(tag, Mapping) and "Key" in tag}
+    return {
+        f"aws:RequestTag/{tag['Key']}": str(tag.get("Value", ""))
+        for tag in tags
+        if isinstance(tag, Mapping) and "Key" in tag
+    }
 
 
 def _roles(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
@@ -99,8 +103,8 @@ def _resources(operation: str, request: Mapping[str, Any], region: str, account:
     if operation in ("StartPipelineExecution", "ListPipelineExecutions", "ListPipelineVersions"):
         yield arn("pipeline", request.get("PipelineName"))
         return
-    if "PipelineExecution" in operation:
-        yield str(request.get("PipelineExecutionArn", "*"))
+    if "PipelineExecutionArn" in request:
+        yield str(request["PipelineExecutionArn"])
         return
     if operation == "ListModelPackages":
         group = request.get("ModelPackageGroupName")

@@ -31,7 +31,9 @@ class Pipelines:
         return {
             "CreatePipeline": self.create,
             "UpdatePipeline": self.update,
-            "DescribePipeline": lambda request, _: model.fit("DescribePipeline", self.pipeline(request["PipelineName"])),
+            "DescribePipeline": lambda request, _: model.fit(
+                "DescribePipeline", self.pipeline(request["PipelineName"])
+            ),
             "ListPipelines": self.list,
             "DeletePipeline": self.delete,
             "StartPipelineExecution": self.start,
@@ -61,7 +63,10 @@ class Pipelines:
     def _definition_text(self, request: dict[str, Any]) -> str | None:
         text, location = request.get("PipelineDefinition"), request.get("PipelineDefinitionS3Location")
         if text and location:
-            raise ApiError("ValidationException", "Only one of PipelineDefinition and PipelineDefinitionS3Location can be given.")
+            raise ApiError(
+                "ValidationException",
+                "Only one of PipelineDefinition and PipelineDefinitionS3Location can be given.",
+            )
         if location:
             bucket, key = location["Bucket"], location["ObjectKey"]
             extra = {"VersionId": location["VersionId"]} if location.get("VersionId") else {}
@@ -70,7 +75,10 @@ class Pipelines:
                 body: bytes = answer["Body"].read()
                 return body.decode("utf-8")
             except Exception as error:
-                raise ApiError("ValidationException", f"Unable to read the pipeline definition s3://{bucket}/{key}: {error}") from error
+                raise ApiError(
+                    "ValidationException",
+                    f"Unable to read the pipeline definition s3://{bucket}/{key}: {error}",
+                ) from error
         return text
 
     def create(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
@@ -78,7 +86,10 @@ class Pipelines:
         arn = self.core.arn("pipeline", name)
         text = self._definition_text(request)
         if not text:
-            raise ApiError("ValidationException", "One of PipelineDefinition and PipelineDefinitionS3Location must be given.")
+            raise ApiError(
+                "ValidationException",
+                "One of PipelineDefinition and PipelineDefinitionS3Location must be given.",
+            )
         parsed = self._parse(name, text)
         moment = model.now()
         user = {"IamIdentity": {"Arn": caller}}
@@ -87,7 +98,10 @@ class Pipelines:
             if name in self.pipelines and token in self._tokens:
                 return {"PipelineArn": arn}
             if name in self.pipelines:
-                raise ApiError("ValidationException", f"Pipeline names must be unique within an AWS account and region. Pipeline with name ({name}) already exists.")
+                raise ApiError(
+                    "ValidationException",
+                    f"Pipeline names must be unique within an AWS account and region. Pipeline with name ({name}) already exists.",
+                )
             self.core.set_tags(arn, request.get("Tags"))
             self._tokens[token] = ({}, arn)
             self.pipelines[name] = {
@@ -111,7 +125,10 @@ class Pipelines:
         parsed = Definition.parse(text)
         unplayed = [f"{step.name} ({step.type})" for step in parsed.steps.values() if step.type in NOT_PLAYED]
         if unplayed:
-            self.core.host.note("not-rehearsed", f"pipeline {name}: these steps will fail when they are reached, the rehearsal does not play them: {', '.join(unplayed)}")
+            self.core.host.note(
+                "not-rehearsed",
+                f"pipeline {name}: these steps will fail when they are reached, the rehearsal does not play them: {', '.join(unplayed)}",
+            )
         return parsed
 
     def update(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
@@ -121,7 +138,12 @@ class Pipelines:
         with self.core.lock:
             if text:
                 record.update(PipelineDefinition=text, parsed=parsed)
-            for member in ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration"):
+            for member in (
+                "PipelineDisplayName",
+                "PipelineDescription",
+                "RoleArn",
+                "ParallelismConfiguration",
+            ):
                 if member in request:
                     record[member] = request[member]
             record.update(LastModifiedTime=model.now(), LastModifiedBy={"IamIdentity": {"Arn": caller}})
@@ -142,11 +164,19 @@ class Pipelines:
             own = [execution for execution in self.executions.values() if execution.pipeline_arn == arn]
             running = [execution for execution in own if not execution.done.is_set()]
             if running:
-                raise ApiError("ConflictException", f"Pipeline {arn} has running executions: {', '.join(each.arn for each in running)}. Stop them first.", 409)
+                raise ApiError(
+                    "ConflictException",
+                    f"Pipeline {arn} has running executions: {', '.join(each.arn for each in running)}. Stop them first.",
+                    409,
+                )
             del self.pipelines[record["PipelineName"]]
             for execution in own:
                 del self.executions[execution.arn]
-            self._tokens = {key: value for key, value in self._tokens.items() if key[0] not in (arn, "create:" + record["PipelineName"])}
+            self._tokens = {
+                key: value
+                for key, value in self._tokens.items()
+                if key[0] not in (arn, "create:" + record["PipelineName"])
+            }
             self.core.tags.pop(arn, None)
         return {"PipelineArn": arn}
 
@@ -164,16 +194,32 @@ class Pipelines:
         if request.get("SelectiveExecutionConfig"):
             raise ApiError("ValidationException", "SelectiveExecutionConfig is not played by the rehearsal.")
         if request.get("PipelineVersionId", 1) != 1:
-            raise ApiError("ValidationException", "Pipeline versions are not played by the rehearsal; leave PipelineVersionId out.")
+            raise ApiError(
+                "ValidationException",
+                "Pipeline versions are not played by the rehearsal; leave PipelineVersionId out.",
+            )
         with self.core.lock:
             record = self.pipeline(request["PipelineName"])
             token = (record["PipelineArn"], request["ClientRequestToken"])
-            asked = {key: request.get(key) for key in ("PipelineParameters", "PipelineExecutionDisplayName", "PipelineExecutionDescription")}
+            asked = {
+                key: request.get(key)
+                for key in (
+                    "PipelineParameters",
+                    "PipelineExecutionDisplayName",
+                    "PipelineExecutionDescription",
+                )
+            }
             if token in self._tokens:
                 before, arn = self._tokens[token]
                 if before != asked:
-                    raise ApiError("ConflictException", f"ClientRequestToken {token[1]} was used before for {arn} with other parameters.", 409)
-                self.core.host.note("pipeline", f"the same ClientRequestToken again: {arn} is not started twice")
+                    raise ApiError(
+                        "ConflictException",
+                        f"ClientRequestToken {token[1]} was used before for {arn} with other parameters.",
+                        409,
+                    )
+                self.core.host.note(
+                    "pipeline", f"the same ClientRequestToken again: {arn} is not started twice"
+                )
                 return {"PipelineExecutionArn": arn}
             parsed: Definition = record["parsed"]
             values = parsed.values(request.get("PipelineParameters"))
@@ -184,14 +230,23 @@ class Pipelines:
             self.executions[arn] = execution
             self._tokens[token] = (asked, arn)
             record["LastRunTime"] = model.now()
-        self.core.host.note("pipeline", f"pipeline {record['PipelineName']} started: {arn}", name=record["PipelineName"], status="Executing")
+        self.core.host.note(
+            "pipeline",
+            f"pipeline {record['PipelineName']} started: {arn}",
+            name=record["PipelineName"],
+            status="Executing",
+        )
         self.core.spawn(f"pipeline-{execution_id}", execution.run)
         return {"PipelineExecutionArn": arn}
 
     def stop(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         execution = self.execution(request["PipelineExecutionArn"])
         if not execution.request_stop():
-            raise ApiError("ConflictException", f"Pipeline execution {execution.arn} is {execution.status} and cannot be stopped.", 409)
+            raise ApiError(
+                "ConflictException",
+                f"Pipeline execution {execution.arn} is {execution.status} and cannot be stopped.",
+                409,
+            )
         return {"PipelineExecutionArn": execution.arn}
 
     def update_execution(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
@@ -205,8 +260,19 @@ class Pipelines:
     def list_executions(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         record = self.pipeline(request["PipelineName"])
         with self.core.lock:
-            found = [execution for execution in self.executions.values() if execution.pipeline_arn == record["PipelineArn"]]
-            rows = [{**each.snapshot(), "StartTime": each.record["CreationTime"], "PipelineExecutionFailureReason": each.record.get("FailureReason")} for each in found]
+            found = [
+                execution
+                for execution in self.executions.values()
+                if execution.pipeline_arn == record["PipelineArn"]
+            ]
+            rows = [
+                {
+                    **each.snapshot(),
+                    "StartTime": each.record["CreationTime"],
+                    "PipelineExecutionFailureReason": each.record.get("FailureReason"),
+                }
+                for each in found
+            ]
         rows, token = page(request, rows, sort={"PipelineExecutionArn": "PipelineExecutionArn"})
         return listing("ListPipelineExecutions", "PipelineExecutionSummaries", rows, token)
 
@@ -220,13 +286,19 @@ class Pipelines:
 
     def list_parameters(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         execution = self.execution(request["PipelineExecutionArn"])
-        rows = [{"Name": name, "Value": model.text_of(value), "CreationTime": execution.record["CreationTime"]} for name, value in execution.parameters.items()]
+        rows = [
+            {"Name": name, "Value": model.text_of(value), "CreationTime": execution.record["CreationTime"]}
+            for name, value in execution.parameters.items()
+        ]
         rows, token = page(request, rows, default_order="Ascending")
         return listing("ListPipelineParametersForExecution", "PipelineParameters", rows, token)
 
     def describe_definition(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         execution = self.execution(request["PipelineExecutionArn"])
-        return {"PipelineDefinition": execution.definition_text, "CreationTime": execution.record["CreationTime"]}
+        return {
+            "PipelineDefinition": execution.definition_text,
+            "CreationTime": execution.record["CreationTime"],
+        }
 
     # callback steps
 
@@ -239,12 +311,14 @@ class Pipelines:
 
     def send_success(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         execution, step = self._callback(request["CallbackToken"])
-        execution.answer_callback(step, {entry["Name"]: entry["Value"] for entry in request.get("OutputParameters") or ()}, None)
+        execution.answer_callback(
+            step, {entry["Name"]: entry["Value"] for entry in request.get("OutputParameters") or ()}, None
+        )
         return {"PipelineExecutionArn": execution.arn}
 
     def send_failure(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         execution, step = self._callback(request["CallbackToken"])
-        execution.answer_callback(step, {}, request.get("FailureReason") or "The callback step was failed by its receiver.")
+        execution.answer_callback(
+            step, {}, request.get("FailureReason") or "The callback step was failed by its receiver."
+        )
         return {"PipelineExecutionArn": execution.arn}
-
-

@@ -74,7 +74,10 @@ class Registry:
         with self.core.lock:
             found = self.groups.get(name)
         if found is None:
-            raise ApiError("ValidationException", f"ModelPackageGroup {self.core.arn('model-package-group', name)} does not exist.")
+            raise ApiError(
+                "ValidationException",
+                f"ModelPackageGroup {self.core.arn('model-package-group', name)} does not exist.",
+            )
         return found
 
     def describe_group(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
@@ -83,13 +86,18 @@ class Registry:
     def list_groups(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         with self.core.lock:
             rows = list(self.groups.values())
-        rows, token = page(request, rows, sort={"Name": "ModelPackageGroupName"}, name_key="ModelPackageGroupName")
+        rows, token = page(
+            request, rows, sort={"Name": "ModelPackageGroupName"}, name_key="ModelPackageGroupName"
+        )
         return listing("ListModelPackageGroups", "ModelPackageGroupSummaryList", rows, token)
 
     def delete_group(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         with self.core.lock:
             group = self.group(request["ModelPackageGroupName"])
-            if any(package.get("ModelPackageGroupName") == group["ModelPackageGroupName"] for package in self.packages.values()):
+            if any(
+                package.get("ModelPackageGroupName") == group["ModelPackageGroupName"]
+                for package in self.packages.values()
+            ):
                 raise ApiError(
                     "ConflictException",
                     f"Model Package Group {group['ModelPackageGroupArn']} contains Model Packages and cannot be deleted.",
@@ -108,14 +116,19 @@ class Registry:
             raise ApiError("ValidationException", f"ResourcePolicy is not JSON: {error}") from error
         with self.core.lock:
             self.policies[group["ModelPackageGroupName"]] = request["ResourcePolicy"]
-        self.core.host.note("not-rehearsed", f"the resource policy of model package group {group['ModelPackageGroupName']} is kept but not evaluated")
+        self.core.host.note(
+            "not-rehearsed",
+            f"the resource policy of model package group {group['ModelPackageGroupName']} is kept but not evaluated",
+        )
         return {"ModelPackageGroupArn": group["ModelPackageGroupArn"]}
 
     def get_policy(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         group = self.group(request["ModelPackageGroupName"])
         policy = self.policies.get(group["ModelPackageGroupName"])
         if policy is None:
-            raise ApiError("ValidationException", f"Cannot find resource policy for: {group['ModelPackageGroupArn']}")
+            raise ApiError(
+                "ValidationException", f"Cannot find resource policy for: {group['ModelPackageGroupArn']}"
+            )
         return {"ResourcePolicy": policy}
 
     def delete_policy(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
@@ -129,16 +142,30 @@ class Registry:
     def create_package(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
         group_name, name = request.get("ModelPackageGroupName"), request.get("ModelPackageName")
         if bool(group_name) == bool(name):
-            raise ApiError("ValidationException", "Exactly one of ModelPackageName and ModelPackageGroupName must be given.")
+            raise ApiError(
+                "ValidationException",
+                "Exactly one of ModelPackageName and ModelPackageGroupName must be given.",
+            )
         if group_name and request.get("Tags"):
-            raise ApiError("ValidationException", "Tags cannot be given for a versioned model package; tag its group.")
+            raise ApiError(
+                "ValidationException", "Tags cannot be given for a versioned model package; tag its group."
+            )
         containers = (request.get("InferenceSpecification") or {}).get("Containers") or []
-        if not containers and not request.get("SourceAlgorithmSpecification") and not request.get("SourceUri"):
-            raise ApiError("ValidationException", "One of InferenceSpecification, SourceAlgorithmSpecification or SourceUri must be given.")
+        if (
+            not containers
+            and not request.get("SourceAlgorithmSpecification")
+            and not request.get("SourceUri")
+        ):
+            raise ApiError(
+                "ValidationException",
+                "One of InferenceSpecification, SourceAlgorithmSpecification or SourceUri must be given.",
+            )
         for container in containers:
             self._check_container(container)
         record = {
-            key: value for key, value in request.items() if key not in ("ClientToken", "Tags", "ModelPackageGroupName", "ModelPackageName")
+            key: value
+            for key, value in request.items()
+            if key not in ("ClientToken", "Tags", "ModelPackageGroupName", "ModelPackageName")
         }
         with self.core.lock:
             if group_name:
@@ -153,9 +180,13 @@ class Registry:
                     ModelApprovalStatus=request.get("ModelApprovalStatus", "PendingManualApproval"),
                 )
             else:
-                record.update(ModelPackageName=name, ModelPackageArn=self.core.arn("model-package", str(name)))
+                record.update(
+                    ModelPackageName=name, ModelPackageArn=self.core.arn("model-package", str(name))
+                )
                 if record["ModelPackageArn"] in self.packages:
-                    raise ApiError("ValidationException", f"Model Package already exists: {record['ModelPackageArn']}")
+                    raise ApiError(
+                        "ValidationException", f"Model Package already exists: {record['ModelPackageArn']}"
+                    )
             moment = model.now()
             record.update(
                 CreationTime=moment,
@@ -168,7 +199,10 @@ class Registry:
             )
             self.packages[record["ModelPackageArn"]] = record
             self.core.set_tags(record["ModelPackageArn"], request.get("Tags"))
-        self.core.host.note("registry", f"model package {_short(record)} registered, {record.get('ModelApprovalStatus', 'unversioned')}")
+        self.core.host.note(
+            "registry",
+            f"model package {_short(record)} registered, {record.get('ModelApprovalStatus', 'unversioned')}",
+        )
         self._emit(record)
         return {"ModelPackageArn": record["ModelPackageArn"]}
 
@@ -207,15 +241,27 @@ class Registry:
                 found[arn] = {key: record[key] for key in _BATCH if record.get(key) is not None}
             except ApiError as error:
                 errors[arn] = {"ErrorCode": error.code, "ErrorResponse": error.message}
-        return {"ModelPackageSummaries": found, **({"BatchDescribeModelPackageErrorMap": errors} if errors else {})}
+        return {
+            "ModelPackageSummaries": found,
+            **({"BatchDescribeModelPackageErrorMap": errors} if errors else {}),
+        }
 
     def update_package(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
         with self.core.lock:
             record = self.package(request["ModelPackageArn"])
             if request.get("ModelApprovalStatus") and "ModelPackageVersion" not in record:
-                raise ApiError("ValidationException", "ModelApprovalStatus can only be set on a versioned model package.")
+                raise ApiError(
+                    "ValidationException", "ModelApprovalStatus can only be set on a versioned model package."
+                )
             before = record.get("ModelApprovalStatus")
-            for member in ("ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri", "ModelCard", "ModelLifeCycle"):
+            for member in (
+                "ModelApprovalStatus",
+                "ApprovalDescription",
+                "InferenceSpecification",
+                "SourceUri",
+                "ModelCard",
+                "ModelLifeCycle",
+            ):
                 if member in request:
                     record[member] = request[member]
             properties = dict(record.get("CustomerMetadataProperties") or {})
@@ -254,7 +300,9 @@ class Registry:
         return {}
 
     def _emit(self, record: dict[str, Any]) -> None:
-        detail = model.wire({key: record[key] for key in _EVENT_MEMBERS if record.get(key) is not None}, "iso")
+        detail = model.wire(
+            {key: record[key] for key in _EVENT_MEMBERS if record.get(key) is not None}, "iso"
+        )
         self.core.host.put_event("SageMaker Model Package State Change", detail, [record["ModelPackageArn"]])
 
 

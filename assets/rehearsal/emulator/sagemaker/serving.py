@@ -36,7 +36,17 @@ class ModelFailure(Exception):
 class Server:
     """One container of a model, running."""
 
-    def __init__(self, core: Core, images: Images, role_arn: str, spec: Mapping[str, Any], label: str, folder: str, log_group: str, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        images: Images,
+        role_arn: str,
+        spec: Mapping[str, Any],
+        label: str,
+        folder: str,
+        log_group: str,
+        env: Mapping[str, str],
+    ) -> None:
         self.core, self.images, self.role_arn, self.spec, self.label = core, images, role_arn, spec, label
         self.container = Container(core, "servers", folder)
         self.extra = env
@@ -107,7 +117,10 @@ class Server:
             assert self.process is not None
             if self.process.poll() is not None or time.monotonic() > deadline:
                 time.sleep(0.1)  # the log's last lines are still on their way
-                raise LoadFailure("; ".join(text for text in list(self.container.tail)[-6:] if text.strip()) or "the server wrote no log")
+                raise LoadFailure(
+                    "; ".join(text for text in list(self.container.tail)[-6:] if text.strip())
+                    or "the server wrote no log"
+                )
             if port_file.is_file():
                 self.port = int(json.loads(port_file.read_text())["port"])
                 return
@@ -122,9 +135,15 @@ class Server:
             data, kind = answer.read(), answer.getheader("Content-Type") or "application/octet-stream"
             status = answer.status
         except TimeoutError as error:
-            raise ModelFailure(self.label, 0, f"Your invocation timed out while waiting for a response from container {self.label}.") from error
+            raise ModelFailure(
+                self.label,
+                0,
+                f"Your invocation timed out while waiting for a response from container {self.label}.",
+            ) from error
         except (OSError, http.client.HTTPException) as error:
-            raise ModelFailure(self.label, 0, f"the model server of container {self.label} is gone: {error}") from error
+            raise ModelFailure(
+                self.label, 0, f"the model server of container {self.label} is gone: {error}"
+            ) from error
         finally:
             connection.close()
             if self._log:
@@ -145,7 +164,15 @@ class Server:
 class Fleet:
     """All containers of one model, serving. One set of processes plays all instances of a variant."""
 
-    def __init__(self, core: Core, images: Images, model: Mapping[str, Any], name: str, log_group: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        images: Images,
+        model: Mapping[str, Any],
+        name: str,
+        log_group: str,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.model_name = model["ModelName"]
         self.stopping = threading.Event()
         containers = model.get("Containers") or [model["PrimaryContainer"]]
@@ -153,8 +180,16 @@ class Fleet:
         self.direct = (model.get("InferenceExecutionConfig") or {}).get("Mode") == "Direct"
         self.servers: list[Server] = []
         for index, spec in enumerate(containers):
-            label = "primary" if len(containers) == 1 else spec.get("ContainerHostname") or f"container-{index + 1}"
-            self.servers.append(Server(core, images, role, spec, label, f"{name}-{core.token(6)}-{label}", log_group, env or {}))
+            label = (
+                "primary"
+                if len(containers) == 1
+                else spec.get("ContainerHostname") or f"container-{index + 1}"
+            )
+            self.servers.append(
+                Server(
+                    core, images, role, spec, label, f"{name}-{core.token(6)}-{label}", log_group, env or {}
+                )
+            )
 
     def start(self) -> None:
         """Starts all containers at once; raises `LoadFailure` when one does not come up, and ends the others."""
@@ -163,12 +198,16 @@ class Fleet:
                 try:
                     server.prepare()
                 except (AccessDenied, ApiError, StorageError) as error:
-                    raise LoadFailure(f"container {server.label}: {getattr(error, 'message', None) or error}") from error
+                    raise LoadFailure(
+                        f"container {server.label}: {getattr(error, 'message', None) or error}"
+                    ) from error
             for server in self.servers:
                 try:
                     server.wait(self.stopping)
                 except LoadFailure as error:
-                    raise LoadFailure(f"The {server.label} container did not pass the ping health check. Its log says: {error}") from error
+                    raise LoadFailure(
+                        f"The {server.label} container did not pass the ping health check. Its log says: {error}"
+                    ) from error
         except BaseException:
             self.end()
             raise
@@ -178,7 +217,11 @@ class Fleet:
         if self.direct:
             chosen = [server for server in self.servers if server.label == target]
             if not chosen:
-                raise ApiError("ValidationError", f"TargetContainerHostname {target!r} is none of {[server.label for server in self.servers]}", 400)
+                raise ApiError(
+                    "ValidationError",
+                    f"TargetContainerHostname {target!r} is none of {[server.label for server in self.servers]}",
+                    400,
+                )
             return chosen[0].invoke(body, headers)
         kind = headers.get("Content-Type", "")
         last = len(self.servers) - 1

@@ -53,7 +53,14 @@ class Storage:
         keys: list[str] = []
         token: dict[str, str] = {}
         while True:
-            answer = self.call("list_objects_v2", "s3:ListBucket", f"arn:aws:s3:::{bucket}", Bucket=bucket, Prefix=prefix, **token)
+            answer = self.call(
+                "list_objects_v2",
+                "s3:ListBucket",
+                f"arn:aws:s3:::{bucket}",
+                Bucket=bucket,
+                Prefix=prefix,
+                **token,
+            )
             keys += [entry["Key"] for entry in answer.get("Contents", ())]
             if not answer.get("IsTruncated"):
                 return sorted(keys)
@@ -62,7 +69,9 @@ class Storage:
     def read(self, uri: str) -> bytes:
         """The bytes of one object."""
         bucket, key = split(uri)
-        answer = self.call("get_object", "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", Bucket=bucket, Key=key)
+        answer = self.call(
+            "get_object", "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", Bucket=bucket, Key=key
+        )
         data: bytes = answer["Body"].read()
         return data
 
@@ -89,7 +98,9 @@ class Storage:
     def put(self, uri: str, body: bytes) -> None:
         """Writes one object."""
         bucket, key = split(uri)
-        self.call("put_object", "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", Bucket=bucket, Key=key, Body=body)
+        self.call(
+            "put_object", "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", Bucket=bucket, Key=key, Body=body
+        )
 
     def upload(self, folder: Path, uri: str) -> int:
         """Copies every file below a folder under the URI; returns the number of files."""
@@ -131,8 +142,12 @@ def unpack(data: Path, folder: Path) -> None:
                 root = folder.resolve()
                 for member in tar.getmembers():
                     target = (folder / member.name).resolve()
-                    if not (member.isfile() or member.isdir()) or (root != target and root not in target.parents):
-                        raise StorageError(f"{data.name} holds {member.name!r}, which would land outside of its folder")
+                    if not (member.isfile() or member.isdir()) or (
+                        root != target and root not in target.parents
+                    ):
+                        raise StorageError(
+                            f"{data.name} holds {member.name!r}, which would land outside of its folder"
+                        )
                 tar.extractall(folder)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise StorageError(f"{data.name} is no tar.gz archive: {error}") from error

@@ -22,7 +22,15 @@ MODEL_ROLE = "arn:aws:iam::000000000000:role/model"
 CALLER = "arn:aws:iam::000000000000:role/tester"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
-HYPER = {"objective": "reg:squarederror", "max_depth": "5", "eta": "0.2", "gamma": "4", "min_child_weight": "6", "subsample": "0.7", "seed": "7"}
+HYPER = {
+    "objective": "reg:squarederror",
+    "max_depth": "5",
+    "eta": "0.2",
+    "gamma": "4",
+    "min_child_weight": "6",
+    "subsample": "0.7",
+    "seed": "7",
+}
 
 PREPARE = """
 import csv, pathlib, sys
@@ -82,15 +90,49 @@ def join(*values: Any, on: str = "/") -> dict[str, Any]:
     return {"Std:Join": {"On": on, "Values": list(values)}}
 
 
-def processing(name: str, script: str, arguments: list[str], inputs: list[dict[str, Any]], outputs: list[str], **extra: Any) -> dict[str, Any]:
+def processing(
+    name: str,
+    script: str,
+    arguments: list[str],
+    inputs: list[dict[str, Any]],
+    outputs: list[str],
+    **extra: Any,
+) -> dict[str, Any]:
     def output(each: str) -> dict[str, Any]:
-        target = join("s3:/", "models", get("Execution.PipelineName"), get("Execution.PipelineExecutionId"), name, each)
-        return {"OutputName": each, "S3Output": {"S3Uri": target, "LocalPath": f"/opt/ml/processing/output/{each}", "S3UploadMode": "EndOfJob"}}
+        target = join(
+            "s3:/", "models", get("Execution.PipelineName"), get("Execution.PipelineExecutionId"), name, each
+        )
+        return {
+            "OutputName": each,
+            "S3Output": {
+                "S3Uri": target,
+                "LocalPath": f"/opt/ml/processing/output/{each}",
+                "S3UploadMode": "EndOfJob",
+            },
+        }
 
-    code = {"InputName": "code", "S3Input": {"S3Uri": f"s3://code/{script}", "LocalPath": "/opt/ml/processing/input/code", "S3DataType": "S3Prefix", "S3InputMode": "File"}}
+    code = {
+        "InputName": "code",
+        "S3Input": {
+            "S3Uri": f"s3://code/{script}",
+            "LocalPath": "/opt/ml/processing/input/code",
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+        },
+    }
     request = {
-        "ProcessingResources": {"ClusterConfig": {"InstanceType": get("Parameters.InstanceType"), "InstanceCount": 1, "VolumeSizeInGB": 30}},
-        "AppSpecification": {"ImageUri": SKLEARN, "ContainerEntrypoint": ["python3", f"/opt/ml/processing/input/code/{script}"], "ContainerArguments": arguments},
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceType": get("Parameters.InstanceType"),
+                "InstanceCount": 1,
+                "VolumeSizeInGB": 30,
+            }
+        },
+        "AppSpecification": {
+            "ImageUri": SKLEARN,
+            "ContainerEntrypoint": ["python3", f"/opt/ml/processing/input/code/{script}"],
+            "ContainerArguments": arguments,
+        },
         "RoleArn": JOB_ROLE,
         "ProcessingInputs": [*inputs, code],
         "ProcessingOutputConfig": {"Outputs": [output(each) for each in outputs]},
@@ -102,7 +144,15 @@ def processing(name: str, script: str, arguments: list[str], inputs: list[dict[s
 
 
 def source(name: str, uri: Any) -> dict[str, Any]:
-    return {"InputName": name, "S3Input": {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/input/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File"}}
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": f"/opt/ml/processing/input/{name}",
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+        },
+    }
 
 
 def channel(name: str) -> dict[str, Any]:
@@ -112,16 +162,29 @@ def channel(name: str) -> dict[str, Any]:
 
 
 def definition() -> dict[str, Any]:
-    mse = {"Std:JsonGet": {"PropertyFile": get("Steps.Evaluate.PropertyFiles.EvaluationReport"), "Path": "regression_metrics.mse.value"}}
+    mse = {
+        "Std:JsonGet": {
+            "PropertyFile": get("Steps.Evaluate.PropertyFiles.EvaluationReport"),
+            "Path": "regression_metrics.mse.value",
+        }
+    }
     artifact = get("Steps.Train.ModelArtifacts.S3ModelArtifacts")
     train = {
         "AlgorithmSpecification": {"TrainingImage": XGBOOST, "TrainingInputMode": "File"},
-        "OutputDataConfig": {"S3OutputPath": join("s3:/", "models", get("Execution.PipelineName"), get("Execution.PipelineExecutionId"), "Train")},
+        "OutputDataConfig": {
+            "S3OutputPath": join(
+                "s3:/", "models", get("Execution.PipelineName"), get("Execution.PipelineExecutionId"), "Train"
+            )
+        },
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
         "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m4.xlarge", "VolumeSizeInGB": 30},
         "RoleArn": JOB_ROLE,
         "InputDataConfig": [channel("train"), channel("validation")],
-        "HyperParameters": {**HYPER, "num_round": get("Parameters.NumRound"), "early_stopping_rounds": join(get("Parameters.EarlyStoppingRounds"), on="")},
+        "HyperParameters": {
+            **HYPER,
+            "num_round": get("Parameters.NumRound"),
+            "early_stopping_rounds": join(get("Parameters.EarlyStoppingRounds"), on=""),
+        },
     }
     register = {
         "ModelPackageGroupName": "Abalone",
@@ -146,25 +209,53 @@ def definition() -> dict[str, Any]:
             "ModelQuality": {
                 "Statistics": {
                     "ContentType": "application/json",
-                    "S3Uri": join(get("Steps.Evaluate.ProcessingOutputConfig.Outputs['evaluation'].S3Output.S3Uri"), "evaluation.json"),
+                    "S3Uri": join(
+                        get("Steps.Evaluate.ProcessingOutputConfig.Outputs['evaluation'].S3Output.S3Uri"),
+                        "evaluation.json",
+                    ),
                 }
             }
         },
-        "CustomerMetadataProperties": {"ManifestId": get("Parameters.ManifestId"), "PipelineExecutionArn": get("Execution.PipelineExecutionArn")},
+        "CustomerMetadataProperties": {
+            "ManifestId": get("Parameters.ManifestId"),
+            "PipelineExecutionArn": get("Execution.PipelineExecutionArn"),
+        },
     }
     evaluate = processing(
         "Evaluate",
         "evaluate.py",
         [],
-        [source("model", artifact), source("test", get("Steps.Preprocess.ProcessingOutputConfig.Outputs['test'].S3Output.S3Uri"))],
+        [
+            source("model", artifact),
+            source("test", get("Steps.Preprocess.ProcessingOutputConfig.Outputs['test'].S3Output.S3Uri")),
+        ],
         ["evaluation"],
-        more={"Environment": {"INPUTS": "/opt/ml/processing/input", "OUT": "/opt/ml/processing/output/evaluation"}},
-        PropertyFiles=[{"PropertyFileName": "EvaluationReport", "OutputName": "evaluation", "FilePath": "evaluation.json"}],
+        more={
+            "Environment": {
+                "INPUTS": "/opt/ml/processing/input",
+                "OUT": "/opt/ml/processing/output/evaluation",
+            }
+        },
+        PropertyFiles=[
+            {
+                "PropertyFileName": "EvaluationReport",
+                "OutputName": "evaluation",
+                "FilePath": "evaluation.json",
+            }
+        ],
     )
     gate = {
-        "Conditions": [{"Type": "LessThanOrEqualTo", "LeftValue": mse, "RightValue": get("Parameters.MseThreshold")}],
+        "Conditions": [
+            {"Type": "LessThanOrEqualTo", "LeftValue": mse, "RightValue": get("Parameters.MseThreshold")}
+        ],
         "IfSteps": [step("Register", "RegisterModel", register)],
-        "ElseSteps": [step("Reject", "Fail", {"ErrorMessage": join("mse ", mse, " > ", get("Parameters.MseThreshold"), on="")})],
+        "ElseSteps": [
+            step(
+                "Reject",
+                "Fail",
+                {"ErrorMessage": join("mse ", mse, " > ", get("Parameters.MseThreshold"), on="")},
+            )
+        ],
     }
     return {
         "Version": "2020-12-01",
@@ -211,21 +302,37 @@ def ready(sm: SageMaker, host: FakeHost) -> SageMaker:
     host.objects["code", "evaluate.py"] = EVALUATE.encode()
     host.objects["models", "preprocessor/model.tar.gz"] = archive(marker="ok", code__inference_py=INFERENCE)
     sm.handle("CreateModelPackageGroup", {"ModelPackageGroupName": "Abalone"}, CALLER)
-    sm.handle("CreatePipeline", {"PipelineName": "Training", "RoleArn": PIPELINE_ROLE, "PipelineDefinition": json.dumps(definition())}, CALLER)
+    sm.handle(
+        "CreatePipeline",
+        {
+            "PipelineName": "Training",
+            "RoleArn": PIPELINE_ROLE,
+            "PipelineDefinition": json.dumps(definition()),
+        },
+        CALLER,
+    )
     return sm
 
 
 def start(sm: SageMaker, **parameters: str) -> str:
     given = {"InputData": "s3://data/processed/abc", **parameters}
-    request = {"PipelineName": "Training", "PipelineParameters": [{"Name": key, "Value": value} for key, value in given.items()], "ClientRequestToken": "t" * 40}
+    request = {
+        "PipelineName": "Training",
+        "PipelineParameters": [{"Name": key, "Value": value} for key, value in given.items()],
+        "ClientRequestToken": "t" * 40,
+    }
     arn: str = sm.handle("StartPipelineExecution", request, CALLER)["PipelineExecutionArn"]
     return arn
 
 
 def finish(sm: SageMaker, arn: str, seconds: float = 120) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     assert sm.pipelines.execution(arn).done.wait(seconds), "the pipeline does not end"
-    steps = sm.handle("ListPipelineExecutionSteps", {"PipelineExecutionArn": arn, "MaxResults": 100}, CALLER)["PipelineExecutionSteps"]
-    return sm.handle("DescribePipelineExecution", {"PipelineExecutionArn": arn}, CALLER), {row["StepName"]: row for row in steps}
+    steps = sm.handle("ListPipelineExecutionSteps", {"PipelineExecutionArn": arn, "MaxResults": 100}, CALLER)[
+        "PipelineExecutionSteps"
+    ]
+    return sm.handle("DescribePipelineExecution", {"PipelineExecutionArn": arn}, CALLER), {
+        row["StepName"]: row for row in steps
+    }
 
 
 def settled(sm: SageMaker, name: str, seconds: float = 60) -> dict[str, Any]:
@@ -245,13 +352,29 @@ def offline() -> tuple[list[float], float]:
 
     codes = {"F": 0.0, "I": 1.0, "M": 2.0}
     with ABALONE.open() as stream:
-        rows = [[float(row["rings"]), codes[row["sex"]], *[float(row[key]) for key in row if key not in ("sex", "rings")]] for row in csv.DictReader(stream)]
+        rows = [
+            [
+                float(row["rings"]),
+                codes[row["sex"]],
+                *[float(row[key]) for key in row if key not in ("sex", "rings")],
+            ]
+            for row in csv.DictReader(stream)
+        ]
     data = numpy.asarray(rows, dtype=numpy.float32)
     parts = [data[:2900], data[2900:3500], data[3500:]]
     train, validation, test = (xgboost.DMatrix(part[:, 1:], label=part[:, 0]) for part in parts)
-    params: dict[str, Any] = {key: value if key == "objective" else float(value) for key, value in HYPER.items()}
+    params: dict[str, Any] = {
+        key: value if key == "objective" else float(value) for key, value in HYPER.items()
+    }
     params.update(seed=7, max_depth=5, nthread=2)
-    booster = xgboost.train(params, train, 50, evals=[(train, "train"), (validation, "validation")], early_stopping_rounds=10, verbose_eval=False)
+    booster = xgboost.train(
+        params,
+        train,
+        50,
+        evals=[(train, "train"), (validation, "validation")],
+        early_stopping_rounds=10,
+        verbose_eval=False,
+    )
     window = (0, booster.best_iteration + 1)
     error = booster.predict(test, iteration_range=window) - parts[2][:, 0]
     first = booster.predict(xgboost.DMatrix(data[:3, 1:]), iteration_range=window)
@@ -262,11 +385,15 @@ def test_from_data_to_prediction(ready: SageMaker, host: FakeHost) -> None:
     begun = time.monotonic()
     execution, steps = finish(ready, start(ready, ManifestId="m-1"))
     assert execution["PipelineExecutionStatus"] == "Succeeded", steps
-    assert {name: row["StepStatus"] for name, row in steps.items()} == dict.fromkeys(("Preprocess", "Train", "Evaluate", "Gate", "Register"), "Succeeded")
+    assert {name: row["StepStatus"] for name, row in steps.items()} == dict.fromkeys(
+        ("Preprocess", "Train", "Evaluate", "Gate", "Register"), "Succeeded"
+    )
     assert steps["Gate"]["Metadata"] == {"Condition": {"Outcome": "True"}}
     print(f"pipeline {time.monotonic() - begun:.1f} s")
 
-    package = ready.handle("ListModelPackages", {"ModelPackageGroupName": "Abalone"}, CALLER)["ModelPackageSummaryList"][0]
+    package = ready.handle("ListModelPackages", {"ModelPackageGroupName": "Abalone"}, CALLER)[
+        "ModelPackageSummaryList"
+    ][0]
     assert package["ModelPackageVersion"] == 1 and package["ModelApprovalStatus"] == "PendingManualApproval"
     described = ready.handle("DescribeModelPackage", {"ModelPackageName": package["ModelPackageArn"]}, CALLER)
     assert described["CustomerMetadataProperties"]["ManifestId"] == "m-1"
@@ -279,20 +406,35 @@ def test_from_data_to_prediction(ready: SageMaker, host: FakeHost) -> None:
 
     ready_to_serve(ready, package["ModelPackageArn"])
     assert settled(ready, "abalone")["EndpointStatus"] == "InService"
-    body = b"".join(b",".join(line.split(b",")[:8]) + b"\n" for line in ABALONE.read_bytes().splitlines()[1:4])
-    status, headers, answer = ready.invoke("abalone", {"Content-Type": "text/csv", "Accept": "text/csv"}, body)
+    body = b"".join(
+        b",".join(line.split(b",")[:8]) + b"\n" for line in ABALONE.read_bytes().splitlines()[1:4]
+    )
+    status, headers, answer = ready.invoke(
+        "abalone", {"Content-Type": "text/csv", "Accept": "text/csv"}, body
+    )
     assert status == 200 and headers["Content-Type"].startswith("text/csv")
     assert [float(part) for part in answer.decode().split(",")] == pytest.approx(predictions, rel=1e-6)
     with pytest.raises(ApiError) as caught:
         ready.invoke("abalone", {"Content-Type": "text/csv"}, b"X,1,2,3,4,5,6,7\n")
-    assert caught.value.code == "ModelError" and caught.value.status == 424 and "KeyError: 'X'" in caught.value.message
+    assert (
+        caught.value.code == "ModelError"
+        and caught.value.status == 424
+        and "KeyError: 'X'" in caught.value.message
+    )
     print(f"all {time.monotonic() - begun:.1f} s")
 
     train_job = steps["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[-1]
     job = ready.handle("DescribeTrainingJob", {"TrainingJobName": train_job}, CALLER)
-    assert job["HyperParameters"]["num_round"] == "50" and job["HyperParameters"]["early_stopping_rounds"] == "10"
+    assert (
+        job["HyperParameters"]["num_round"] == "50"
+        and job["HyperParameters"]["early_stopping_rounds"] == "10"
+    )
     assert {entry["MetricName"] for entry in job["FinalMetricDataList"]} == {"train:rmse", "validation:rmse"}
-    logged = [lines for (group, stream), lines in host.logs.items() if group == "/aws/sagemaker/TrainingJobs" and stream.startswith(train_job)]
+    logged = [
+        lines
+        for (group, stream), lines in host.logs.items()
+        if group == "/aws/sagemaker/TrainingJobs" and stream.startswith(train_job)
+    ]
     assert any("validation-rmse" in line for line in logged[0])
     kinds = {event["detail-type"] for event in host.events}
     assert {
@@ -306,9 +448,24 @@ def test_from_data_to_prediction(ready: SageMaker, host: FakeHost) -> None:
 
 
 def ready_to_serve(sm: SageMaker, package_arn: str) -> None:
-    sm.handle("UpdateModelPackage", {"ModelPackageArn": package_arn, "ModelApprovalStatus": "Approved"}, CALLER)
-    sm.handle("CreateModel", {"ModelName": "m1", "ExecutionRoleArn": MODEL_ROLE, "Containers": [{"ModelPackageName": package_arn}]}, CALLER)
-    variant = {"VariantName": "AllTraffic", "ModelName": "m1", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sm.handle(
+        "UpdateModelPackage", {"ModelPackageArn": package_arn, "ModelApprovalStatus": "Approved"}, CALLER
+    )
+    sm.handle(
+        "CreateModel",
+        {
+            "ModelName": "m1",
+            "ExecutionRoleArn": MODEL_ROLE,
+            "Containers": [{"ModelPackageName": package_arn}],
+        },
+        CALLER,
+    )
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": "m1",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
     sm.handle("CreateEndpointConfig", {"EndpointConfigName": "c1", "ProductionVariants": [variant]}, CALLER)
     sm.handle("CreateEndpoint", {"EndpointName": "abalone", "EndpointConfigName": "c1"}, CALLER)
 
@@ -318,5 +475,12 @@ def test_the_gate_rejects(ready: SageMaker) -> None:
     assert execution["PipelineExecutionStatus"] == "Failed"
     assert steps["Gate"]["Metadata"] == {"Condition": {"Outcome": "False"}}
     assert steps["Reject"]["StepStatus"] == "Failed" and "Register" not in steps
-    assert steps["Reject"]["FailureReason"].startswith("mse 3.3") and steps["Reject"]["FailureReason"].endswith(" > 1.0")
-    assert ready.handle("ListModelPackages", {"ModelPackageGroupName": "Abalone"}, CALLER)["ModelPackageSummaryList"] == []
+    assert steps["Reject"]["FailureReason"].startswith("mse 3.3") and steps["Reject"][
+        "FailureReason"
+    ].endswith(" > 1.0")
+    assert (
+        ready.handle("ListModelPackages", {"ModelPackageGroupName": "Abalone"}, CALLER)[
+            "ModelPackageSummaryList"
+        ]
+        == []
+    )

@@ -37,7 +37,9 @@ def serve(invoke: Invoke) -> None:
                 self._answer(404, b"", "text/plain")
                 return
             try:
-                content_type = self.headers.get("Content-Type") or os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_CONTENT_TYPE", "")
+                content_type = self.headers.get("Content-Type") or os.environ.get(
+                    "SAGEMAKER_DEFAULT_INVOCATIONS_CONTENT_TYPE", ""
+                )
                 out, kind = invoke(body, content_type, self.headers.get("Accept") or "")
                 self._answer(200, out, kind)
             except Refused as error:

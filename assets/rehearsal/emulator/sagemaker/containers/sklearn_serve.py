@@ -79,9 +79,14 @@ def main() -> None:
         module = user_module()
         model_fn = getattr(module, "model_fn", default_model_fn)
         model = model_fn(MODEL_DIR)
-        steps = {name: getattr(module, name, None) for name in ("input_fn", "predict_fn", "output_fn", "transform_fn")}
+        steps = {
+            name: getattr(module, name, None)
+            for name in ("input_fn", "predict_fn", "output_fn", "transform_fn")
+        }
         if steps["transform_fn"] and any(steps[name] for name in ("input_fn", "predict_fn", "output_fn")):
-            raise ValueError("inference.py must not define transform_fn together with input_fn, predict_fn or output_fn")
+            raise ValueError(
+                "inference.py must not define transform_fn together with input_fn, predict_fn or output_fn"
+            )
     except BaseException as error:
         fail_loading(error)
     default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "application/json"

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import lean_xgboost
 from model_server import Refused, fail_loading, serve
 
 MODEL_DIR = Path(os.environ["SM_MODEL_DIR"])
@@ -18,11 +19,13 @@ BATCH = bool(os.environ.get("SAGEMAKER_BATCH"))
 
 def load() -> Any:
     """The booster of `/opt/ml/model`."""
-    import xgboost
+    xgboost = lean_xgboost.load()
 
     files = [path for path in sorted(MODEL_DIR.iterdir()) if path.is_file() and not path.name.startswith(".")]
     if not files:
-        raise FileNotFoundError(f"model.tar.gz holds no model file; it has {[path.name for path in MODEL_DIR.iterdir()]}")
+        raise FileNotFoundError(
+            f"model.tar.gz holds no model file; it has {[path.name for path in MODEL_DIR.iterdir()]}"
+        )
     path = next((path for path in files if path.name == "xgboost-model"), files[0])
     booster = xgboost.Booster()
     try:
@@ -36,16 +39,23 @@ def load() -> Any:
 def features(body: bytes, content_type: str) -> Any:
     """A DMatrix of a request."""
     import numpy
-    import xgboost
+
+    xgboost = lean_xgboost.load()
 
     kind = content_type.split(";")[0].strip().lower()
     text = body.decode("utf-8").strip()
     if kind == "text/csv":
         try:
-            rows = [[float(cell) if cell.strip() else float("nan") for cell in line] for line in csv.reader(io.StringIO(text)) if line]
+            rows = [
+                [float(cell) if cell.strip() else float("nan") for cell in line]
+                for line in csv.reader(io.StringIO(text))
+                if line
+            ]
             return xgboost.DMatrix(numpy.asarray(rows, dtype=numpy.float32))
         except ValueError as error:
-            raise Refused(415, f"Loading csv data failed with Exception, please ensure data is in csv format:\n {error}") from error
+            raise Refused(
+                415, f"Loading csv data failed with Exception, please ensure data is in csv format:\n {error}"
+            ) from error
     if kind in ("text/libsvm", "text/x-libsvm"):
         cells = [[part.split(":") for part in line.split() if ":" in part] for line in text.splitlines()]
         width = 1 + max((int(index) for line in cells for index, _ in line), default=0)

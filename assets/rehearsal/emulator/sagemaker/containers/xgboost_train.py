@@ -9,13 +9,23 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+import lean_xgboost
+
 BASE = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 INTEGERS = (
     "max_depth", "nthread", "num_class", "num_parallel_tree", "max_leaves", "max_bin", "seed", "verbosity", "updater_seed",
     "sketch_eps", "max_cat_to_onehot",
 )  # fmt: skip
 # Handled here or without meaning outside of the container.
-NOT_FOR_BOOSTER = ("num_round", "early_stopping_rounds", "csv_weights", "save_model_on_termination", "_kfold", "_num_cv_round", "deterministic_histogram")
+NOT_FOR_BOOSTER = (
+    "num_round",
+    "early_stopping_rounds",
+    "csv_weights",
+    "save_model_on_termination",
+    "_kfold",
+    "_num_cv_round",
+    "deterministic_histogram",
+)
 MAXIMIZED = ("auc", "aucpr", "map", "ndcg", "pre", "accuracy", "f1")
 
 
@@ -44,7 +54,11 @@ def parameters(raw: dict[str, str]) -> tuple[dict[str, Any], int, int | None]:
     rounds = number("num_round", raw["num_round"], int)
     if rounds < 1:
         fail(f"Customer Error: hyperparameter num_round must be at least 1, got {rounds}")
-    early = number("early_stopping_rounds", raw["early_stopping_rounds"], int) if raw.get("early_stopping_rounds") else None
+    early = (
+        number("early_stopping_rounds", raw["early_stopping_rounds"], int)
+        if raw.get("early_stopping_rounds")
+        else None
+    )
     out: dict[str, Any] = {}
     for name, text in raw.items():
         if name in NOT_FOR_BOOSTER or name.startswith("sagemaker_"):
@@ -52,7 +66,9 @@ def parameters(raw: dict[str, str]) -> tuple[dict[str, Any], int, int | None]:
         if name in INTEGERS:
             out[name] = number(name, text, int)
         elif name == "eval_metric":
-            out[name] = [part.strip() for part in text.strip("[]").replace('"', "").split(",") if part.strip()]
+            out[name] = [
+                part.strip() for part in text.strip("[]").replace('"', "").split(",") if part.strip()
+            ]
         else:
             try:
                 out[name] = float(text)
@@ -60,7 +76,9 @@ def parameters(raw: dict[str, str]) -> tuple[dict[str, Any], int, int | None]:
                 out[name] = text
     out.setdefault("objective", "reg:squarederror")
     if str(out["objective"]).startswith("multi:") and "num_class" not in out:
-        fail("Customer Error: Missing required hyperparameter num_class for objective " + str(out["objective"]))
+        fail(
+            "Customer Error: Missing required hyperparameter num_class for objective " + str(out["objective"])
+        )
     out.setdefault("seed", 0)
     out.setdefault("nthread", int(os.environ.get("OMP_NUM_THREADS", "2")))
     return out, rounds, early
@@ -69,7 +87,8 @@ def parameters(raw: dict[str, str]) -> tuple[dict[str, Any], int, int | None]:
 def matrix(channel: Path, content_type: str | None) -> Any:
     """A DMatrix of all files of a channel; None without the channel."""
     import numpy
-    import xgboost
+
+    xgboost = lean_xgboost.load()
 
     if not channel.is_dir():
         return None
@@ -81,12 +100,16 @@ def matrix(channel: Path, content_type: str | None) -> Any:
         # Without a content type the real algorithm expects libsvm; data that is clearly CSV gets the sentence that helps.
         first = files[0].read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
         if ":" not in first and "," in first:
-            fail(f"Customer Error: channel {channel.name} has content type {content_type!r} (libsvm) but holds CSV; set ContentType text/csv")
+            fail(
+                f"Customer Error: channel {channel.name} has content type {content_type!r} (libsvm) but holds CSV; set ContentType text/csv"
+            )
         joined = BASE / "input" / f"{channel.name}.libsvm"
         joined.write_bytes(b"".join(path.read_bytes().rstrip(b"\n") + b"\n" for path in files))
         return xgboost.DMatrix(f"{joined}?format=libsvm")
     if kind not in ("csv", "text/csv"):
-        fail(f"Customer Error: content type {content_type!r} of channel {channel.name} is not played; use text/csv or text/libsvm")
+        fail(
+            f"Customer Error: content type {content_type!r} of channel {channel.name} is not played; use text/csv or text/libsvm"
+        )
     rows: list[list[float]] = []
     for path in files:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -96,9 +119,13 @@ def matrix(channel: Path, content_type: str | None) -> Any:
                 try:
                     rows.append([float(cell) if cell.strip() else float("nan") for cell in line])
                 except ValueError:
-                    fail(f"Customer Error: {channel.name}/{path.name} line {index} is not numeric: {','.join(line)[:120]!r}. CSV must have the label first and no header.")
+                    fail(
+                        f"Customer Error: {channel.name}/{path.name} line {index} is not numeric: {','.join(line)[:120]!r}. CSV must have the label first and no header."
+                    )
                 if len(line) != len(rows[0]):
-                    fail(f"Customer Error: {channel.name}/{path.name} line {index} has {len(line)} columns, the first has {len(rows[0])}")
+                    fail(
+                        f"Customer Error: {channel.name}/{path.name} line {index} has {len(line)} columns, the first has {len(rows[0])}"
+                    )
     if not rows:
         fail(f"Customer Error: channel {channel.name} holds no rows")
     data = numpy.asarray(rows, dtype=numpy.float32)
@@ -111,13 +138,16 @@ def matrix(channel: Path, content_type: str | None) -> Any:
 
 def main() -> None:
     """Trains and saves."""
-    import xgboost
+    xgboost = lean_xgboost.load()
 
     config = BASE / "input" / "config"
     raw: dict[str, str] = json.loads((config / "hyperparameters.json").read_text())
     channels: dict[str, dict[str, Any]] = json.loads((config / "inputdataconfig.json").read_text())
     params, rounds, early = parameters(raw)
-    data = {name: matrix(BASE / "input" / "data" / name, channels.get(name, {}).get("ContentType")) for name in ("train", "validation")}
+    data = {
+        name: matrix(BASE / "input" / "data" / name, channels.get(name, {}).get("ContentType"))
+        for name in ("train", "validation")
+    }
     train, validation = data["train"], data["validation"]
     if train is None:
         fail("Customer Error: the channel train must be given and hold data")
@@ -132,9 +162,15 @@ def main() -> None:
     if early:
         metrics = params.get("eval_metric") or []
         last = metrics[-1].split("@")[0] if metrics else ""
-        callbacks.append(xgboost.callback.EarlyStopping(rounds=early, maximize=True if last in MAXIMIZED else None, save_best=False))
+        callbacks.append(
+            xgboost.callback.EarlyStopping(
+                rounds=early, maximize=True if last in MAXIMIZED else None, save_best=False
+            )
+        )
     try:
-        booster = xgboost.train(params, train, num_boost_round=rounds, evals=evals, callbacks=callbacks, verbose_eval=True)
+        booster = xgboost.train(
+            params, train, num_boost_round=rounds, evals=evals, callbacks=callbacks, verbose_eval=True
+        )
     except xgboost.core.XGBoostError as error:
         fail(f"Algorithm Error: XGB train call failed with exception: {str(error).strip().splitlines()[-1]}")
     target = BASE / "model" / "xgboost-model"
