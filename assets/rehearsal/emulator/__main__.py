@@ -100,7 +100,9 @@ def _ministack_problem() -> str | None:
         return f"ministack {found} is installed, but this emulator is made for {PINNED_VERSION}: install that version"
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        return f"Python packages are missing: install {', '.join(missing)}"
+        sys.stderr.write(
+            f"Python packages are missing, so some calls will fail: install {', '.join(missing)}\n"
+        )
     return None
 
 

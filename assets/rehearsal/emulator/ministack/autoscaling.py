@@ -270,10 +270,7 @@ def _register_target(service: AutoScaling) -> None:
         return physical_id, {"Id": physical_id}
 
     def update(physical_id: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        made = create("", new, "")
-        if made[0] != physical_id:
-            delete(physical_id, old)
-        return made
+        return create("", new, "")
 
     def delete(physical_id: str, properties: dict[str, Any]) -> None:
         resource, dimension, namespace = physical_id.split("|")
@@ -305,10 +302,7 @@ def _register_policy(service: AutoScaling) -> None:
         return arn, {"Arn": arn}
 
     def update(physical_id: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        made = create("", new, "")
-        if made[0] != physical_id:
-            delete(physical_id, old)
-        return made
+        return create("", new, "")
 
     def delete(physical_id: str, properties: dict[str, Any]) -> None:
         _gone_is_fine(

@@ -191,12 +191,20 @@ def _record_only(emulator: Emulator, kind: str, why: str) -> None:
 def register(
     kind: str,
     create: Callable[[str, dict[str, Any], str], tuple[str, dict[str, Any]]],
-    update: Callable[[str, dict[str, Any], dict[str, Any]], tuple[str, dict[str, Any]]],
+    update: Callable[[str, dict[str, Any], dict[str, Any]], tuple[str, dict[str, Any]] | None],
     delete: Callable[[str, dict[str, Any]], None],
 ) -> None:
-    """Adds a resource type: `create(logical id, properties, stack)`, `update(id, old, new)`, `delete(id, properties)`."""
+    """Adds a resource type: `create(logical id, properties, stack)`, `update(id, old, new)`, `delete(id, properties)`.
 
-    def updated(physical_id: str, old: dict[str, Any], new: dict[str, Any], stack_name: str) -> Any:
-        return update(physical_id, old, new)
+    An update that gives None makes a new resource; the old one goes when the whole update of the stack succeeded.
+    """
 
-    provisioners._RESOURCE_HANDLERS[kind] = {"create": create, "update": updated, "delete": delete}
+    def updated(physical_id: str, old: Any, new: Any, stack_name: str, logical_id: str | None = None) -> Any:
+        return update(physical_id, old, new) or create(logical_id or physical_id, new, stack_name)
+
+    provisioners._RESOURCE_HANDLERS[kind] = {
+        "create": create,
+        "update": updated,
+        "update_with_logical_id": True,
+        "delete": delete,
+    }

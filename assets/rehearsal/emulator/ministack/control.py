@@ -5,8 +5,12 @@
 | `GET health` | `{"status": "ok", "account", "region"}` |
 | `GET notes?since=N` | `{"notes": [{"seq", "time", "kind", "message", ...}]}`, those after number N |
 | `GET report` | `{"notRehearsed": [...], "grants": {"exercised", "unexercised"}, "denials": [...]}` |
-| `GET leftovers` | `{"leftovers": [{"service", "kind", "id"}]}`: what is still there, without the bootstrap stack's own |
-| `GET faults`, `PUT faults` | the faults to play, a JSON object by name; `PUT` replaces all |
+| `GET leftovers` | `{"leftovers": [{"service", "kind", "id", "why"?}]}`: what is still there, without the bootstrap stack |
+| `POST faults` | plays a fault on purpose: an object with `kind`, `count` (default 1) and where it happens |
+| `GET faults` | `{"faults": [...]}`: those of ours that have not happened yet |
+
+Faults: `duplicate-event` (EventBridge delivers an event twice; optional `rule` and `detailType`, parts of the names), and those
+of SageMaker: `endpoint-rollback`, `step-fault` (see `SageMaker.inject`).
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+from emulator.host import ApiError
 from emulator.ministack import leftovers
 from emulator.ministack.cloudformation import bootstrap_stacks
 from emulator.ministack.emulator import Emulator
@@ -23,6 +28,8 @@ from emulator.ministack.emulator import Emulator
 __all__ = ["application"]
 
 PREFIX = "/_rehearsal/"
+OWN_FAULTS = {"duplicate-event": {"rule", "detailType"}}
+"""Faults that are not SageMaker's, with their fields."""
 
 Asgi = Callable[
     [dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
@@ -58,8 +65,8 @@ def respond(
     """Status and content of one control request."""
     emulator.host.enter()
     journal, settings = emulator.journal, emulator.settings
-    if route == "faults" and method == "PUT":
-        return _set_faults(emulator, body)
+    if route == "faults" and method == "POST":
+        return _add_fault(emulator, body)
     if method != "GET":
         return 405, {"message": f"{method} {PREFIX}{route} is not known"}
     if route == "health":
@@ -76,7 +83,7 @@ def respond(
     if route == "leftovers":
         return 200, {"leftovers": leftovers.find(emulator)}
     if route == "faults":
-        return 200, {"faults": emulator.faults}
+        return 200, {"faults": emulator.faults.waiting()}
     return 404, {
         "message": f"there is no route {PREFIX}{route}: health, notes, report, leftovers and faults are"
     }
@@ -89,13 +96,21 @@ def _notes(emulator: Emulator, query: dict[str, list[str]]) -> tuple[int, dict[s
     return 200, {"notes": emulator.journal.since(int(text))}
 
 
-def _set_faults(emulator: Emulator, body: bytes) -> tuple[int, dict[str, Any]]:
+def _add_fault(emulator: Emulator, body: bytes) -> tuple[int, dict[str, Any]]:
     try:
-        faults = json.loads(body or b"{}")
+        fault = json.loads(body or b"{}")
     except ValueError:
-        faults = None
-    if not isinstance(faults, dict):
-        return 400, {"message": "faults must be a JSON object: names with what each needs to know"}
-    emulator.faults.clear()
-    emulator.faults.update(faults)
-    return 200, {"faults": emulator.faults}
+        fault = None
+    if not isinstance(fault, dict) or not isinstance(fault.get("kind"), str):
+        return 400, {"message": "a fault is a JSON object with a kind"}
+    if fault["kind"] in OWN_FAULTS:
+        unknown = sorted(set(fault) - OWN_FAULTS[fault["kind"]] - {"kind", "count"})
+        if unknown:
+            return 400, {"message": f"a fault of kind {fault['kind']} has no {', '.join(unknown)}"}
+        emulator.faults.add(fault)
+        return 200, {"faults": emulator.faults.waiting()}
+    try:
+        emulator.sagemaker.inject(fault)
+    except ApiError as error:
+        return 400, {"message": error.message}
+    return 200, {"faults": emulator.faults.waiting()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator.faults import Faults
 from emulator.journal import Journal
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Emulator:
     """The SageMaker player once it is installed."""
     autoscaling: Any = None
     """Application Auto Scaling once it is installed."""
-    faults: dict[str, Any] = field(default_factory=dict)
-    """Faults that the command line asked for, by name: read by whoever can play them."""
+    faults: Faults = field(default_factory=Faults)
+    """Faults that the command line asked for and that are not SageMaker's, which keeps its own."""
     on_stop: list[Callable[[], None]] = field(default_factory=list)
     """Called once when the emulator ends, newest first; each ends what its module started."""

@@ -36,10 +36,14 @@ def install(emulator: Emulator) -> None:
             return
         detail = f"{event.get('Source')} {event.get('DetailType')!r}: rule {name} to {arn.rsplit(':', 1)[-1]}"
         emulator.journal.note("event", detail, rule=name, target=arn, detailType=event.get("DetailType"))
-        if service == "sagemaker":
-            _start_pipeline(emulator, target, arn)
-            return
-        invoke(target, event, rule, view)
+        twice = emulator.faults.take("duplicate-event", rule=name, detailType=str(event.get("DetailType")))
+        for _ in range(2 if twice else 1):
+            if service == "sagemaker":
+                _start_pipeline(emulator, target, arn)
+            else:
+                invoke(target, event, rule, view)
+        if twice:
+            emulator.journal.note("fault", f"rule {name} delivered the same event twice, as asked")
 
     eventbridge._invoke_target = invoked
 

@@ -1,8 +1,12 @@
-"""What is still there: everything in the stores of the services, without what `cdk bootstrap` and AWS itself made."""
+"""What is still there: everything in the stores of the services, without what `cdk bootstrap` and AWS itself made.
+
+What stays on purpose says `why`: the removal policy retains it, or AWS would leave it behind as well.
+"""
 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -44,6 +48,10 @@ STORES: tuple[tuple[str, str, str, str], ...] = (
 )
 """Service, kind, module of MiniStack and its store."""
 
+_OF_PROVIDERS = re.compile(
+    r"^/aws/lambda/[^/]*-(Custom[A-Z]\w*(Custom|Provider|Deploy)|AWS679f53fac002430cb0da5b79|LogRetention[0-9a-f]{8}"
+    r"|BucketNotificationsHandler[0-9a-f]{8})"
+)
 _ALWAYS_THERE = {("events", "event bus", "default"), ("athena", "work group", "primary")}
 _NOT_OURS: dict[tuple[str, str], Callable[[Any], bool]] = {
     # Keys and policies that AWS manages are made when somebody first asks for them.
@@ -76,7 +84,28 @@ def find(emulator: Emulator) -> list[dict[str, str]]:
                 continue
             found.append({"service": service, "kind": kind, "id": name})
     found.extend(_of_players(emulator))
+    kept_on_purpose = _retained()
+    for entry in found:
+        why = _why_kept(entry, kept_on_purpose)
+        if why:
+            entry["why"] = why
     return found
+
+
+def _retained() -> set[str]:
+    """Physical ids that the deletion of a stack left out, because the template says so."""
+    from ministack.services import cloudformation
+
+    events = [event for history in cloudformation._stack_events.values() for event in history]
+    return {str(e.get("PhysicalResourceId")) for e in events if e.get("ResourceStatus") == "DELETE_SKIPPED"}
+
+
+def _why_kept(entry: dict[str, str], retained: set[str]) -> str | None:
+    if entry["id"] in retained or entry["id"].rsplit("/", 1)[-1] in retained:
+        return "its removal policy retains it"
+    if entry["kind"] == "log group" and _OF_PROVIDERS.search(entry["id"]):
+        return "written by a function of CDK's own; on AWS it stays too"
+    return None
 
 
 def _stacks() -> Iterable[tuple[str, str]]:
@@ -102,7 +131,4 @@ def _of_players(emulator: Emulator) -> list[dict[str, str]]:
     found = []
     for target in autoscaling.targets(emulator):
         found.append({"service": "application-autoscaling", "kind": "scalable target", "id": target})
-    listing = getattr(emulator.sagemaker, "leftovers", None)
-    for kind, identity in listing() if listing else []:
-        found.append({"service": "sagemaker", "kind": kind, "id": identity})
-    return found
+    return found + list(emulator.sagemaker.leftovers())

@@ -11,6 +11,8 @@ from ministack.core import concurrency
 from emulator.host import ApiError
 from emulator.ministack import cloudformation, json_service
 from emulator.ministack.emulator import Emulator
+from emulator.sagemaker import SageMaker, required_permissions
+from emulator.sagemaker.cfn import RESOURCES, CfnResource, Replace
 
 __all__ = ["install"]
 
@@ -19,11 +21,6 @@ _INVOKE = re.compile(r"^/endpoints/([^/]+)/(invocations|async-invocations|invoca
 
 def install(emulator: Emulator) -> None:
     """Makes the player and connects it to routing, permissions and CloudFormation."""
-    from emulator.sagemaker import SageMaker
-    from emulator.sagemaker.cfn import RESOURCES
-    from emulator.sagemaker.model import wire
-    from emulator.sagemaker.permissions import required_permissions
-
     player = SageMaker(emulator.host)
     emulator.sagemaker = player
     emulator.on_stop.append(player.close)
@@ -32,13 +29,10 @@ def install(emulator: Emulator) -> None:
     def needed(operation: str, request: dict[str, Any]) -> Any:
         return required_permissions(operation, request, region=settings.region, account=settings.account)
 
-    def handle(operation: str, request: dict[str, Any], caller: str) -> Any:
-        return wire(player.handle(operation, request, caller))
-
-    json_service.serve_json("sagemaker", "SageMaker", needed, handle, emulator)
+    json_service.serve_json("sagemaker", "SageMaker", needed, player.handle, emulator)
     _serve_runtime(emulator, player, needed)
     for kind, resource in RESOURCES.items():
-        _register(emulator, player, kind, resource)
+        _register(player, kind, resource)
 
 
 def _serve_runtime(emulator: Emulator, player: Any, needed: Any) -> None:
@@ -75,12 +69,15 @@ def _invoke(
     return status, dict(answer_headers), answer
 
 
-def _register(emulator: Emulator, player: Any, kind: str, resource: Any) -> None:
+def _register(player: Any, kind: str, resource: CfnResource) -> None:
     def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
         return resource.create(player, logical_id, properties, stack)
 
     def update(physical_id: str, old: dict[str, Any], new: dict[str, Any]) -> Any:
-        return resource.update(player, physical_id, old, new)
+        try:
+            return resource.update(player, physical_id, old, new)
+        except Replace:
+            return None
 
     def delete(physical_id: str, properties: dict[str, Any]) -> None:
         resource.delete(player, physical_id, properties)

@@ -58,15 +58,7 @@ def create(settings: Settings) -> Emulator:
     grants = Grants(settings, journal)
     emulator = Emulator(settings, journal, grants, LocalHost(settings, journal, grants))
     for name in MODULES:
-        try:
-            module = importlib.import_module(f"emulator.ministack.{name}")
-        except ModuleNotFoundError as error:
-            logging.getLogger("rehearsal").warning("%s is not there yet: %s", name, error)
-            continue
-        try:
-            module.install(emulator)
-        except ImportError as error:
-            logging.getLogger("rehearsal").warning("%s is not ready yet: %s", name, error)
+        importlib.import_module(f"emulator.ministack.{name}").install(emulator)
     return emulator
 
 
