@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -123,10 +124,9 @@ def to_numbers(texts: "pd.Series[Any]", column: Column) -> "pd.Series[Any]":
         return texts.map(lambda text: _boolean(text, column)).astype("float64")
     if column.kind == "timestamp":
         return _epoch_seconds(texts, column)
-    numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
-    _refuse(texts[numbers.isna() & texts.notna()], column, "a number")
-    infinite = numbers.isin([float("inf"), float("-inf")])
-    _refuse(texts[infinite], column, "a finite number")
+    # Python's own reading, not pandas': it is exact in every version, so that training and serving see the same number.
+    numbers = texts.map(_number).astype("float64")
+    _refuse(texts[numbers.isna() & texts.notna()], column, "a finite number")
     return numbers
 
 
@@ -151,6 +151,15 @@ def target_numbers(table: pd.DataFrame, contract: Contract, split: str) -> "pd.S
 def is_missing(value: Any) -> bool:
     """None and NaN, as the versions of pandas write what is missing."""
     return value is None or value is pd.NA or value != value
+
+
+def _number(text: Any) -> float:
+    """NaN also for what is no finite number."""
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return float("nan")
+    return number if math.isfinite(number) and "_" not in str(text) else float("nan")
 
 
 def _boolean(text: Any, column: Column) -> float:

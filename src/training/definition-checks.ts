@@ -1,8 +1,7 @@
 import { Token } from 'aws-cdk-lib';
 import { Problems, suggestion } from '../shared/validation';
 import {
-  dependenciesOf, findCycle, findPrintedNumbers, findReferences, FoundReference, FoundStep, isObject, listOf, referencesOf, stepOfPath,
-  stepsOf, textOf, withoutBranches,
+  dependenciesOf, findCycle, findReferences, FoundReference, FoundStep, isObject, listOf, referencesOf, stepOfPath, stepsOf, textOf,
 } from './definition-graph';
 import { STEP_KINDS } from './step-kinds';
 import type { Json, JsonObject } from './tokens';
@@ -85,8 +84,6 @@ function checkStep(step: FoundStep, problems: Problems): void {
   if (step.type === 'Processing') {
     checkProcessing(step, args, problems);
   }
-  findPrintedNumbers(withoutBranches(body)).forEach((field) => problems.check(false, () =>
-    `step "${name}", ${field}: a number of the pipeline run was put into a string; take its string form there (valueAsString, jsonString)`));
   checkCache(name, body.CacheConfig, problems);
   listOf(body.RetryPolicies).forEach((policy, index) => checkRetry(`step "${name}", RetryPolicies[${index}]`, policy, problems));
 }

@@ -48,16 +48,11 @@ function collect(steps: JsonObject[], branches: FoundStep['branches']): FoundSte
   });
 }
 
-/** A step without the steps in its branches. */
-export function withoutBranches(step: JsonObject): JsonObject {
-  const { Arguments, ...rest } = step;
-  const own = step.Type === 'Condition' && isObject(Arguments) ? { Conditions: Arguments.Conditions } : Arguments;
-  return { ...rest, Arguments: own };
-}
-
 /** The references of a step itself, without those of the steps in its branches. */
 export function referencesOf(step: JsonObject): FoundReference[] {
-  return findReferences(withoutBranches(step));
+  const { Arguments, ...rest } = step;
+  const own = step.Type === 'Condition' && isObject(Arguments) ? { Conditions: Arguments.Conditions } : Arguments;
+  return findReferences({ ...rest, Arguments: own });
 }
 
 export function findReferences(value: Json, field = '', fromJsonGet = false): FoundReference[] {
@@ -84,19 +79,6 @@ export function findTextsOf(value: Json, isWanted: (key: string) => boolean): st
   }
   return !isObject(value) ? [] : Object.entries(value).flatMap(([key, item]) =>
     typeof item === 'string' && isWanted(key) ? [item] : findTextsOf(item, isWanted));
-}
-
-/** Where JavaScript printed the number that stands for a token: nobody can tell any more which one it was. */
-export function findPrintedNumbers(value: Json, field = ''): string[] {
-  if (typeof value === 'string') {
-    return /-1\.888154589708\d*e\+289/.test(value) ? [field] : [];
-  }
-  if (Array.isArray(value)) {
-    return value.flatMap((item, index) => findPrintedNumbers(item, `${field}[${index}]`));
-  }
-  return isObject(value)
-    ? Object.entries(value).flatMap(([key, item]) => findPrintedNumbers(item, field ? `${field}.${key}` : key))
-    : [];
 }
 
 /** A path `Steps.<step>.<rest>`, or nothing when it is no step's. */

@@ -83,7 +83,7 @@ export function renderReferences(value: Json): Json {
 function renderString(text: string): Json {
   const parts: (string | PipelineToken)[] = [];
   for (const piece of split(text)) {
-    const token = Tokenization.reverseString(piece).firstToken;
+    const [token] = Tokenization.reverseString(piece).tokens;
     const last = parts[parts.length - 1];
     if (token instanceof PipelineToken) {
       parts.push(token);

@@ -1,0 +1,749 @@
+import * as fs from 'fs';
+import * as path from 'path';
+import { App, Duration, Lazy, Stack } from 'aws-cdk-lib';
+import { Capture, Match, Template } from 'aws-cdk-lib/assertions';
+import { Table } from 'aws-cdk-lib/aws-dynamodb';
+import * as ecr from 'aws-cdk-lib/aws-ecr';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { Column, DatasetSchema } from '../src/data';
+import { IModelRegistry, ModelRegistry } from '../src/registry';
+import { IMAGE_ACCOUNTS } from '../src/shared/container-images';
+import {
+  Algorithm, ConditionStep, ExecutionVariable, FailStep, ModelMetric, PipelineCondition, PipelineDefinition, PipelineFn, PipelineParameter,
+  PipelineStep, ProcessingStep, ProcessingStepProps, QualityGate, RegisterModelStep, RetryReason, TrainingPipeline, TrainingPipelineProps,
+  TrainingStep,
+} from '../src/training';
+
+const REGRESSION = DatasetSchema.of('animals', [
+  Column.categorical('sex', { values: ['F', 'I', 'M'] }),
+  Column.numeric('length', { min: 0 }),
+  Column.target('rings', { min: 1, max: 40 }),
+]);
+const BINARY = DatasetSchema.of('churn', [Column.numeric('age'), Column.target('left', { values: ['no', 'yes'] })]);
+const MULTICLASS = DatasetSchema.of('iris', [Column.numeric('width'), Column.target('species', { values: ['a', 'b', 'c'] })]);
+
+const ROLE = 'arn:aws:iam::111122223333:role/jobs';
+const SKLEARN = '683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3';
+const XGBOOST = '683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1';
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type Loose = any;
+
+function rendered(definition: PipelineDefinition): Loose {
+  return new Stack().resolve(definition._render({ jobRoleArn: ROLE }));
+}
+
+function step(name: string, props: Partial<ProcessingStepProps> = {}): ProcessingStep {
+  return new ProcessingStep({ name, image: SKLEARN, instanceType: 'ml.t3.medium', retries: [], ...props });
+}
+
+function define(steps: PipelineStep[], parameters: PipelineParameter[] = []): PipelineDefinition {
+  return new PipelineDefinition({ steps, parameters });
+}
+
+const fail = (name: string, message = 'no') => new FailStep({ name, message });
+const output = (name: string) => ({ name, destination: `s3://bucket/${name}` });
+
+describe('a definition compared with what the official SDK 2.257.1 writes', () => {
+  const golden = (name: string) => JSON.parse(fs.readFileSync(path.join(__dirname, 'golden', `${name}.json`), 'utf8'));
+
+  /** Where the SDK says what is the default anyway, or names steps in its own way; version 3 of it does so no more. */
+  function simplified(value: Loose): Loose {
+    if (Array.isArray(value)) {
+      return value.map(simplified);
+    }
+    if (value === null || typeof value !== 'object') {
+      return value;
+    }
+    return Object.fromEntries(Object.entries(value)
+      // AppManaged false, SkipModelValidation "None" and empty metrics are defaults; profiling is off unless asked for.
+      .filter(([key, item]) => !['AppManaged', 'SkipModelValidation', 'ProfilerConfig'].includes(key)
+        && !(['Bias', 'Explainability'].includes(key) && Object.keys(item as object).length === 0))
+      .map(([key, item]) => [key, item === 'Register-RegisterModel' ? 'Register' : simplified(item)]));
+  }
+
+  function trainingDefinition(): PipelineDefinition {
+    const place = (where: string) => `s3://bucket/animals/${ExecutionVariable.PIPELINE_EXECUTION_ID}/${where}`;
+    const data = PipelineParameter.ofString('InputData');
+    const manifest = PipelineParameter.ofString('ManifestId');
+    const instance = PipelineParameter.ofString('ProcessingInstanceType', { defaultValue: 'ml.t3.medium' });
+    const approval = PipelineParameter.ofString('ModelApprovalStatus', {
+      defaultValue: 'PendingManualApproval', allowedValues: ['PendingManualApproval', 'Approved'],
+    });
+    const depth = PipelineParameter.ofInteger('MaxDepth', { defaultValue: 5 });
+    const eta = PipelineParameter.ofFloat('Eta', { defaultValue: 0.2 });
+    const limit = PipelineParameter.ofFloat('MseThreshold', { defaultValue: 6 });
+    const entrypoint = (command: string) => ['python3', '/opt/ml/processing/input/code/scripts.zip', command];
+    const preprocess = step('Preprocess', {
+      displayName: 'Prepare',
+      instanceType: instance.valueAsString,
+      entrypoint: entrypoint('preprocess'),
+      containerArguments: ['--input', '/opt/ml/processing/input/data'],
+      inputs: [{ name: 'data', source: data.valueAsString }, { name: 'code', source: 's3://assets/scripts.zip' }],
+      outputs: ['train', 'validation', 'test', 'preprocessor'].map((name) => ({ name, destination: place(`Preprocess/${name}`) })),
+      cacheFor: Duration.days(30),
+      retries: [
+        { reasons: [RetryReason.SERVICE_FAULT, RetryReason.THROTTLING], interval: Duration.seconds(5), maxAttempts: 5 },
+        {
+          reasons: [RetryReason.JOB_INTERNAL_ERROR, RetryReason.CAPACITY_ERROR],
+          interval: Duration.minutes(1),
+          expireAfter: Duration.minutes(30),
+        },
+      ],
+    });
+    const train = new TrainingStep({
+      name: 'Train',
+      image: XGBOOST,
+      instanceType: 'ml.m4.xlarge',
+      outputPath: place('Train'),
+      spotMaxWait: Duration.hours(2),
+      channels: ['train', 'validation'].map((name) => ({ name, source: preprocess.output(name), contentType: 'text/csv' })),
+      hyperParameters: { objective: 'reg:squarederror', max_depth: depth.valueAsString, eta: eta.valueAsString, num_round: '50' },
+      retries: [],
+    });
+    const evaluate = step('Evaluate', {
+      description: 'Measure',
+      image: XGBOOST,
+      instanceType: instance.valueAsString,
+      entrypoint: entrypoint('evaluate'),
+      inputs: [{ name: 'model', source: train.modelArtifacts }, { name: 'test', source: preprocess.output('test') }],
+      outputs: [{ name: 'evaluation', destination: place('Evaluate/evaluation') }],
+      propertyFiles: [{ name: 'EvaluationReport', output: 'evaluation', path: 'evaluation.json' }],
+    });
+    const register = new RegisterModelStep({
+      name: 'Register',
+      groupName: 'Animals',
+      approvalStatus: approval.valueAsString,
+      containers: [
+        {
+          image: SKLEARN,
+          modelData: `${preprocess.output('preprocessor')}/model.tar.gz`,
+          environment: { SAGEMAKER_PROGRAM: 'inference.py', SAGEMAKER_SUBMIT_DIRECTORY: '/opt/ml/model/code' },
+        },
+        { image: XGBOOST, modelData: train.modelArtifacts },
+      ],
+      inferenceInstances: ['ml.m5.large'],
+      transformInstances: ['ml.m5.large'],
+      modelQuality: `${evaluate.output('evaluation')}/evaluation.json`,
+      metadata: { ManifestId: manifest.valueAsString, PipelineExecutionArn: ExecutionVariable.PIPELINE_EXECUTION_ARN },
+      retries: [],
+    });
+    const mse = 'regression_metrics.mse.value';
+    const gate = new ConditionStep({
+      name: 'Gate',
+      conditions: [PipelineCondition.lessThanOrEqualTo(evaluate.jsonNumber('EvaluationReport', mse), limit.valueAsNumber)],
+      ifSteps: [register],
+      elseSteps: [fail('Reject', `mse ${evaluate.jsonString('EvaluationReport', mse)} > ${limit.valueAsString}`)],
+    });
+    return define([preprocess, train, evaluate, gate], [data, manifest, instance, approval, depth, eta, limit]);
+  }
+
+  test('the forms that the training pipeline uses are the same', () => {
+    expect(rendered(trainingDefinition())).toEqual(simplified(golden('training')));
+  });
+
+  test('keys of steps come in the same order', () => {
+    const keys = (definition: Loose) => definition.Steps.map((found: object) => Object.keys(found));
+    expect(keys(rendered(trainingDefinition()))).toEqual(keys(golden('training')));
+  });
+
+  test('functions, conditions and parameter types are the same', () => {
+    const text = PipelineParameter.ofString('Text');
+    const empty = PipelineParameter.ofString('Empty', { defaultValue: '' });
+    const whole = PipelineParameter.ofInteger('Whole', { defaultValue: 0 });
+    const real = PipelineParameter.ofFloat('Real', { defaultValue: 0.5 });
+    const flag = PipelineParameter.ofBoolean('Flag', { defaultValue: false });
+    const nested = PipelineFn.join('-', ['a', text.valueAsString]);
+    const first = fail('First', PipelineFn.join(', ', [text.valueAsString, whole.valueAsString, ExecutionVariable.START_DATE_TIME, nested]));
+    const inner = new ConditionStep({
+      name: 'Inner',
+      conditions: [
+        PipelineCondition.not(PipelineCondition.stringEquals(text.valueAsString, 'a')),
+        PipelineCondition.or(
+          PipelineCondition.greaterThan(whole.valueAsNumber, 3),
+          PipelineCondition.lessThan(real.valueAsNumber, whole.valueAsNumber),
+        ),
+      ],
+      ifSteps: [fail('Third', 'stop')],
+    });
+    const outer = new ConditionStep({
+      name: 'Outer',
+      dependsOn: [first],
+      conditions: [
+        PipelineCondition.isIn(text.valueAsString, ['a', 'b']),
+        PipelineCondition.isTrue(flag),
+        PipelineCondition.numberEquals(whole.valueAsNumber, 2),
+        PipelineCondition.greaterThanOrEqualTo(real.valueAsNumber, 0.25),
+      ],
+      ifSteps: [inner],
+      elseSteps: [fail('Second', text.valueAsString)],
+    });
+    expect(rendered(define([first, outer], [text, empty, whole, real, flag]))).toEqual(golden('values'));
+  });
+
+  test('what the SDK wrote is taken as it is', () => {
+    const file = path.join(__dirname, 'golden', 'training.json');
+    expect(rendered(PipelineDefinition.fromFile(file))).toEqual(golden('training'));
+  });
+});
+
+describe('references', () => {
+  test('join with literals and with CDK tokens in one string', () => {
+    const stack = new Stack();
+    const bucket = new Bucket(stack, 'Bucket');
+    const prefix = PipelineParameter.ofString('Prefix');
+    const definition = define([step('P', {
+      outputs: [{ name: 'o', destination: `s3://${bucket.bucketName}/x/${prefix.valueAsString}/${ExecutionVariable.PIPELINE_EXECUTION_ID}` }],
+    })], [prefix]);
+    const body = stack.resolve(stack.toJsonString(definition._render({ jobRoleArn: ROLE })));
+    const whole = body['Fn::Join'][1].map((part: Loose) => (typeof part === 'string' ? part : 'BUCKET')).join('');
+    expect(JSON.parse(whole).Steps[0].Arguments.ProcessingOutputConfig.Outputs[0].S3Output.S3Uri).toEqual({
+      'Std:Join': { On: '', Values: ['s3://BUCKET/x/', { Get: 'Parameters.Prefix' }, '/', { Get: 'Execution.PipelineExecutionId' }] },
+    });
+  });
+
+  test('stand for numbers where numbers are asked for', () => {
+    const count = PipelineParameter.ofInteger('Count', { defaultValue: 2 });
+    const body = rendered(define([step('P', { instanceCount: count.valueAsNumber })], [count]));
+    expect(body.Steps[0].Arguments.ProcessingResources.ClusterConfig.InstanceCount).toEqual({ Get: 'Parameters.Count' });
+  });
+
+  test('are found where JavaScript printed a number of the run into a string', () => {
+    const count = PipelineParameter.ofInteger('Count');
+    expect(rendered(define([fail('F', `${count.valueAsNumber} rows`)], [count])).Steps[0].Arguments.ErrorMessage).toEqual({
+      'Std:Join': { On: '', Values: [{ Get: 'Parameters.Count' }, ' rows'] },
+    });
+  });
+
+  test('read JSON on S3', () => {
+    const uri = PipelineParameter.ofString('Uri');
+    const condition = PipelineCondition.lessThan(PipelineFn.jsonNumberAt(`${uri.valueAsString}/x.json`, 'a.b'), 1);
+    const body = rendered(define([new ConditionStep({ name: 'C', conditions: [condition], ifSteps: [fail('F')] })], [uri]));
+    expect(body.Steps[0].Arguments.Conditions[0].LeftValue).toEqual({
+      'Std:JsonGet': { S3Uri: { 'Std:Join': { On: '', Values: [{ Get: 'Parameters.Uri' }, '/x.json'] } }, Path: 'a.b' },
+    });
+  });
+
+  test('fails when one is used in another resource', () => {
+    const stack = new Stack();
+    new lambda.CfnFunction(stack, 'Fn', { code: {}, role: PipelineParameter.ofString('InputData').valueAsString });
+    expect(() => Template.fromStack(stack)).toThrow(/"Get":"Parameters.InputData".* is known to SageMaker only while the pipeline runs/);
+  });
+
+  test('fails when the number of a parameter that is none is asked for', () => {
+    expect(() => PipelineParameter.ofString('A').valueAsNumber).toThrow('PipelineParameter "A" is of type String');
+  });
+
+  test('a step of any kind comes in as JSON, with references of the others', () => {
+    const first = step('First', { outputs: [output('files')] });
+    const emr = PipelineStep.fromJson(JSON.stringify({
+      Name: 'Spark', Type: 'EMR', Arguments: { ClusterId: 'j-1', StepConfig: { HadoopJarStep: { Jar: 'x.jar', Args: [first.output('files')] } } },
+    }));
+    expect(rendered(define([emr, first])).Steps[0].Arguments.StepConfig.HadoopJarStep.Args).toEqual([
+      { Get: "Steps.First.ProcessingOutputConfig.Outputs['files'].S3Output.S3Uri" },
+    ]);
+    expect(emr.property('ClusterId')).toBeDefined();
+  });
+});
+
+describe('a definition fails when', () => {
+  const data = PipelineParameter.ofString('InputData');
+  const prepare = step('Prepare', {
+    outputs: [output('train'), output('report')],
+    propertyFiles: [{ name: 'Report', output: 'report', path: 'report.json' }],
+  });
+  const train = new TrainingStep({ name: 'Train', image: XGBOOST, instanceType: 'ml.m5.large', outputPath: 's3://b/m' });
+  const reading = (source: string) => step('Reader', { inputs: [{ name: 'x', source }] });
+  const where = 'step "Reader", Arguments.ProcessingInputs[0].S3Input.S3Uri: ';
+
+  test.each<[string, () => unknown, string]>([
+    ['a parameter is not declared', () => define([reading(PipelineParameter.ofString('InputDate').valueAsString)], [data]),
+      `${where}there is no parameter "InputDate"; did you mean "InputData"?`],
+    ['a step is not in it', () => define([reading(prepare.output('train'))]),
+      `${where}there is no step "Prepare"; known are "Reader"`],
+    ['an output is not declared', () => define([prepare, reading(prepare.output('trian'))]),
+      `${where}there is no output of step "Prepare" "trian"; did you mean "train"?`],
+    ['a property does not exist', () => define([train, reading(train.property('ModelArtefacts.S3ModelArtifacts'))]),
+      `${where}there is no property of a Training step "ModelArtefacts"; did you mean "ModelArtifacts"?`],
+    ['a property file is not declared', () => define([prepare, fail('F', prepare.jsonString('Repart', 'a'))]),
+      'step "F", Arguments.ErrorMessage.Std:Join.Values[0].Std:JsonGet.PropertyFile: there is no property file of step "Prepare" "Repart"; did you mean "Report"?'],
+    ['a property file is read from a training step', () => define([train, fail('F', new ProcessingStep({
+      name: 'Train', image: 'i', instanceType: 'ml.m5.large',
+    }).jsonString('Report', 'a'))]),
+      '"Train" is a Training step, and only Processing steps have property files'],
+    ['a property file is in no output', () => define([step('P', {
+      outputs: [output('report')], propertyFiles: [{ name: 'R', output: 'reprot', path: 'r.json' }],
+    })]), 'step "P", property file "R": the step has no output "reprot"; did you mean "report"?'],
+    ['two steps have one name', () => define([fail('A'), new ConditionStep({
+      name: 'C', conditions: [PipelineCondition.stringEquals('a', 'b')], ifSteps: [fail('A')],
+    })]), 'step "A" is declared more than once'],
+    ['two parameters have one name', () => define([fail('A')], [data, data]), 'parameter "InputData" is declared more than once'],
+    ['two outputs have one name', () => define([step('P', { outputs: [output('a'), output('a')] })]),
+      'step "P": output "a" is declared more than once'],
+    ['a step has a bad name', () => define([fail('My Step')]), 'step "My Step": a name has 1 to 64 letters, digits, hyphens and underscores'],
+    ['a name is too long', () => define([fail('a'.repeat(65))]), 'a name has 1 to 64 letters'],
+    ['a parameter has a bad name', () => define([fail('A')], [PipelineParameter.ofString('a b')]), 'parameter "a b": a name has'],
+    ['a default is not allowed', () => define([fail('A')], [PipelineParameter.ofString('S', {
+      defaultValue: 'Aproved', allowedValues: ['Approved', 'Rejected'],
+    })]), 'parameter "S": its default "Aproved" is not among the allowed values; did you mean "Approved"?'],
+    ['a default is of another type', () => define([fail('A')], [PipelineParameter.ofInteger('N', { defaultValue: 1.5 })]),
+      'parameter "N": its default 1.5 is no integer'],
+    ['nothing may be chosen', () => define([fail('A')], [PipelineParameter.ofString('S', { allowedValues: [] })]),
+      'parameter "S": its list of allowed values is empty'],
+    ['it has no step', () => define([]), 'it has no step'],
+    ['a condition step asks nothing', () => define([new ConditionStep({ name: 'C', conditions: [], ifSteps: [fail('A')] })]),
+      'step "C": it has no condition to ask'],
+    ['both branches are empty', () => define([new ConditionStep({ name: 'C', conditions: [PipelineCondition.stringEquals('a', 'a')] })]),
+      'step "C": both of its branches are empty'],
+    ['there is nothing to choose from', () => define([new ConditionStep({
+      name: 'C', conditions: [PipelineCondition.not(PipelineCondition.isIn('a', []))], ifSteps: [fail('A')],
+    })]), 'step "C": a condition "In" has nothing to choose from'],
+    ['a step waits for one that is not there', () => define([new FailStep({ name: 'A', message: '', dependsOn: [fail('Tarin')] }), train]),
+      'step "A", DependsOn: there is no step "Tarin"; did you mean "Train"?'],
+    ['a step uses its own output', () => define([reading(new ProcessingStep({
+      name: 'Reader', image: 'i', instanceType: 'ml.m5.large',
+    }).property('ProcessingJobArn'))]), 'step "Reader": it waits for itself'],
+    ['a step waits for the other branch', () => {
+      const left = step('Left', { outputs: [output('o')] });
+      return define([new ConditionStep({
+        name: 'C', conditions: [PipelineCondition.stringEquals('a', 'a')], ifSteps: [left], elseSteps: [reading(left.output('o'))],
+      })]);
+    }, `${where}"Left" is in the other branch of "C", and only one of the two runs`],
+    ['a retry has two ends', () => define([step('P', {
+      retries: [{ reasons: [RetryReason.THROTTLING], maxAttempts: 1, expireAfter: Duration.minutes(1) }],
+    })]), 'step "P", RetryPolicies[0]: exactly one of MaxAttempts and ExpireAfterMin ends the attempts; it has 2'],
+    ['a job has too many inputs', () => define([step('P', {
+      inputs: Array.from({ length: 11 }, (_, index) => ({ name: `i${index}`, source: 's3://b' })),
+    })]), 'step "P": it has 11 inputs; a processing job has at most 10'],
+  ])('%s', (_, build, message) => {
+    expect(build).toThrow(message);
+  });
+
+  test('steps wait for each other in a circle', () => {
+    const later = step('B', { outputs: [output('o')] });
+    const first = step('A', { inputs: [{ name: 'x', source: later.output('o') }], outputs: [output('o')] });
+    const circular = step('B', { inputs: [{ name: 'x', source: first.output('o') }], outputs: [output('o')] });
+    expect(() => define([first, circular])).toThrow('steps wait for each other in a circle: "A" -> "B" -> "A"');
+  });
+
+  test('several things are wrong: all are told at once', () => {
+    expect(() => define([fail('a b'), reading(data.valueAsString)])).toThrow(/step "a b".*there is no parameter "InputData"/s);
+  });
+});
+
+describe('a foreign definition', () => {
+  const text = (steps: object[], more: object = {}) => JSON.stringify({ Version: '2020-12-01', Parameters: [], Steps: steps, ...more });
+  const job = { Name: 'P', Type: 'Processing', Arguments: { RoleArn: 'ROLE', AppSpecification: { ImageUri: 'i' } } };
+
+  test('gets what only the stack knows', () => {
+    const definition = PipelineDefinition.fromJson(text([job]), { replacements: { ROLE: Lazy.string({ produce: () => 'the role' }) } });
+    expect(rendered(definition).Steps[0].Arguments.RoleArn).toBe('the role');
+  });
+
+  test('keeps its experiment', () => {
+    const experiment = { ExperimentName: { Get: 'Execution.PipelineName' }, TrialName: 't' };
+    expect(rendered(PipelineDefinition.fromJson(text([job], { PipelineExperimentConfig: experiment }))).PipelineExperimentConfig).toEqual(experiment);
+  });
+
+  test.each<[string, () => unknown, string]>([
+    ['it is no JSON', () => PipelineDefinition.fromJson('{'), 'PipelineDefinition.fromJson: it is no JSON'],
+    ['it is another document', () => PipelineDefinition.fromJson('[]'), 'a definition is an object with'],
+    ['its file is not there', () => PipelineDefinition.fromFile('/nowhere.json'), 'PipelineDefinition.fromFile "/nowhere.json": there is no such file'],
+    ['it is of another version', () => PipelineDefinition.fromJson(text([job], { Version: '2019-01-01' })), 'its Version is "2019-01-01"'],
+    ['a replacement has no place', () => PipelineDefinition.fromJson(text([job]), { replacements: { BUCKET: 'b' } }), '"BUCKET" stands nowhere'],
+    ['a reference points nowhere', () => PipelineDefinition.fromJson(text([{ ...job, Arguments: { Environment: { A: { Get: 'Parameters.A' } } } }])),
+      'step "P", Arguments.Environment.A: there is no parameter "A"'],
+    ['its experiment points nowhere', () => PipelineDefinition.fromJson(text([job], { PipelineExperimentConfig: { TrialName: { Get: 'Execution.Id' } } })),
+      'the definition, PipelineExperimentConfig.TrialName: there is no execution variable "Id"'],
+    ['its cache duration is none', () => PipelineDefinition.fromJson(text([{ ...job, CacheConfig: { Enabled: true, ExpireAfter: '30 days' } }])),
+      'step "P", CacheConfig.ExpireAfter: "30 days" is no ISO 8601 duration'],
+    ['a JsonGet reads no property file', () => PipelineDefinition.fromJson(text([job, {
+      Name: 'F', Type: 'Fail', Arguments: { ErrorMessage: { 'Std:JsonGet': { PropertyFile: { Get: 'Steps.P.Files.R' }, Path: 'a' } } },
+    }])), '"Steps.P.Files.R" names no property file'],
+    ['an output parameter is not declared', () => PipelineDefinition.fromJson(text([
+      { Name: 'L', Type: 'Lambda', FunctionArn: 'arn', Arguments: {}, OutputParameters: [{ OutputName: 'status', OutputType: 'String' }] },
+      { Name: 'F', Type: 'Fail', Arguments: { ErrorMessage: { Get: "Steps.L.OutputParameters['state']" } } },
+    ])), 'there is no output parameter of step "L" "state"; did you mean "status"?'],
+    ['a step has no type', () => PipelineDefinition.fromJson(text([{ Name: 'A' }])), 'the step must be an object with the strings "Name" and "Type"'],
+  ])('fails when %s', (_, build, message) => {
+    expect(build).toThrow(message);
+  });
+
+  test.each(['P30D', 'PT12H', 'P1Y2M3DT4H5M6S', 'P2W'])('takes the cache duration %s', (duration) => {
+    expect(() => PipelineDefinition.fromJson(text([{ ...job, CacheConfig: { Enabled: true, ExpireAfter: duration } }]))).not.toThrow();
+  });
+
+  test.each(['P', 'PT', '30D', 'P30', 'P1H'])('refuses the cache duration %s', (duration) => {
+    expect(() => PipelineDefinition.fromJson(text([{ ...job, CacheConfig: { Enabled: true, ExpireAfter: duration } }]))).toThrow('ISO 8601');
+  });
+});
+
+interface Made {
+  readonly stack: Stack;
+  readonly template: Template;
+  readonly training: TrainingPipeline;
+  readonly definition: Loose;
+}
+
+const ENV = { account: '111122223333', region: 'us-east-1' };
+
+function registryIn(stack: Stack): IModelRegistry {
+  return ModelRegistry.fromAttributes(stack, 'Models', {
+    groupName: 'Animals',
+    bucket: Bucket.fromBucketName(stack, 'Artifacts', 'artifacts'),
+    table: Table.fromTableName(stack, 'Catalog', 'catalog'),
+  });
+}
+
+/** One pipeline in a stack whose region is known, so that its definition is plain JSON. */
+function make(props: Partial<TrainingPipelineProps> = {}, more?: (training: TrainingPipeline, stack: Stack) => void): Made {
+  const stack = new Stack(new App(), 'Ml', { env: ENV });
+  const training = new TrainingPipeline(stack, 'Training', { schema: REGRESSION, registry: registryIn(stack), ...props });
+  more?.(training, stack);
+  const template = Template.fromStack(stack);
+  return { stack, template, training, definition: bodyOf(template) };
+}
+
+function bodyOf(template: Template): Loose {
+  const body = Object.values(template.findResources('AWS::SageMaker::Pipeline'))[0].Properties.PipelineDefinition.PipelineDefinitionBody;
+  return JSON.parse(typeof body === 'string' ? body : plain(body));
+}
+
+/** References to resources of the stack become their logical ids. */
+function plain(value: Loose): string {
+  return value['Fn::Join'][1].map((part: Loose) => (typeof part === 'string' ? part : part['Fn::GetAtt']?.[0] ?? part.Ref?.replace('AWS::URLSuffix', 'amazonaws.com') ?? part['Fn::Sub'])).join('');
+}
+
+const named = (definition: Loose, name: string): Loose => definition.Steps.find((found: Loose) => found.Name === name);
+
+/** Statements of the policies of the role whose logical id starts so. */
+function statements(template: Template, role: string): Loose[] {
+  return Object.values(template.findResources('AWS::IAM::Policy'))
+    .filter((policy) => policy.Properties.Roles.some(({ Ref }: Loose) => new RegExp(`^Training${role}[0-9A-F]{8}$`).test(Ref)))
+    .flatMap((policy) => policy.Properties.PolicyDocument.Statement);
+}
+
+function actionsOf(found: Loose[]): string[] {
+  return found.flatMap(({ Action }) => Action).sort();
+}
+
+describe('the training pipeline', () => {
+  const { template, definition, training } = make({
+    gate: QualityGate.of(ModelMetric.mse().atMost(6)),
+  }, (made, stack) => {
+    made.onSucceeded('OnSucceeded');
+    made.onFailed('OnFailed');
+    made.grantStartPipelineExecution(new iam.Role(stack, 'Starter', { assumedBy: new iam.AccountRootPrincipal() }));
+  });
+
+  test('goes from data to a registered model or a reason', () => {
+    expect(definition.Steps.map(({ Name }: Loose) => Name)).toEqual(['Preprocess', 'Train', 'Evaluate', 'Gate']);
+    const { IfSteps, ElseSteps } = named(definition, 'Gate').Arguments;
+    expect([...IfSteps, ...ElseSteps].map(({ Name }: Loose) => Name)).toEqual(['Register', 'Reject']);
+  });
+
+  test('can be started with other values', () => {
+    expect(Object.fromEntries(definition.Parameters.map(({ Name, DefaultValue }: Loose) => [Name, DefaultValue]))).toEqual({
+      InputData: undefined,
+      ManifestId: undefined,
+      ProcessingInstanceType: 'ml.t3.medium',
+      TrainingInstanceType: 'ml.m4.xlarge',
+      ModelApprovalStatus: 'PendingManualApproval',
+      MaxDepth: 5,
+      Eta: 0.2,
+      Gamma: 4,
+      MinChildWeight: 6,
+      Subsample: 0.7,
+      NumRound: 50,
+      EarlyStoppingRounds: 10,
+      MseThreshold: 6,
+    });
+  });
+
+  test('runs the scripts from one zip with a schema beside it', () => {
+    const { AppSpecification, ProcessingInputs } = named(definition, 'Preprocess').Arguments;
+    const code = ProcessingInputs.find(({ InputName }: Loose) => InputName === 'code').S3Input;
+    const file = code.S3Uri.split('/').pop();
+    expect(file).toMatch(/^[0-9a-f]{64}\.zip$/);
+    expect(AppSpecification.ContainerEntrypoint).toEqual(['python3', `/opt/ml/processing/input/code/${file}`, 'preprocess']);
+    const schema = ProcessingInputs.find(({ InputName }: Loose) => InputName === 'schema').S3Input.S3Uri.split('/').pop();
+    expect(AppSpecification.ContainerArguments).toContain(`/opt/ml/processing/input/schema/${schema}`);
+    expect(named(definition, 'Evaluate').Arguments.AppSpecification.ContainerArguments).toEqual(expect.arrayContaining(['--require', 'mse']));
+  });
+
+  test('trains on what was prepared, with the objective of the target', () => {
+    const { InputDataConfig, HyperParameters } = named(definition, 'Train').Arguments;
+    expect(InputDataConfig.map((channel: Loose) => channel.DataSource.S3DataSource.S3Uri.Get)).toEqual(
+      ['train', 'validation'].map((name) => `Steps.Preprocess.ProcessingOutputConfig.Outputs['${name}'].S3Output.S3Uri`));
+    expect(HyperParameters).toMatchObject({
+      objective: 'reg:squarederror',
+      eval_metric: 'rmse',
+      max_depth: { 'Std:Join': { On: '', Values: [{ Get: 'Parameters.MaxDepth' }] } },
+    });
+    expect(HyperParameters.num_class).toBeUndefined();
+  });
+
+  test('each execution writes to a place of its own', () => {
+    const { Outputs } = named(definition, 'Preprocess').Arguments.ProcessingOutputConfig;
+    expect(Outputs[0].S3Output.S3Uri['Std:Join'].Values).toEqual([
+      `s3://artifacts/${training.pipelineName}/`, { Get: 'Execution.PipelineExecutionId' }, '/Preprocess/train',
+    ]);
+  });
+
+  test('registers preprocessor and model together, with metrics and lineage', () => {
+    const [register] = named(definition, 'Gate').Arguments.IfSteps;
+    const { InferenceSpecification, ModelMetrics, CustomerMetadataProperties, ModelPackageGroupName } = register.Arguments;
+    expect(ModelPackageGroupName).toBe('Animals');
+    expect(InferenceSpecification.Containers.map(({ Image }: Loose) => Image)).toEqual([SKLEARN, XGBOOST]);
+    expect(InferenceSpecification.Containers[0].Environment).toMatchObject({
+      SAGEMAKER_PROGRAM: 'inference.py',
+      SAGEMAKER_SUBMIT_DIRECTORY: '/opt/ml/model/code',
+      SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: 'text/csv',
+    });
+    expect(ModelMetrics.ModelQuality.Statistics.S3Uri['Std:Join'].Values[1]).toBe('/evaluation.json');
+    expect(CustomerMetadataProperties).toEqual({
+      ManifestId: { Get: 'Parameters.ManifestId' },
+      PipelineName: training.pipelineName,
+      PipelineExecutionArn: { Get: 'Execution.PipelineExecutionArn' },
+    });
+  });
+
+  test('says what was missed, and by how much', () => {
+    const [reject] = named(definition, 'Gate').Arguments.ElseSteps;
+    expect(reject.Arguments.ErrorMessage['Std:Join'].Values).toEqual([
+      'mse ', expect.objectContaining({ 'Std:JsonGet': expect.objectContaining({ Path: 'regression_metrics.mse.value' }) }),
+      ' > ', { Get: 'Parameters.MseThreshold' },
+    ]);
+  });
+
+  test('comes after the policies of its roles', () => {
+    template.hasResource('AWS::SageMaker::Pipeline', {
+      DependsOn: Match.arrayWith([Match.stringLikeRegexp('JobRoleDefaultPolicy'), Match.stringLikeRegexp('TrainingRoleDefaultPolicy')]),
+    });
+  });
+
+  test('the role of the pipeline starts jobs and registers, and reads no data but its own', () => {
+    const found = statements(template, 'Role');
+    expect(actionsOf(found)).toEqual([
+      'iam:PassRole', 's3:GetBucket*', 's3:GetObject*', 's3:List*',
+      'sagemaker:AddTags', 'sagemaker:AddTags', 'sagemaker:CreateModelPackage', 'sagemaker:CreateProcessingJob', 'sagemaker:CreateTrainingJob',
+      'sagemaker:DescribeModelPackage', 'sagemaker:DescribeModelPackageGroup', 'sagemaker:DescribeProcessingJob', 'sagemaker:DescribeTrainingJob',
+      'sagemaker:StopProcessingJob', 'sagemaker:StopTrainingJob',
+    ]);
+    const pass = found.find(({ Action }) => Action === 'iam:PassRole');
+    expect(pass.Condition).toEqual({ StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } });
+    expect(pass.Resource['Fn::GetAtt'][0]).toMatch(/^TrainingJobRole/);
+    expect(found.find(({ Action }) => Action.includes('sagemaker:CreateTrainingJob')).Resource['Fn::Join'][1].at(-1))
+      .toBe(':sagemaker:us-east-1:111122223333:training-job/pipelines-*');
+  });
+
+  test('the role of the jobs touches its prefix, its images and its logs', () => {
+    const found = statements(template, 'JobRole');
+    expect(actionsOf(found).filter((action) => action.startsWith('sagemaker:') || action.startsWith('iam:'))).toEqual([]);
+    const put = found.find(({ Action }) => Action.includes('s3:PutObject'));
+    expect(put.Resource['Fn::Join'][1].at(-1)).toBe(`:s3:::artifacts/${training.pipelineName}/*`);
+    const pull = found.find(({ Action }) => Action.includes('ecr:BatchGetImage'));
+    expect(pull.Resource.map((arn: Loose) => arn['Fn::Join'][1].at(-1))).toEqual([
+      ':ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn', ':ecr:us-east-1:683313688378:repository/sagemaker-xgboost',
+    ]);
+  });
+
+  test('no role may do something to everything, but for what has no resource', () => {
+    const wide = Object.values(template.findResources('AWS::IAM::Policy'))
+      .flatMap((policy) => policy.Properties.PolicyDocument.Statement)
+      .filter(({ Resource }: Loose) => Resource === '*');
+    expect(actionsOf(wide)).toEqual(['cloudwatch:PutMetricData', 'ecr:GetAuthorizationToken']);
+    expect(wide.find(({ Action }: Loose) => Action === 'cloudwatch:PutMetricData').Condition).toBeDefined();
+  });
+
+  test('whoever is let may start it', () => {
+    template.hasResourceProperties('AWS::IAM::Policy', {
+      PolicyDocument: { Statement: [{ Action: 'sagemaker:StartPipelineExecution', Effect: 'Allow', Resource: Match.anyValue() }] },
+      Roles: [{ Ref: Match.stringLikeRegexp('Starter') }],
+    });
+  });
+
+  test.each(['Succeeded', 'Failed'])('tells when an execution %s', (status) => {
+    const arns = new Capture();
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: {
+        'source': ['aws.sagemaker'],
+        'detail-type': ['SageMaker Model Building Pipeline Execution Status Change'],
+        'detail': { pipelineArn: arns, currentPipelineExecutionStatus: [status] },
+      },
+    });
+    expect(JSON.stringify(arns.asArray())).toContain(`:pipeline/${training.pipelineName}`);
+  });
+
+  test('has metrics', () => {
+    expect(training.metricFailed().toMetricConfig().metricStat).toMatchObject({
+      namespace: 'AWS/Sagemaker/ModelBuildingPipeline',
+      metricName: 'ExecutionFailed',
+      dimensions: [{ name: 'PipelineName', value: training.pipelineName }],
+    });
+  });
+
+  test('tells the rehearsal where its gate is', () => {
+    const { data } = training.node.metadata.find(({ type }) => type === 'cdk-mlops:training-pipeline')!;
+    expect(data).toEqual({
+      pipelineName: training.pipelineName,
+      gate: [{ metric: 'mse', path: 'regression_metrics.mse.value', parameter: 'MseThreshold', operator: '<=' }],
+    });
+  });
+});
+
+describe('a gate', () => {
+  test('with several limits gives the first one that is missed a sentence of its own', () => {
+    const { definition } = make({ gate: QualityGate.of(ModelMetric.mse().atMost(6), ModelMetric.r2().atLeast(0.5), ModelMetric.mae().atMost(2)) });
+    const gate = named(definition, 'Gate').Arguments;
+    expect(gate.Conditions.map(({ Type }: Loose) => Type)).toEqual(['LessThanOrEqualTo', 'GreaterThanOrEqualTo', 'LessThanOrEqualTo']);
+    const [keptMse] = gate.ElseSteps;
+    expect([keptMse.Name, keptMse.Arguments.ElseSteps[0].Name]).toEqual(['KeptMse', 'RejectMse']);
+    const [keptR2] = keptMse.Arguments.IfSteps;
+    expect([keptR2.Name, keptR2.Arguments.ElseSteps[0].Name, keptR2.Arguments.IfSteps[0].Name]).toEqual(['KeptR2', 'RejectR2', 'RejectMae']);
+    expect(keptR2.Arguments.ElseSteps[0].Arguments.ErrorMessage['Std:Join'].Values[2]).toBe(' < ');
+  });
+
+  test.each<[string, DatasetSchema, string, string]>([
+    ['regression', REGRESSION, 'R2Threshold', 'regression_metrics.r2.value'],
+    ['two classes', BINARY, 'AucThreshold', 'binary_classification_metrics.auc.value'],
+    ['more classes', MULTICLASS, 'AucThreshold', 'multiclass_classification_metrics.auc.value'],
+  ])('has a floor for %s', (_, schema, parameter, place) => {
+    const { definition } = make({ schema });
+    const [condition] = named(definition, 'Gate').Arguments.Conditions;
+    expect(condition.LeftValue['Std:JsonGet'].Path).toBe(place);
+    expect(condition.RightValue).toEqual({ Get: `Parameters.${parameter}` });
+  });
+
+  test.each<[string, QualityGate, DatasetSchema, string]>([
+    ['its metric is not for the problem', QualityGate.of(ModelMetric.accuracy().atLeast(0.9)), REGRESSION,
+      'metric "accuracy" says nothing about regression; metrics for it are mse, rmse, mae, r2'],
+    ['its metric is for numbers', QualityGate.of(ModelMetric.mse().atMost(1)), BINARY,
+      'metric "mse" says nothing about binary_classification; metrics for it are accuracy, precision, recall, f1, auc'],
+    ['its limit cannot be', QualityGate.of(ModelMetric.f1().atLeast(90)), BINARY, 'limit 90 of metric "f1" is outside the values it can take, 0 to 1'],
+    ['it has no limit', QualityGate.of(), REGRESSION, 'gate: it has no limit'],
+    ['a metric has two limits', QualityGate.of(ModelMetric.r2().atLeast(0), ModelMetric.r2().atMost(1)), REGRESSION,
+      'gate: metric "r2" has more than one limit'],
+  ])('fails when %s', (_, gate, schema, message) => {
+    expect(() => make({ gate, schema })).toThrow(message);
+  });
+});
+
+describe('XGBoost', () => {
+  test.each<[DatasetSchema, object]>([
+    [BINARY, { objective: 'binary:logistic', eval_metric: 'logloss' }],
+    [MULTICLASS, { objective: 'multi:softprob', eval_metric: 'mlogloss', num_class: '3' }],
+  ])('follows the target', (schema, expected) => {
+    expect(named(make({ schema }).definition, 'Train').Arguments.HyperParameters).toMatchObject(expected);
+  });
+
+  test('takes other hyper-parameters', () => {
+    const { definition } = make({ algorithm: Algorithm.xgboost({ maxDepth: 8, eta: 1, seed: 7 }) });
+    expect(definition.Parameters).toEqual(expect.arrayContaining([
+      { Name: 'MaxDepth', Type: 'Integer', DefaultValue: 8 }, { Name: 'Eta', Type: 'Float', DefaultValue: 1 },
+    ]));
+    expect(named(definition, 'Train').Arguments.HyperParameters.seed).toBe('7');
+  });
+
+  test('fails when hyper-parameters are out of range, all at once', () => {
+    expect(() => make({ algorithm: Algorithm.xgboost({ maxDepth: 0.5, eta: 0, subsample: 1.1, gamma: -1, rounds: NaN, seed: -1 }) })).toThrow(new RegExp([
+      'maxDepth is 0.5; it must be at least 1 and at most 64', 'maxDepth is 0.5; it must be a whole number', 'eta is 0; it must be above 0 and at most 1',
+      'gamma is -1; it must be at least 0', 'subsample is 1.1', 'rounds is NaN', 'seed is -1',
+    ].join('.*'), 's'));
+  });
+});
+
+describe('what a team brings', () => {
+  test('roles are used, not replaced', () => {
+    const stack = new Stack(new App(), 'Ml', { env: ENV });
+    const role = iam.Role.fromRoleArn(stack, 'Own', 'arn:aws:iam::111122223333:role/own');
+    const jobRole = iam.Role.fromRoleArn(stack, 'OwnJobs', 'arn:aws:iam::111122223333:role/own-jobs');
+    const training = new TrainingPipeline(stack, 'Training', { schema: REGRESSION, registry: registryIn(stack), role, jobRole });
+    const template = Template.fromStack(stack);
+    template.resourceCountIs('AWS::IAM::Role', 0);
+    template.hasResourceProperties('AWS::SageMaker::Pipeline', { RoleArn: 'arn:aws:iam::111122223333:role/own' });
+    expect(named(bodyOf(template), 'Train').Arguments.RoleArn).toBe('arn:aws:iam::111122223333:role/own-jobs');
+    expect(training.grantPrincipal).toBe(jobRole.grantPrincipal);
+  });
+
+  test('a name with capitals is found in both spellings of its ARN', () => {
+    const { template } = make({ pipelineName: 'AnimalAges' }, (made) => {
+      made.onFailed('OnFailed');
+    });
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: { detail: { pipelineArn: [
+        { 'Fn::Join': ['', Match.arrayWith([':sagemaker:us-east-1:111122223333:pipeline/AnimalAges'])] },
+        { 'Fn::Join': ['', Match.arrayWith([':sagemaker:us-east-1:111122223333:pipeline/animalages'])] },
+      ] } },
+    });
+  });
+
+  const own = (): PipelineDefinition => {
+    const data = PipelineParameter.ofString('InputData');
+    return define([
+      step('Only', { image: '444455556666.dkr.ecr.eu-west-1.amazonaws.com/team/prepare:3', inputs: [{ name: 'data', source: data.valueAsString }] }),
+    ], [data, PipelineParameter.ofString('ManifestId')]);
+  };
+
+  test('a whole definition: its jobs get the job role, and only what it does is permitted', () => {
+    const { template, definition } = make({ definition: own() });
+    expect(definition.Steps.map(({ Name }: Loose) => Name)).toEqual(['Only']);
+    expect(definition.Steps[0].Arguments.RoleArn).toMatch(/^TrainingJobRole/);
+    expect(actionsOf(statements(template, 'Role'))).not.toContain('sagemaker:CreateTrainingJob');
+    const pull = statements(template, 'JobRole').find(({ Action }) => Action.includes('ecr:BatchGetImage'));
+    expect(JSON.stringify(pull.Resource)).toContain(':ecr:eu-west-1:444455556666:repository/team/prepare');
+  });
+
+  test('a foreign definition: the roles that it names may be passed', () => {
+    const definition = PipelineDefinition.fromFile(path.join(__dirname, 'golden', 'training.json'));
+    const pass = statements(make({ definition }).template, 'Role').find(({ Action }) => Action === 'iam:PassRole');
+    expect(pass.Resource).toEqual([{ 'Fn::GetAtt': [expect.stringMatching(/^TrainingJobRole/), 'Arn'] }, ROLE]);
+  });
+
+  test('an image of its own grants its pull', () => {
+    const { template } = make({}, (training, stack) => {
+      new ecr.Repository(stack, 'Repository').grantPull(training);
+    });
+    expect(statements(template, 'JobRole').filter(({ Action }) => Action.includes('ecr:BatchGetImage')).length).toBe(2);
+  });
+
+  test.each<[string, Partial<TrainingPipelineProps>, string]>([
+    ['its definition cannot be started by the data pipeline', { definition: define([fail('A')], [PipelineParameter.ofString('InputDta')]) },
+      'it does not declare the parameter "InputData", which every start gives; did you mean "InputDta"?'],
+    ['definition and gate are given', { definition: own(), gate: QualityGate.of(ModelMetric.mse().atMost(1)) },
+      'gate: the definition that you gave decides it'],
+    ['an instance type is none', { trainingInstanceType: 'm5.large' }, 'trainingInstanceType is "m5.large"; instance types of SageMaker look like "ml.m5.large"'],
+    ['its name is none', { pipelineName: '-a' }, 'pipelineName is "-a"'],
+  ])('fails when %s', (_, props, message) => {
+    expect(() => make(props)).toThrow(message);
+  });
+});
+
+describe('regions', () => {
+  test('a region that is known only later is looked up, once a stack', () => {
+    const stack = new Stack(new App(), 'Ml');
+    for (const id of ['One', 'Two']) {
+      new TrainingPipeline(stack, id, { schema: REGRESSION, registry: registryIn(new Stack(stack, `${id}Registry`)) });
+    }
+    const template = Template.fromStack(stack);
+    const mappings = Object.values(template.findMappings('*'));
+    expect(mappings).toHaveLength(1);
+    expect(Object.keys(mappings[0])).toHaveLength(37);
+    template.resourceCountIs('AWS::SageMaker::Pipeline', 2);
+    const names = Object.values(template.findResources('AWS::SageMaker::Pipeline')).map((pipeline) => pipeline.Properties.PipelineName);
+    expect(new Set(names).size).toBe(2);
+    names.forEach((name) => expect(name).toMatch(/^[a-z0-9](-*[a-z0-9])*$/));
+  });
+
+  test('the accounts are those of the SDK', () => {
+    expect(IMAGE_ACCOUNTS).toMatchObject({ 'us-east-1': '683313688378', 'eu-central-1': '492215442770', 'cn-north-1': '450853457545' });
+  });
+
+  test('fails when a region has no images', () => {
+    const stack = new Stack(new App(), 'Ml', { env: { account: '111122223333', region: 'us-eest-1' } });
+    expect(() => new TrainingPipeline(stack, 'Training', { schema: REGRESSION, registry: registryIn(stack) }))
+      .toThrow('region "us-eest-1" of stack "Ml" has no SageMaker images of scikit-learn and XGBoost; did you mean "us-east-1"?');
+  });
+});
