@@ -564,6 +564,7 @@ describe('training', () => {
     ['a number is a text', { parameters: { MseThreshold: 'six' } }, /MseThreshold must be a number/],
     ['a number is empty', { parameters: { MseThreshold: '' } }, /MseThreshold must be a number/],
     ['a value is a list', { parameters: { ModelApprovalStatus: ['Approved'] } }, /text/],
+    ['a value is an object with a will of its own', { parameters: { MseThreshold: { toString: '' }, Verbose: { toString: '' } } }, /Verbose must be true or false/],
     ['a value is not among those allowed', { parameters: { ModelApprovalStatus: 'Maybe' } }, /one of/],
     ['a training would approve itself', { parameters: { ModelApprovalStatus: 'Approved' } }, /POST \/models/],
     ['the place of the data is given', { parameters: { InputData: 's3://elsewhere' } }, /follows from the data set/],
@@ -607,7 +608,8 @@ describe('training', () => {
     });
 
   test('whatever the body is, it is answered, and nothing starts that was not asked for well', async () => {
-    const bodies = fc.oneof(fc.jsonValue(), fc.record({ dataset: fc.jsonValue(), parameters: fc.jsonValue() }, { requiredKeys: [] }));
+    const parameters = fc.dictionary(fc.constantFrom('MaxDepth', 'MseThreshold', 'Verbose', 'ModelApprovalStatus', 'InputData'), fc.jsonValue());
+    const bodies = fc.oneof(fc.jsonValue(), fc.record({ dataset: fc.jsonValue(), parameters: fc.oneof(parameters, fc.jsonValue()) }, { requiredKeys: [] }));
     await fc.assert(fc.asyncProperty(bodies, async (body) => {
       expect([202, 400, 404, 409]).toContain((await start({ text: JSON.stringify(body) })).status);
     }), { numRuns: 50 });

@@ -127,6 +127,6 @@ function detailOf(problem: FieldProblem, where: string): Detail {
 
 function summary(details: readonly Detail[]): string {
   const [first] = details;
-  const more = details.length > 1 ? `, and ${details.length - 1} more` : '';
+  const more = details.length > 1 ? ` (${details.length - 1} more in the details)` : '';
   return `${first.field ? `${first.field}: ` : ''}${first.message}${more}`;
 }

@@ -42,13 +42,15 @@ export function parametersOf(given: unknown, declared: readonly DeclaredParamete
   }
   const free = declared.filter((parameter) => !reserved.includes(parameter.Name));
   const details: Detail[] = [];
-  const values = Object.entries(given).map(([name, value]) => {
+  const values: { Name: string; Value: string }[] = [];
+  for (const [name, value] of Object.entries(given)) {
     const problem = check(name, value, free, reserved);
     if (problem) {
       details.push({ field: `parameters.${short(name)}`, value: echo(value), ...problem });
+    } else {
+      values.push({ Name: name, Value: isNumeric(free, name) ? String(Number(value)) : String(value) });
     }
-    return { Name: name, Value: isNumeric(free, name) ? String(Number(value)) : String(value) };
-  });
+  }
   if (details.length > 0) {
     throw invalid(details.slice(0, 3).map((detail) => detail.message).join('; '), details.slice(0, 100));
   }
@@ -129,7 +131,7 @@ function checkType({ Name, Type, EnumValues }: DeclaredParameter, value: unknown
   if (Type === 'Float' && !Number.isFinite(number)) {
     return wrong('a number');
   }
-  if (Type === 'Boolean' && String(value) !== 'true' && String(value) !== 'false') {
+  if (Type === 'Boolean' && ![true, false, 'true', 'false'].includes(value as boolean | string)) {
     return wrong('true or false');
   }
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
