@@ -115,5 +115,5 @@ class Images:
         if image.repository_arn is None:
             return
         self.host.authorize(role_arn, "ecr:GetAuthorizationToken", "*")
-        for action in ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"):
+        for action in ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"):
             self.host.authorize(role_arn, action, image.repository_arn)

@@ -17,6 +17,11 @@ from .core import Core, Operation, could_not_find, listing, page
 from .images import CONTAINERS, Images
 from .storage import Storage, StorageError, pack, unpack
 
+REAL_OPT_ML = Path("/opt/ml")
+LITERAL_PATHS = (
+    "In the rehearsal a container is a process and its /opt/ml is the folder in SAGEMAKER_BASE_DIR: take paths as arguments "
+    "or from the environment (both are rewritten), not as literals in the code."
+)
 _FINAL = ("Completed", "Failed", "Stopped")
 
 
@@ -220,6 +225,7 @@ class Jobs:
         self.images.authorize_pull(role, specification["ImageUri"])
         stand_in = self.images.stand_in(specification["ImageUri"])
         container = Container(self.core, "jobs", job.name)
+        (container.opt_ml / "output").mkdir(exist_ok=True)
         log = LogStream(
             self.core, role, "/aws/sagemaker/ProcessingJobs", f"{job.name}/algo-1-{int(time.time())}"
         )
@@ -269,9 +275,9 @@ class Jobs:
             self._execute(job, container, argv, container.environment(role, extra), limit, log.add)
         finally:
             log.flush()
-        message = container.opt_ml / "output" / "message"
-        if message.is_file():
-            job.record["ExitMessage"] = message.read_text(errors="replace")[:1024]
+            message = container.opt_ml / "output" / "message"
+            if message.is_file():
+                job.record["ExitMessage"] = message.read_text(errors="replace")[:1024]
         if job.stop.is_set():
             return
         for entry in outputs:
@@ -329,11 +335,14 @@ class Jobs:
             self.core.host.note("log", text, name=job.name)
 
         deadline = time.monotonic() + limit
+        there_before = REAL_OPT_ML.exists()
         try:
             command = container.command(argv)
         except FileNotFoundError as error:
             raise JobFailure(f"AlgorithmError: {error}, exit code: 127") from error
         code = container.run(command, environment, timeout=limit, stop=job.stop, on_line=line)
+        if REAL_OPT_ML.exists() and not there_before:
+            raise JobFailure(f"ClientError: the program wrote to {REAL_OPT_ML} itself. {LITERAL_PATHS}")
         if code is None:
             if not job.stop.is_set() and not self.core.closing.is_set() and time.monotonic() >= deadline:
                 job.stop.set()
@@ -342,10 +351,13 @@ class Jobs:
                 self._set(job, "Stopping", **fields)
             return
         if code != 0:
-            written = container.opt_ml / "output" / "failure"
-            said = written.read_text(errors="replace").strip() if written.is_file() else ""
+            # Training jobs leave their reason in `failure`, processing jobs in `message`.
+            files = [container.opt_ml / "output" / name for name in ("failure", "message")]
+            said = next((file.read_text(errors="replace").strip() for file in files if file.is_file()), "")
             tail = said or " | ".join(text for text in list(container.tail)[-12:] if text.strip())
             code = 128 - code if code < 0 else code
+            if not said and any("No such file" in text and f"'{REAL_OPT_ML}/" in text for text in container.tail):
+                tail = f"{tail} | {LITERAL_PATHS}"
             head, foot = "AlgorithmError: ", f", exit code: {code} (log: {container.log_file})"
             room = 1024 - len(head) - len(foot)
             raise JobFailure(f"{head}{tail[-room:] if not said else tail[:room]}{foot}")

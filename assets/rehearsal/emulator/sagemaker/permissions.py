@@ -128,7 +128,17 @@ def _resources(operation: str, request: Mapping[str, Any], region: str, account:
         kind, member = _RESOURCES.get(operation.removeprefix(verb), (None, None))
         if operation.startswith(verb) and kind and member:
             yield arn(kind, request.get(member, "*"))
+            if operation == "CreateModel":
+                # A model of a registered package is made from that package: both are checked.
+                yield from (arn("model-package", package) for package in _packages(request))
             if operation in ("CreateEndpoint", "UpdateEndpoint") and request.get("EndpointConfigName"):
                 yield arn("endpoint-config", request["EndpointConfigName"])
             return
     yield "*"
+
+
+def _packages(request: Mapping[str, Any]) -> Iterator[str]:
+    given = request.get("Containers")
+    for container in [request.get("PrimaryContainer"), *(given if isinstance(given, list) else [])]:
+        if isinstance(container, Mapping) and container.get("ModelPackageName"):
+            yield str(container["ModelPackageName"])

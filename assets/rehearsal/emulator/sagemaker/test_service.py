@@ -139,6 +139,9 @@ def test_required_permissions() -> None:
         ("sagemaker:CreateModel", base + "model/m"),
         ("iam:PassRole", JOB_ROLE),
     ]
+    package = base + "model-package/g/1"
+    registered = {"ModelName": "m", "ExecutionRoleArn": JOB_ROLE, "Containers": [{"ModelPackageName": package}]}
+    assert ("sagemaker:CreateModel", package) in actions("CreateModel", registered)
     assert actions("StartPipelineExecution", {"PipelineName": "p"}) == [
         ("sagemaker:StartPipelineExecution", base + "pipeline/p")
     ]
@@ -253,7 +256,7 @@ def test_one_object_lands_as_that_file_and_a_manifest_names_several(sm: SageMake
         ("import sys; sys.exit(7)", "exit code: 7"),
         ("import os; os.kill(os.getpid(), 9)", "exit code: 137"),
         (
-            "import os,pathlib,sys; p=pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'],'output'); p.mkdir(); (p/'failure').write_text('my own words'); sys.exit(1)",
+            "import os,pathlib,sys; p=pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'],'output'); (p/'failure').write_text('my own words'); sys.exit(1)",
             "AlgorithmError: my own words, exit code: 1",
         ),
     ],
@@ -262,6 +265,11 @@ def test_a_job_that_fails_says_why(sm: SageMaker, script: str, said: str) -> Non
     described = run_job(sm, job(script))
     assert described["ProcessingJobStatus"] == "Failed"
     assert described["FailureReason"].startswith("AlgorithmError: ") and said in described["FailureReason"]
+
+
+def test_a_literal_path_is_explained(sm: SageMaker) -> None:
+    reason = run_job(sm, job("open('/op' + 't/ml/processing/input/data/x.csv')"))["FailureReason"]
+    assert reason.startswith("AlgorithmError") and "SAGEMAKER_BASE_DIR" in reason
 
 
 def test_no_data_no_program_no_image(sm: SageMaker) -> None:
@@ -301,6 +309,7 @@ def test_own_stand_in(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
         "s3:PutObject",
         "ecr:BatchGetImage",
         "ecr:GetAuthorizationToken",
+        "ecr:BatchCheckLayerAvailability",
         "logs:PutLogEvents",
         "logs:CreateLogStream",
     ],
