@@ -1,6 +1,6 @@
 """
-The scripts of the training pipeline, run as one zip: `python3 scripts.zip preprocess ...` and `... evaluate ...`. Every path is an argument;
-the defaults are those of SageMaker's processing jobs.
+The scripts of the training pipeline, run as one zip: `python3 scripts.zip preprocess ...` and
+`... evaluate ...`. Every path is an argument; the defaults are those of SageMaker's processing jobs.
 """
 
 from __future__ import annotations
@@ -32,12 +32,17 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--require", default="", help="metrics that must be measured, separated by commas")
     for sub in (preprocess, evaluate):
         sub.add_argument("--schema", type=Path, default=INPUT / "schema" / "schema.json")
-        sub.add_argument("--message", type=Path, default=Path("/opt/ml/output/message"), help="where the job's exit message goes")
+        sub.add_argument(
+            "--message",
+            type=Path,
+            default=Path("/opt/ml/output/message"),
+            help="where the job's exit message goes",
+        )
     return command
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Runs a command. Data that do not keep the contract end it with one sentence, on stderr and as the job's exit message."""
+    """Runs a command. Data that break the contract end it with one sentence, on stderr and as exit message."""
     options = parser().parse_args(arguments)
     try:
         if options.command == "preprocess":
@@ -49,7 +54,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
             import evaluate
 
             required = [name for name in options.require.split(",") if name]
-            print(json.dumps(evaluate.run(options.model, options.test, options.schema, options.evaluation, required)))
+            print(
+                json.dumps(
+                    evaluate.run(options.model, options.test, options.schema, options.evaluation, required)
+                )
+            )
     except ContractError as error:
         print(f"error: {error}", file=sys.stderr)
         _leave_message(options.message, str(error))

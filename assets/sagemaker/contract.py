@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -14,12 +13,13 @@ REGRESSION = "regression"
 BINARY = "binary_classification"
 MULTICLASS = "multiclass_classification"
 
+SINGLE_PRECISION_MAX = 3.4e38
 TRUE_TEXTS = frozenset({"true", "1", "yes", "y", "t"})
 FALSE_TEXTS = frozenset({"false", "0", "no", "n", "f"})
 
 
 class ContractError(Exception):
-    """The data do not keep the contract. The message is for people: it ends the job and stands in its failure reason."""
+    """The data break the contract. The message is for people: it becomes the failure reason of the job."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ def parse_contract(document: Dict[str, Any]) -> Contract:
     contract = Contract(str(document["name"]), str(document["problemType"]), columns)
     targets = [column.name for column in columns if column.role == "target"]
     if len(targets) != 1:
-        raise ContractError(f"schema {contract.name!r} must have one target; it has {len(targets)}: {targets}")
+        raise ContractError(
+            f"schema {contract.name!r} must have one target; it has {len(targets)}: {targets}"
+        )
     if not contract.features:
         raise ContractError(f"schema {contract.name!r} has no feature")
     return contract
@@ -85,11 +87,14 @@ def read_document(path: Path) -> Dict[str, Any]:
 
 def read_split(folder: Path, contract: Contract) -> pd.DataFrame:
     """
-    Reads one split, all CSV files below the folder in the order of their names, as text. Empty fields are missing.
+    Reads one split, all CSV files below the folder in the order of their names, as text. Empty fields are
+    missing.
     The columns are those of features and target, in the order of the contract.
     """
     if not folder.is_dir():
-        raise ContractError(f"there is no folder {folder}: the data must be split into train, validation and test")
+        raise ContractError(
+            f"there is no folder {folder}: the data must be split into train, validation and test"
+        )
     files = sorted(file for file in folder.rglob("*.csv") if file.is_file() and file.stat().st_size > 0)
     if not files:
         raise ContractError(f"split {folder.name!r} has no CSV file in {folder}")
@@ -113,7 +118,8 @@ def _read_file(file: Path, wanted: List[str], contract: Contract) -> pd.DataFram
     unknown = [name for name in table.columns if name not in known]
     if missing or unknown:
         raise ContractError(
-            f"the columns of {file} do not match schema {contract.name!r}: missing {missing}, not in the schema {unknown}"
+            f"the columns of {file} do not match schema {contract.name!r}: "
+            f"missing {missing}, not in the schema {unknown}"
         )
     return table[wanted]
 
@@ -124,7 +130,7 @@ def to_numbers(texts: "pd.Series[Any]", column: Column) -> "pd.Series[Any]":
         return texts.map(lambda text: _boolean(text, column)).astype("float64")
     if column.kind == "timestamp":
         return _epoch_seconds(texts, column)
-    # Python's own reading, not pandas': it is exact in every version, so that training and serving see the same number.
+    # Python's own reading is exact in every version, so that training and serving see the same number.
     numbers = texts.map(_number).astype("float64")
     _refuse(texts[numbers.isna() & texts.notna()], column, "a finite number")
     return numbers
@@ -144,7 +150,9 @@ def target_numbers(table: pd.DataFrame, contract: Contract, split: str) -> "pd.S
     texts = table[column.name]
     empty = int(texts.isna().sum())
     if empty:
-        raise ContractError(f"target {column.name!r} is missing in {empty} of {len(table)} rows of split {split!r}")
+        raise ContractError(
+            f"target {column.name!r} is missing in {empty} of {len(table)} rows of split {split!r}"
+        )
     return to_numbers(texts, column) if contract.is_regression else class_indexes(texts, column)
 
 
@@ -159,7 +167,8 @@ def _number(text: Any) -> float:
         number = float(text)
     except (TypeError, ValueError):
         return float("nan")
-    return number if math.isfinite(number) and "_" not in str(text) else float("nan")
+    # XGBoost computes in single precision: what is greater than that would be infinite there.
+    return number if abs(number) <= SINGLE_PRECISION_MAX and "_" not in str(text) else float("nan")
 
 
 def _boolean(text: Any, column: Column) -> float:
@@ -180,7 +189,9 @@ def _epoch_seconds(texts: "pd.Series[Any]", column: Column) -> "pd.Series[Any]":
         try:
             moment = pd.Timestamp(text)
         except (ValueError, OverflowError) as error:
-            raise ContractError(f"column {column.name!r}: {text!r} is no point in time in ISO 8601") from error
+            raise ContractError(
+                f"column {column.name!r}: {text!r} is no point in time in ISO 8601"
+            ) from error
         moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
         return float(moment.timestamp())
 
@@ -189,4 +200,6 @@ def _epoch_seconds(texts: "pd.Series[Any]", column: Column) -> "pd.Series[Any]":
 
 def _refuse(wrong: "pd.Series[Any]", column: Column, expected: str) -> None:
     if len(wrong):
-        raise ContractError(f"column {column.name!r}: {wrong.iloc[0]!r} is not {expected} ({len(wrong)} such values)")
+        raise ContractError(
+            f"column {column.name!r}: {wrong.iloc[0]!r} is not {expected} ({len(wrong)} such values)"
+        )

@@ -12,9 +12,10 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 import numpy as np
 import pandas as pd
 import xgboost
+from sklearn import metrics
+
 from contract import BINARY, Contract, ContractError, parse_contract, read_document
 from features import feature_names
-from sklearn import metrics
 
 MODEL_FILE = "xgboost-model"
 SAMPLE_ROWS = 2000
@@ -23,7 +24,7 @@ Array = Any  # numpy arrays; their type parameters differ between the versions t
 
 
 def load_booster(folder: Path) -> xgboost.Booster:
-    """The model that SageMaker's XGBoost left: in `model.tar.gz`, or already unpacked; in XGBoost's own format, or pickled."""
+    """What SageMaker's XGBoost left: in `model.tar.gz` or already unpacked, in XGBoost's format or pickled."""
     return booster_of(_model_bytes(folder))
 
 
@@ -40,7 +41,9 @@ def booster_of(content: bytes) -> xgboost.Booster:
 def predict(booster: xgboost.Booster, inputs: Array) -> Array:
     """One number a row, or one probability a class; up to the best round, if training stopped early."""
     best = booster.attr("best_iteration")
-    rounds = booster.num_boosted_rounds() if best is None else min(int(best) + 1, booster.num_boosted_rounds())
+    rounds = (
+        booster.num_boosted_rounds() if best is None else min(int(best) + 1, booster.num_boosted_rounds())
+    )
     scores: Array = booster.predict(xgboost.DMatrix(inputs), iteration_range=(0, rounds))
     return scores
 
@@ -61,7 +64,7 @@ def regression_metrics(truth: Array, predicted: Array) -> Dict[str, Dict[str, fl
 
 
 def classification_metrics(truth: Array, scores: Array, classes: int) -> Dict[str, Dict[str, float]]:
-    """Binary: of class 1. More classes: weighted by their frequency, the area under the curve of each against the rest."""
+    """Binary: of class 1. More classes: weighted by their frequency, the AUC of each against the rest."""
     predicted = predicted_classes(scores)
     average = "binary" if classes == 2 else "weighted"
     hits = (truth == predicted).astype("float64")
@@ -77,7 +80,9 @@ def classification_metrics(truth: Array, scores: Array, classes: int) -> Dict[st
         else:
             # Single precision does not add up to 1 closely enough for every version of scikit-learn.
             shares = scores.astype("float64") / scores.astype("float64").sum(axis=1, keepdims=True)
-            result["auc"] = _plain(metrics.roc_auc_score(truth, shares, multi_class="ovr", labels=list(range(classes))))
+            result["auc"] = _plain(
+                metrics.roc_auc_score(truth, shares, multi_class="ovr", labels=list(range(classes)))
+            )
     return result
 
 
@@ -91,7 +96,11 @@ def report(truth: Array, scores: Array, contract: Contract) -> Dict[str, Any]:
     """The content of `evaluation.json`."""
     if contract.is_regression:
         return {"regression_metrics": regression_metrics(truth, scores), "rows": len(truth)}
-    section = "binary_classification_metrics" if contract.problem_type == BINARY else "multiclass_classification_metrics"
+    section = (
+        "binary_classification_metrics"
+        if contract.problem_type == BINARY
+        else "multiclass_classification_metrics"
+    )
     counts = {value: int((truth == index).sum()) for index, value in enumerate(contract.target.values)}
     measured = classification_metrics(truth, scores, len(contract.target.values))
     return {section: measured, "rows": len(truth), "rows_by_class": counts}
@@ -106,16 +115,19 @@ def check_required(document: Mapping[str, Any], required: Sequence[str], contrac
         if name == "auc":
             absent = [value for value, count in document["rows_by_class"].items() if count == 0]
             raise ContractError(
-                f"auc cannot be measured: split 'test' has no row of class {absent} of {contract.target.name!r}; "
+                f"auc cannot be measured: split 'test' has no row of class {absent} of "
+                f"{contract.target.name!r}; "
                 "give more data, or gate on another metric"
             )
         if name == "r2":
-            raise ContractError(f"r2 cannot be measured: {contract.target.name!r} is the same in all rows of split 'test'")
+            raise ContractError(
+                f"r2 cannot be measured: {contract.target.name!r} is the same in all rows of split 'test'"
+            )
         raise ContractError(f"the gate asks for metric {name!r}; measured are {sorted(measured)}")
 
 
 def sample(truth: Array, scores: Array, contract: Contract) -> pd.DataFrame:
-    """Truth and prediction of up to 2000 rows, evenly spaced; classes by their names, with their probabilities."""
+    """Truth and prediction of up to 2000 evenly spaced rows; classes by name, with their probabilities."""
     rows = np.unique(np.linspace(0, len(truth) - 1, num=min(SAMPLE_ROWS, len(truth))).astype(int))
     truth, scores = truth[rows], scores[rows]
     if contract.is_regression:
@@ -133,7 +145,9 @@ def sample(truth: Array, scores: Array, contract: Contract) -> pd.DataFrame:
     return table
 
 
-def run(model: Path, test: Path, schema: Path, evaluation: Path, required: Sequence[str] = ()) -> Dict[str, Any]:
+def run(
+    model: Path, test: Path, schema: Path, evaluation: Path, required: Sequence[str] = ()
+) -> Dict[str, Any]:
     """Writes `evaluation.json` and `predictions.csv`; returns the former."""
     contract = parse_contract(read_document(schema))
     truth, inputs = _read_test(test, len(feature_names(contract)))
@@ -152,12 +166,18 @@ def run(model: Path, test: Path, schema: Path, evaluation: Path, required: Seque
 
 
 def _read_test(folder: Path, inputs: int) -> Tuple[Array, Array]:
-    files = sorted(file for file in folder.rglob("*.csv") if file.stat().st_size > 0) if folder.is_dir() else []
+    files = (
+        sorted(file for file in folder.rglob("*.csv") if file.stat().st_size > 0) if folder.is_dir() else []
+    )
     if not files:
         raise ContractError(f"there is no test data in {folder}")
-    matrix: Array = np.concatenate([pd.read_csv(file, header=None).to_numpy(dtype="float64") for file in files])
+    matrix: Array = np.concatenate(
+        [pd.read_csv(file, header=None).to_numpy(dtype="float64") for file in files]
+    )
     if matrix.shape[1] != inputs + 1:
-        raise ContractError(f"the test data have {matrix.shape[1]} columns; target and inputs of the schema are {inputs + 1}")
+        raise ContractError(
+            f"the test data have {matrix.shape[1]} columns; target and inputs of the schema are {inputs + 1}"
+        )
     return matrix[:, 0], matrix[:, 1:]
 
 
@@ -182,19 +202,26 @@ def _check_shape(scores: Array, contract: Contract) -> None:
     expected = classes if classes > 2 else 1
     found = scores.shape[1] if scores.ndim == 2 else 1
     if found != expected:
-        raise ContractError(f"the model gives {found} numbers a row; {contract.problem_type} needs {expected}")
+        raise ContractError(
+            f"the model gives {found} numbers a row; {contract.problem_type} needs {expected}"
+        )
 
 
 def _importance(booster: xgboost.Booster, names: List[str]) -> Dict[str, float]:
     """Share of the gain of all splits that each input brought, the greatest first."""
-    gains = {str(key): float(np.sum(gain)) for key, gain in booster.get_score(importance_type="total_gain").items()}
+    gains = {
+        str(key): float(np.sum(gain)) for key, gain in booster.get_score(importance_type="total_gain").items()
+    }
     total = sum(gains.values()) or 1.0
     shares = {name: _rounded(gains.get(f"f{index}", 0.0) / total) for index, name in enumerate(names)}
     return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _measured(value: float, values: Array) -> Dict[str, float]:
-    return {"value": _rounded(value), "standard_deviation": _rounded(float(values.std() / math.sqrt(len(values))))}
+    return {
+        "value": _rounded(value),
+        "standard_deviation": _rounded(float(values.std() / math.sqrt(len(values)))),
+    }
 
 
 def _plain(value: Any) -> Dict[str, float]:

@@ -1,4 +1,4 @@
-"""The table that the preprocessor is fitted on and applied to, made the same way in training and in serving."""
+"""The table that the preprocessor is fitted on and applied to, the same way in training and in serving."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any, Dict, List
 
 import numpy as np
 import pandas as pd
+
 from contract import Column, Contract, ContractError, class_indexes, to_numbers
 
 
 def feature_table(texts: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """Stored texts to values: numbers as floats with NaN for what is missing, categories as text with "" for it."""
+    """Stored texts to values. What is missing: NaN among numbers, "" among categories."""
     columns: Dict[str, Any] = {}
     for column in contract.features:
         values = texts[column.name]
@@ -24,7 +25,7 @@ def feature_table(texts: pd.DataFrame, contract: Contract) -> pd.DataFrame:
 
 
 def feature_names(contract: Contract) -> List[str]:
-    """Names of the model's inputs: a column's own, and `<column>=<value>` for each value of a categorical one."""
+    """Names of the model's inputs: a column's own, or `<column>=<value>` for each value of a category."""
     names: List[str] = []
     for column in contract.features:
         if column.kind == "categorical":
@@ -46,4 +47,6 @@ def _number(value: float) -> str:
 def _check_required(values: "pd.Series[Any]", column: Column) -> None:
     empty = int(values.isna().sum())
     if column.required and empty:
-        raise ContractError(f"column {column.name!r} is required, and missing in {empty} of {len(values)} rows")
+        raise ContractError(
+            f"column {column.name!r} is required, and missing in {empty} of {len(values)} rows"
+        )

@@ -1,6 +1,7 @@
 """
-Serves the preprocessor in front of the model, in SageMaker's scikit-learn container (script mode). Request: text/csv without a header,
-the features in the order of the contract, in stored units, empty = missing. Answer: text/csv, the model's inputs.
+Serves the preprocessor in front of the model, in SageMaker's scikit-learn container (script mode). Request:
+text/csv without a header, the features in the order of the contract, in stored units, empty = missing. Answer:
+text/csv, the model's inputs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, List, Tuple, Union
 
-# The container may install this file elsewhere; its neighbours are still in the folder that the model came with.
+# The container may install this file elsewhere; its neighbours still lie in the folder of the model.
 for _folder in (os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", ""), os.path.dirname(os.path.abspath(__file__))):
     if os.path.isdir(_folder) and _folder not in sys.path:
         sys.path.insert(0, _folder)
@@ -21,6 +22,7 @@ for _folder in (os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", ""), os.path.dirnam
 import joblib  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+
 from contract import Contract, parse_contract  # noqa: E402
 from features import csv_matrix, feature_table  # noqa: E402
 
@@ -51,9 +53,15 @@ def predict_fn(rows: List[List[str]], model: Model) -> "np.ndarray[Any, Any]":
     names = [column.name for column in contract.features]
     for number, row in enumerate(rows, start=1):
         if len(row) != len(names):
-            raise ValueError(f"row {number} has {len(row)} fields; the features are {len(names)}: {', '.join(names)}")
-    texts = pd.DataFrame([[field if field != "" else None for field in row] for row in rows], columns=names, dtype=object)
-    matrix: "np.ndarray[Any, Any]" = np.asarray(preprocessor.transform(feature_table(texts, contract)), dtype="float64")
+            raise ValueError(
+                f"row {number} has {len(row)} fields; the features are {len(names)}: {', '.join(names)}"
+            )
+    texts = pd.DataFrame(
+        [[field if field != "" else None for field in row] for row in rows], columns=names, dtype=object
+    )
+    matrix: "np.ndarray[Any, Any]" = np.asarray(
+        preprocessor.transform(feature_table(texts, contract)), dtype="float64"
+    )
     return matrix
 
 

@@ -13,11 +13,12 @@ from typing import Any, Dict, List, Optional
 import joblib
 import numpy as np
 import pandas as pd
-from contract import Contract, ContractError, parse_contract, read_document, read_split, target_numbers
-from features import csv_matrix, feature_names, feature_table
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
+
+from contract import Contract, ContractError, parse_contract, read_document, read_split, target_numbers
+from features import csv_matrix, feature_names, feature_table
 
 SPLITS = ("train", "validation", "test")
 PREPROCESSOR_FILE = "preprocessor.joblib"
@@ -26,12 +27,18 @@ SERVING_MODULES = ("inference", "contract", "features")
 
 def fit_preprocessor(features: pd.DataFrame, contract: Contract) -> ColumnTransformer:
     """
-    Numbers get the median where a value is missing. Each declared value of a category becomes an input of its own; all of them are
-    zero where the value is missing or not declared. Trees do not care about scales, so numbers stay as they are.
+    Numbers get the median where a value is missing. Each declared value of a category becomes an input of its
+    own; all of them are zero where the value is missing. Trees do not care about scales: numbers stay as they are.
     """
-    empty = [column.name for column in contract.features if column.kind != "categorical" and features[column.name].isna().all()]
+    empty = [
+        column.name
+        for column in contract.features
+        if column.kind != "categorical" and features[column.name].isna().all()
+    ]
     if empty:
-        raise ContractError(f"columns {empty} have no value in split 'train': there is nothing to learn from them")
+        raise ContractError(
+            f"columns {empty} have no value in split 'train': there is nothing to learn from them"
+        )
     transformers: List[Any] = []
     for column in contract.features:
         if column.kind == "categorical":
@@ -55,13 +62,18 @@ def check_classes(target: "pd.Series[Any]", contract: Contract) -> None:
     seen = set(target.astype(int))
     unseen = [value for index, value in enumerate(contract.target.values) if index not in seen]
     if unseen:
-        raise ContractError(f"classes {unseen} of target {contract.target.name!r} have no row in split 'train'")
+        raise ContractError(
+            f"classes {unseen} of target {contract.target.name!r} have no row in split 'train'"
+        )
 
 
 def model_archive(files: Dict[str, bytes]) -> bytes:
     """A tar.gz of these files; equal files give an equal archive."""
     packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as archive:
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as archive,
+    ):
         for name in sorted(files):
             entry = tarfile.TarInfo(name)
             entry.size = len(files[name])
@@ -76,7 +88,7 @@ def serving_code() -> Dict[str, bytes]:
 
 
 def pack_preprocessor(preprocessor: ColumnTransformer, document: Dict[str, Any]) -> bytes:
-    """What the registry keeps of the preprocessor: fitted encoders, contract, names of the model's inputs, serving code."""
+    """What is kept of the preprocessor: fitted encoders, contract, names of the model's inputs, serving code."""
     fitted = io.BytesIO()
     joblib.dump(preprocessor, fitted)
     names = feature_names(parse_contract(document))
@@ -92,8 +104,8 @@ def pack_preprocessor(preprocessor: ColumnTransformer, document: Dict[str, Any])
 
 def run(input_folder: Path, schema: Path, outputs: Dict[str, Path]) -> Dict[str, int]:
     """
-    Reads `<input>/{train,validation,test}`, writes each as `<split>.csv` for the built-in XGBoost (target first, no header) and
-    `model.tar.gz` for serving. Returns the number of rows of each split.
+    Reads `<input>/{train,validation,test}`, writes each as `<split>.csv` for the built-in XGBoost (target
+    first, no header) and `model.tar.gz` for serving. Returns the number of rows of each split.
     """
     document = read_document(schema)
     contract = parse_contract(document)
@@ -122,7 +134,8 @@ def _features(table: pd.DataFrame, contract: Contract, split: str) -> pd.DataFra
 def _source(module: str) -> str:
     spec = importlib.util.find_spec(module)
     # Loaders of folders and of zips both have it, but share no type on Python 3.9.
-    source: Optional[str] = getattr(spec.loader, "get_source")(module) if spec else None
+    loader: Any = spec.loader if spec else None
+    source: Optional[str] = loader.get_source(module) if loader else None
     if source is None:
         raise RuntimeError(f"the source of module {module!r} is not where the scripts are")
     return source
