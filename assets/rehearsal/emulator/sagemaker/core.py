@@ -79,6 +79,18 @@ class Core:
                     return fault
         return None
 
+    # events
+
+    def emit(self, detail_type: str, detail: Mapping[str, object], resources: list[str]) -> None:
+        """Sends an event. A bus that refuses it is reported and fails nothing: SageMaker does not wait for EventBridge either."""
+        try:
+            self.host.put_event(detail_type, detail, resources)
+        except Exception as error:
+            if not self.closing.is_set():
+                self.host.note(
+                    "error", f"the event {detail_type} could not be sent: {type(error).__name__}: {error}"
+                )
+
     # work in the background
 
     def spawn(self, name: str, work: Callable[[], None]) -> threading.Thread:

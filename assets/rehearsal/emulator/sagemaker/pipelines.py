@@ -10,6 +10,7 @@ from . import model
 from .core import Core, Operation, listing, not_found, page
 from .definition import NOT_PLAYED, Definition
 from .execution import Execution
+from .steps import StepHandlers
 
 CallAs = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 """(role, operation, request) to response: a call that the role makes, with its permissions checked."""
@@ -24,7 +25,7 @@ class Pipelines:
         self.executions: dict[str, Execution] = {}
         self._tokens: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
         self.cache: dict[tuple[str, str, str], tuple[Any, str, dict[str, Any], dict[str, Any]]] = {}
-        self.callbacks: dict[str, tuple[Execution, str]] = {}
+        self.callbacks: dict[str, tuple[StepHandlers, str]] = {}
 
     def operations(self) -> dict[str, Operation]:
         """Operation name to function."""
@@ -302,7 +303,7 @@ class Pipelines:
 
     # callback steps
 
-    def _callback(self, token: str) -> tuple[Execution, str]:
+    def _callback(self, token: str) -> tuple[StepHandlers, str]:
         with self.core.lock:
             found = self.callbacks.pop(token, None)
         if found is None:

@@ -303,7 +303,7 @@ class Registry:
         detail = model.wire(
             {key: record[key] for key in _EVENT_MEMBERS if record.get(key) is not None}, "iso"
         )
-        self.core.host.put_event("SageMaker Model Package State Change", detail, [record["ModelPackageArn"]])
+        self.core.emit("SageMaker Model Package State Change", detail, [record["ModelPackageArn"]])
 
 
 _BATCH = (

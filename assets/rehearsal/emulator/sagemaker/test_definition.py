@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.sagemaker import ApiError
-from emulator.sagemaker.definition import Definition, Resolver, Unresolved, walk
+from emulator.sagemaker.definition import Definition
 from emulator.sagemaker.model import text_of
+from emulator.sagemaker.references import Resolver, Unresolved, walk
 
 
 def fail(name: str, message: Any = "no", **extra: Any) -> dict[str, Any]:

@@ -74,8 +74,10 @@ def serving(sm: SageMaker, host: FakeHost) -> SageMaker:
     return sm
 
 
-def ask(sm: SageMaker, body: bytes = b"hi", **headers: str) -> str:
-    return sm.invoke("e", {"Content-Type": "text/csv", "Accept": "text/csv", **headers}, body)[2].decode()
+def ask(sm: SageMaker, body: bytes = b"hi", headers: dict[str, str] | None = None) -> str:
+    return sm.invoke("e", {"Content-Type": "text/csv", "Accept": "text/csv", **(headers or {})}, body)[
+        2
+    ].decode()
 
 
 def test_life_cycle(serving: SageMaker, host: FakeHost) -> None:
@@ -199,7 +201,6 @@ def test_a_chain_passes_the_default_type_between_its_containers(sm: SageMaker, h
     with pytest.raises(ApiError) as caught:
         ask(sm)
     assert caught.value.code == "ModelError" and "container-2" in caught.value.message
-    status, headers, _ = 0, {}, b""
     model(sm, "text", spec(host, "one", SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/plain"), spec(host, "two"))
     config(sm, "d", variant("A", "text"))
     sm.handle("UpdateEndpoint", {"EndpointName": "e", "EndpointConfigName": "d"}, CALLER)
@@ -234,9 +235,9 @@ def test_weights_between_variants(sm: SageMaker, host: FakeHost) -> None:
     settled(sm, "e")
     counts = Counter(ask(sm).partition(":")[0] for _ in range(80))
     assert 40 < counts["one"] < 75
-    assert ask(sm, **{"X-Amzn-SageMaker-Target-Variant": "B"}).startswith("two:")
+    assert ask(sm, headers={"X-Amzn-SageMaker-Target-Variant": "B"}).startswith("two:")
     with pytest.raises(ApiError, match="Variant Z does not exist"):
-        ask(sm, **{"X-Amzn-SageMaker-Target-Variant": "Z"})
+        ask(sm, headers={"X-Amzn-SageMaker-Target-Variant": "Z"})
     wanted = [
         {"VariantName": "A", "DesiredWeight": 0.0, "DesiredInstanceCount": 4},
         {"VariantName": "B", "DesiredWeight": 1.0},

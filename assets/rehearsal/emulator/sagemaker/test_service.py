@@ -140,7 +140,11 @@ def test_required_permissions() -> None:
         ("iam:PassRole", JOB_ROLE),
     ]
     package = base + "model-package/g/1"
-    registered = {"ModelName": "m", "ExecutionRoleArn": JOB_ROLE, "Containers": [{"ModelPackageName": package}]}
+    registered = {
+        "ModelName": "m",
+        "ExecutionRoleArn": JOB_ROLE,
+        "Containers": [{"ModelPackageName": package}],
+    }
     assert ("sagemaker:CreateModel", package) in actions("CreateModel", registered)
     assert actions("StartPipelineExecution", {"PipelineName": "p"}) == [
         ("sagemaker:StartPipelineExecution", base + "pipeline/p")

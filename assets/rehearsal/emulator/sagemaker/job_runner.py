@@ -1,0 +1,273 @@
+"""What processing and training jobs have in common: their record, their process, their data."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..host import AccessDenied, ApiError
+from . import model
+from .container import Container
+from .core import Core, listing, page
+from .images import Images
+from .storage import Storage, StorageError
+
+REAL_OPT_ML = Path("/opt/ml")
+LITERAL_PATHS = (
+    "In the rehearsal a container is a process and its /opt/ml is the folder in SAGEMAKER_BASE_DIR: take paths as arguments "
+    "or from the environment (both are rewritten), not as literals in the code."
+)
+_FINAL = ("Completed", "Failed", "Stopped")
+
+
+class JobFailure(Exception):
+    """Ends a job as Failed with this reason."""
+
+
+class Job:
+    """A job's record and its progress."""
+
+    def __init__(self, kind: str, name: str, record: dict[str, Any]) -> None:
+        self.kind, self.name, self.record = kind, name, record
+        self.stop = threading.Event()
+        self.done = threading.Event()
+
+    @property
+    def status_key(self) -> str:
+        return f"{self.kind}JobStatus"
+
+    @property
+    def status(self) -> str:
+        return str(self.record[self.status_key])
+
+
+class JobRunner:
+    """Keeps the jobs of the account and runs them."""
+
+    def __init__(self, core: Core, images: Images) -> None:
+        self.core = core
+        self.images = images
+        self.processing: dict[str, Job] = {}
+        self.training: dict[str, Job] = {}
+
+    def find(self, kind: str, name: str) -> Job:
+        """A job by kind (`Processing`, `Training`) and name."""
+        with self.core.lock:
+            job = (self.processing if kind == "Processing" else self.training).get(name)
+        if job is None:
+            raise ApiError(
+                "ResourceNotFound",
+                f"Requested resource not found: {kind.lower()} job {name} does not exist.",
+                404,
+            )
+        return job
+
+    def _list(self, kind: str, jobs: dict[str, Job], request: dict[str, Any]) -> dict[str, Any]:
+        with self.core.lock:
+            rows = [dict(job.record) for job in jobs.values()]
+        if request.get("StatusEquals"):
+            rows = [row for row in rows if row[f"{kind}JobStatus"] == request["StatusEquals"]]
+        sort = {"Name": f"{kind}JobName", "Status": f"{kind}JobStatus"}
+        rows, token = page(request, rows, sort=sort, name_key=f"{kind}JobName")
+        return listing(f"List{kind}Jobs", f"{kind}JobSummaries", rows, token)
+
+    def _stop(self, job: Job) -> dict[str, Any]:
+        with self.core.lock:
+            if job.status in _FINAL:
+                raise ApiError(
+                    "ValidationException",
+                    f"The job {job.name} is already {job.status} and cannot be stopped.",
+                )
+            job.record.update({job.status_key: "Stopping", "LastModifiedTime": model.now()})
+            job.stop.set()
+        self._announce(job)
+        return {}
+
+    def _set(self, job: Job, status: str, **fields: Any) -> None:
+        with self.core.lock:
+            if job.status == "Stopping" and status == "InProgress":
+                status = "Stopping"
+            job.record.update({job.status_key: status, "LastModifiedTime": model.now(), **fields})
+            secondary = fields.get("SecondaryStatus")
+            if secondary:
+                transitions = job.record.setdefault("SecondaryStatusTransitions", [])
+                if transitions:
+                    transitions[-1].setdefault("EndTime", model.now())
+                transitions.append(
+                    {
+                        "Status": secondary,
+                        "StartTime": model.now(),
+                        "StatusMessage": _MESSAGES.get(secondary, ""),
+                    }
+                )
+        self._announce(job)
+
+    def _announce(self, job: Job) -> None:
+        with self.core.lock:
+            detail = model.wire(model.fit(f"Describe{job.kind}Job", job.record), "ms")
+        detail["Tags"] = self.core.tags.get(job.record[f"{job.kind}JobArn"], {})
+        self.core.emit(f"SageMaker {job.kind} Job State Change", detail, [job.record[f"{job.kind}JobArn"]])
+
+    def _begin(self, kind: str, request: dict[str, Any], work: Callable[[Job], None]) -> str:
+        name = request[f"{kind}JobName"]
+        table = self.processing if kind == "Processing" else self.training
+        arn = self.core.arn(f"{kind.lower()}-job", name)
+        record = {key: value for key, value in request.items() if key != "Tags"}
+        moment = model.now()
+        record.update(
+            {
+                f"{kind}JobArn": arn,
+                f"{kind}JobStatus": "InProgress",
+                "CreationTime": moment,
+                "LastModifiedTime": moment,
+            }
+        )
+        with self.core.lock:
+            if name in table:
+                raise ApiError(
+                    "ResourceInUse",
+                    f"Job name must be unique within an AWS account and region, and a {kind.lower()} job {arn} already exists.",
+                )
+            job = table[name] = Job(kind, name, record)
+            self.core.set_tags(arn, request.get("Tags"))
+        self.core.spawn(f"{kind.lower()}-{name}", lambda: self._run(job, work))
+        return arn
+
+    def _run(self, job: Job, work: Callable[[Job], None]) -> None:
+        host = self.core.host
+        begun = time.monotonic()
+        host.note("job", f"{job.kind.lower()} job {job.name} started", name=job.name, status="InProgress")
+        end = {"Processing": "ProcessingEndTime", "Training": "TrainingEndTime"}[job.kind]
+        secondary = job.kind == "Training"
+        try:
+            work(job)
+            status, reason = ("Stopped" if job.stop.is_set() else "Completed"), None
+        except (JobFailure, StorageError, AccessDenied, ApiError) as error:
+            status = "Stopped" if job.stop.is_set() and not isinstance(error, AccessDenied) else "Failed"
+            reason = _reason(error)
+        except Exception as error:
+            status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
+        fields: dict[str, Any] = {end: model.now()}
+        if status == "Failed":
+            fields["FailureReason"] = (reason or "")[:1024]
+        if secondary and not (
+            status == "Stopped" and job.record.get("SecondaryStatus") == "MaxRuntimeExceeded"
+        ):
+            fields["SecondaryStatus"] = status
+        if secondary and job.record.get("TrainingStartTime"):
+            seconds = max(1, round(time.monotonic() - begun))
+            fields.update(TrainingTimeInSeconds=seconds, BillableTimeInSeconds=seconds)
+        try:
+            self._set(job, status, **fields)
+        finally:
+            job.done.set()
+        seconds_text = f"{time.monotonic() - begun:.1f} s"
+        detail = f": {reason}" if status == "Failed" else ""
+        host.note(
+            "job",
+            f"{job.kind.lower()} job {job.name} {status} after {seconds_text}{detail}",
+            name=job.name,
+            status=status,
+        )
+
+    def _download(self, storage: Storage, kind: str, uri: str, folder: Path, name: str) -> None:
+        try:
+            if kind == "ManifestFile":
+                count = self._download_manifest(storage, uri, folder)
+            elif kind == "S3Prefix":
+                count = storage.download(uri, folder)
+            else:
+                raise JobFailure(f"ClientError: S3DataType {kind} is not played by the rehearsal")
+        except StorageError as error:
+            raise JobFailure(
+                f"ClientError: Failed to download data for input {name} from {uri}: {error}"
+            ) from error
+        if count == 0:
+            bucket = uri[5:].partition("/")[0]
+            raise JobFailure(
+                f'ClientError: Failed to download data. No S3 objects found under S3 URL "{uri}" given in input data source '
+                f"{name}. Please ensure that the bucket {bucket} exists in the selected region, that objects exist under that prefix, "
+                f'and that the role "{storage.role_arn}" has "s3:ListBucket" permissions on it.'
+            )
+
+    @staticmethod
+    def _download_manifest(storage: Storage, uri: str, folder: Path) -> int:
+        try:
+            entries = json.loads(storage.read(uri))
+            prefix = entries[0]["prefix"]
+            names = [str(name) for name in entries[1:]]
+        except (ValueError, LookupError, TypeError) as error:
+            raise JobFailure(
+                f'ClientError: {uri} is no manifest; it must look like [{{"prefix": "s3://b/p/"}}, "file"]'
+            ) from error
+        for name in names:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(storage.read(prefix + name))
+        return len(names)
+
+    def _execute(
+        self,
+        job: Job,
+        container: Container,
+        argv: list[str],
+        environment: dict[str, str],
+        limit: float,
+        on_line: Callable[[str], None],
+    ) -> None:
+        def line(text: str) -> None:
+            on_line(text)
+            self.core.host.note("log", text, name=job.name)
+
+        deadline = time.monotonic() + limit
+        there_before = REAL_OPT_ML.exists()
+        try:
+            command = container.command(argv)
+        except FileNotFoundError as error:
+            raise JobFailure(f"AlgorithmError: {error}, exit code: 127") from error
+        code = container.run(command, environment, timeout=limit, stop=job.stop, on_line=line)
+        if REAL_OPT_ML.exists() and not there_before:
+            raise JobFailure(f"ClientError: the program wrote to {REAL_OPT_ML} itself. {LITERAL_PATHS}")
+        if code is None:
+            if not job.stop.is_set() and not self.core.closing.is_set() and time.monotonic() >= deadline:
+                job.stop.set()
+                fields = {"SecondaryStatus": "MaxRuntimeExceeded"} if job.kind == "Training" else {}
+                job.record["ExitMessage"] = f"MaxRuntimeExceeded: the job ran longer than {limit:g} seconds"
+                self._set(job, "Stopping", **fields)
+            return
+        if code != 0:
+            # Training jobs leave their reason in `failure`, processing jobs in `message`.
+            files = [container.opt_ml / "output" / name for name in ("failure", "message")]
+            said = next((file.read_text(errors="replace").strip() for file in files if file.is_file()), "")
+            tail = said or " | ".join(text for text in list(container.tail)[-12:] if text.strip())
+            code = 128 - code if code < 0 else code
+            if not said and any(
+                "No such file" in text and f"'{REAL_OPT_ML}/" in text for text in container.tail
+            ):
+                tail = f"{tail} | {LITERAL_PATHS}"
+            head, foot = "AlgorithmError: ", f", exit code: {code} (log: {container.log_file})"
+            room = 1024 - len(head) - len(foot)
+            raise JobFailure(f"{head}{tail[-room:] if not said else tail[:room]}{foot}")
+
+
+_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopped": "Training job stopped",
+}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ApiError):
+        return f"ClientError: {error.message}"
+    text = str(error)
+    return text if re.match(r"\w+Error: ", text) else f"ClientError: {text}"

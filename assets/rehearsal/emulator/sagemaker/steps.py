@@ -1,0 +1,357 @@
+"""What each kind of step does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..host import AccessDenied, ApiError
+from . import model
+from .core import Core
+from .definition import NOT_PLAYED, Definition, Step, own
+from .references import Resolver, Unresolved, walk
+from .storage import Storage, StorageError
+
+if TYPE_CHECKING:
+    from .pipelines import Pipelines
+
+_JOB_MEMBER = {"Processing": "ProcessingJobName", "Training": "TrainingJobName"}
+
+
+class StepFailure(Exception):
+    """Ends a step as Failed; `retry_type` names the exception type that a retry policy may match."""
+
+    def __init__(self, reason: str, retry_type: str | None = None) -> None:
+        super().__init__(reason)
+        self.retry_type = retry_type
+
+
+class StepRun:
+    """What is known of a step that was started."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.row: dict[str, Any] = {
+            "StepName": step.name,
+            "StepStatus": "Starting",
+            "StartTime": model.now(),
+            "AttemptCount": 1,
+            "Metadata": {},
+        }
+        if step.raw.get("DisplayName"):
+            self.row["StepDisplayName"] = step.raw["DisplayName"]
+        if step.raw.get("Description"):
+            self.row["StepDescription"] = step.raw["Description"]
+        self.properties: dict[str, Any] = {}
+        self.answered = threading.Event()
+        self.answer: tuple[dict[str, str], str | None] = ({}, None)
+
+    @property
+    def status(self) -> str:
+        return str(self.row["StepStatus"])
+
+
+class StepHandlers:
+    """Runs single steps; `Execution` decides which and when."""
+
+    owner: Pipelines
+    core: Core
+    definition: Definition
+    definition_text: str
+    parameters: dict[str, Any]
+    id: str
+    arn: str
+    role: str
+    pipeline_name: str
+    pipeline_arn: str
+    record: dict[str, Any]
+    runs: dict[str, StepRun]
+    _stop: threading.Event
+
+    def _halted(self) -> bool:
+        raise NotImplementedError
+
+    def answer_callback(self, step: str, outputs: dict[str, str], failure: str | None) -> None:
+        """The receiver of a callback step has answered."""
+        run = self.runs[step]
+        run.answer = (outputs, failure)
+        run.answered.set()
+
+    def _do(self, run: StepRun) -> None:
+        kind = run.step.type
+        if kind in NOT_PLAYED:
+            raise StepFailure(f"ClientError: a step of type {kind} is not played by the rehearsal")
+        handlers: dict[str, Callable[[StepRun], None]] = {
+            "Condition": self._condition,
+            "Fail": self._fail,
+            "Processing": self._job,
+            "Training": self._job,
+            "RegisterModel": self._register,
+            "Model": self._model,
+            "Lambda": self._lambda,
+            "Callback": self._callback,
+        }
+        if kind not in handlers:
+            raise StepFailure(f"ClientError: a step of type {kind} is not played by the rehearsal")
+        handlers[kind](run)
+
+    # references
+
+    def _resolver(self, step: Step, job_name: str | None = None) -> Resolver:
+        execution = {
+            "StartDateTime": model.iso(self.record["CreationTime"]),
+            "CurrentDateTime": model.iso(model.now()),
+            "PipelineName": self.pipeline_name,
+            "PipelineArn": self.pipeline_arn,
+            "PipelineExecutionId": self.id,
+            "PipelineExecutionArn": self.arn,
+        }
+        if job_name and step.type in _JOB_MEMBER:
+            execution[_JOB_MEMBER[step.type]] = job_name
+        return Resolver(self.parameters, execution, self._property, self._json_file, model.text_of)
+
+    def _property(self, step: str, path: str) -> Any:
+        properties = self.runs[step].properties
+        try:
+            return model.wire(walk(properties, path), "iso")
+        except Unresolved as error:
+            raise Unresolved(f"step {step} has no property {path}: {error}") from error
+
+    def _json_file(self, step: str | None, file: str | None, uri: str | None) -> Any:
+        if step is not None:
+            declared = next(
+                entry
+                for entry in self.definition.steps[step].raw["PropertyFiles"]
+                if entry["PropertyFileName"] == file
+            )
+            target = walk(
+                self.runs[step].properties,
+                f"ProcessingOutputConfig.Outputs['{declared['OutputName']}'].S3Output.S3Uri",
+            )
+            uri = f"{target.rstrip('/')}/{self._resolver(self.definition.steps[step]).resolve(declared['FilePath'])}"
+        assert uri is not None
+        try:
+            data = Storage(self.core.host, self.role).read(uri)
+        except StorageError as error:
+            raise Unresolved(f"{uri} cannot be read for Std:JsonGet: {error}") from error
+        try:
+            return json.loads(data)
+        except ValueError as error:
+            raise Unresolved(f"{uri} is not JSON: {error}") from error
+
+    # steps
+
+    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.owner.call_as(self.role, operation, request)
+        except ApiError as error:
+            raise StepFailure(
+                f"ClientError: Failed to invoke sagemaker:{operation}. Error Details: {error.message}"
+            ) from error
+
+    def _condition(self, run: StepRun) -> None:
+        resolver = self._resolver(run.step)
+        held = all(resolver.holds(condition) for condition in run.step.arguments["Conditions"])
+        run.properties = {"Outcome": "True" if held else "False"}
+        run.row["Metadata"] = {"Condition": dict(run.properties)}
+
+    def _fail(self, run: StepRun) -> None:
+        message = model.text_of(self._resolver(run.step).resolve(run.step.arguments.get("ErrorMessage", "")))
+        run.row["Metadata"] = {"Fail": {"ErrorMessage": message}}
+        # A Fail step ends the execution: what runs beside it is stopped.
+        self._stop.set()
+        raise StepFailure(message or "The Fail step has no ErrorMessage.")
+
+    def _name(self, step: Step, longest: int = 63) -> str:
+        tail = self.core.token(10)
+        room = longest - len("pipelines-") - len(self.id) - len(tail) - 2
+        middle = re.sub(r"[^A-Za-z0-9-]", "-", step.name)[:room].strip("-") or "step"
+        return f"pipelines-{self.id}-{middle}-{tail}"
+
+    def _own_tags(self, step: Step, request: dict[str, Any]) -> list[dict[str, str]]:
+        """The tags that the pipeline service puts on what it makes (they need sagemaker:AddTags)."""
+        return [
+            *(request.get("Tags") or ()),
+            {"Key": "sagemaker:pipeline-execution-arn", "Value": self.arn},
+            {"Key": "sagemaker:pipeline-name", "Value": self.pipeline_name},
+            {"Key": "sagemaker:pipeline-step-name", "Value": step.name},
+        ]
+
+    def _job(self, run: StepRun) -> None:
+        step, kind = run.step, run.step.type
+        member = _JOB_MEMBER[kind]
+        given = step.arguments.get(member)
+        name = self._name(step)
+        if isinstance(given, str):
+            # The job name of a definition is a prefix: the service makes it unique.
+            name = f"{given[: 63 - 24]}-{self.id}-{self.core.token(10)}"
+        arguments = self._resolver(step, name).resolve(
+            {key: value for key, value in step.arguments.items() if key not in (member, "ExperimentConfig")}
+        )
+        if self._from_cache(run, arguments):
+            return
+        request = {**arguments, member: name}
+        request.setdefault("RoleArn", self.role)
+        request["Tags"] = self._own_tags(step, request)
+        answer = self._call(f"Create{kind}Job", model.check(f"Create{kind}Job", request, lenient=True))
+        run.row["Metadata"] = {f"{kind}Job": {"Arn": answer[f"{kind}JobArn"]}}
+        job = self.owner.find_job(kind, name)
+        while not job.done.wait(0.05):
+            if self._halted():
+                self._stop_job(kind, name, job)
+                break
+        run.properties = self._call(f"Describe{kind}Job", {member: name})
+        if job.status == "Failed":
+            raise StepFailure(str(job.record.get("FailureReason")))
+        if job.status == "Stopped":
+            run.properties = run.properties if not self._halted() else {}
+            raise StepFailure(
+                f"ClientError: the {kind.lower()} job {name} was stopped. {job.record.get('ExitMessage', '')}".strip()
+            )
+        self._keep(run, arguments)
+
+    def _stop_job(self, kind: str, name: str, job: Any) -> None:
+        try:
+            self._call(f"Stop{kind}Job", {f"{kind}JobName": name})
+        except StepFailure as error:
+            if not job.done.is_set():
+                self.core.host.note(
+                    "warning", f"the job {name} cannot be stopped by the pipeline's role: {error}"
+                )
+        job.done.wait(15)
+
+    def _from_cache(self, run: StepRun, arguments: dict[str, Any]) -> bool:
+        config = run.step.raw.get("CacheConfig") or {}
+        if not config.get("Enabled"):
+            return False
+        found = self.owner.cache.get((self.pipeline_arn, run.step.name, _canonical(arguments)))
+        if found is None:
+            return False
+        at, source, properties, metadata = found
+        if config.get("ExpireAfter") and model.now() - at > _duration(config["ExpireAfter"]):
+            return False
+        run.properties, run.row["Metadata"] = properties, metadata
+        run.row["CacheHitResult"] = {"SourcePipelineExecutionArn": source}
+        return True
+
+    def _keep(self, run: StepRun, arguments: dict[str, Any]) -> None:
+        if (run.step.raw.get("CacheConfig") or {}).get("Enabled"):
+            key = (self.pipeline_arn, run.step.name, _canonical(arguments))
+            self.owner.cache[key] = (model.now(), self.arn, run.properties, run.row["Metadata"])
+
+    def _register(self, run: StepRun) -> None:
+        request = self._resolver(run.step).resolve(run.step.arguments)
+        request.setdefault("MetadataProperties", {"GeneratedBy": self.arn})
+        answer = self._call("CreateModelPackage", model.check("CreateModelPackage", request, lenient=True))
+        arn = answer["ModelPackageArn"]
+        run.row["Metadata"] = {"RegisterModel": {"Arn": arn}}
+        run.properties = self._call("DescribeModelPackage", {"ModelPackageName": arn})
+
+    def _model(self, run: StepRun) -> None:
+        request = self._resolver(run.step).resolve(run.step.arguments)
+        request["ModelName"] = self._name(run.step)
+        request.setdefault("ExecutionRoleArn", self.role)
+        request["Tags"] = self._own_tags(run.step, request)
+        answer = self._call("CreateModel", model.check("CreateModel", request, lenient=True))
+        run.row["Metadata"] = {"Model": {"Arn": answer["ModelArn"]}}
+        run.properties = self._call("DescribeModel", {"ModelName": request["ModelName"]})
+
+    def _lambda(self, run: StepRun) -> None:
+        resolved = self._resolver(run.step).resolve(own(run.step))
+        arn = str(resolved["FunctionArn"])
+        try:
+            self.core.host.authorize(self.role, "lambda:InvokeFunction", arn)
+        except AccessDenied as error:
+            raise StepFailure(
+                f"ClientError: Failed to invoke lambda. Error Details: {error.message}"
+            ) from error
+        answer = self.core.host.client("lambda").invoke(
+            FunctionName=arn, Payload=json.dumps(resolved.get("Arguments") or {}).encode()
+        )
+        text = answer["Payload"].read().decode("utf-8", "replace")
+        if answer.get("FunctionError"):
+            raise StepFailure(f"ClientError: Lambda function {arn} failed: {text}")
+        result = json.loads(text) if text else {}
+        run.properties = {
+            "OutputParameters": self._outputs(run.step, result if isinstance(result, dict) else {})
+        }
+        parameters = [
+            {"Name": key, "Value": model.text_of(value)}
+            for key, value in run.properties["OutputParameters"].items()
+        ]
+        run.row["Metadata"] = {"Lambda": {"Arn": arn, "OutputParameters": parameters}}
+
+    @staticmethod
+    def _outputs(step: Step, result: dict[str, Any]) -> dict[str, Any]:
+        """The declared output parameters of what a Lambda or a receiver returned."""
+        out = {}
+        for entry in step.raw.get("OutputParameters") or ():
+            name = entry["OutputName"]
+            if name not in result:
+                raise StepFailure(
+                    f"ClientError: step {step.name} declares the output parameter {name!r}, which was not returned; there is {sorted(result)}"
+                )
+            out[name] = result[name]
+        return out
+
+    def _callback(self, run: StepRun) -> None:
+        resolved = self._resolver(run.step).resolve(own(run.step))
+        url, token = str(resolved["SqsQueueUrl"]), self.core.token(10)
+        account, _, queue = url.rstrip("/").rpartition("/")
+        owner = account.rsplit("/", 1)[-1]
+        self.core.host.authorize(
+            self.role, "sqs:SendMessage", f"arn:aws:sqs:{self.core.host.region}:{owner}:{queue}"
+        )
+        run.answered.clear()
+        with self.core.lock:
+            self.owner.callbacks[token] = (self, run.step.name)
+        message = {
+            "token": token,
+            "pipelineExecutionArn": self.arn,
+            "status": "Executing",
+            "arguments": resolved.get("Arguments") or {},
+        }
+        self.core.host.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(message))
+        run.row["Metadata"] = {
+            "Callback": {"CallbackToken": token, "SqsQueueUrl": url, "OutputParameters": []}
+        }
+        while not run.answered.wait(0.1):
+            if self._halted():
+                return
+        outputs, failure = run.answer
+        if failure:
+            raise StepFailure(f"ClientError: {failure}")
+        run.properties = {"OutputParameters": self._outputs(run.step, outputs)}
+        run.row["Metadata"]["Callback"]["OutputParameters"] = [
+            {"Name": key, "Value": value} for key, value in outputs.items()
+        ]
+
+
+def _canonical(arguments: dict[str, Any]) -> str:
+    return json.dumps(arguments, sort_keys=True, default=str)
+
+
+_ISO = re.compile(
+    r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?|T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?"
+)
+
+
+def _duration(text: str) -> dt.timedelta:
+    match = _ISO.fullmatch(text)
+    if match is None:
+        raise StepFailure(
+            f"ClientError: CacheConfig.ExpireAfter {text!r} is no ISO 8601 duration, e.g. P30D or T12H"
+        )
+    years, months, weeks, days, hours, minutes, seconds, *short = (
+        int(group or 0) for group in match.groups()
+    )
+    return dt.timedelta(
+        days=years * 365 + months * 30 + weeks * 7 + days,
+        hours=hours + short[0],
+        minutes=minutes + short[1],
+        seconds=seconds + short[2],
+    )

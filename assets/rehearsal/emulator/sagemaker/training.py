@@ -1,0 +1,234 @@
+"""Training jobs: built-in algorithms, script mode, own entry points."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+
+from ..host import ApiError
+from . import model
+from .container import Container, LogStream
+from .images import CONTAINERS
+from .job_runner import Job, JobFailure, JobRunner
+from .storage import Storage, StorageError, pack, unpack
+
+
+class TrainingJobs(JobRunner):
+    """Training jobs as processes."""
+
+    def create_training(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
+        specification = request.get("AlgorithmSpecification") or {}
+        if "TrainingImage" not in specification:
+            raise ApiError(
+                "ValidationException",
+                "AlgorithmSpecification.TrainingImage must be given; AlgorithmName is not played by the rehearsal.",
+            )
+        if not request.get("ResourceConfig"):
+            raise ApiError("ValidationException", "ResourceConfig must be given.")
+        names = [channel["ChannelName"] for channel in request.get("InputDataConfig") or ()]
+        if len(set(names)) != len(names):
+            raise ApiError("ValidationException", f"Channel names must be unique, got {', '.join(names)}.")
+        arn = self._begin("Training", {**request, "SecondaryStatus": "Starting"}, self._train)
+        return {"TrainingJobArn": arn}
+
+    def _train(self, job: Job) -> None:
+        request, role = job.record, job.record["RoleArn"]
+        specification = request["AlgorithmSpecification"]
+        self._set(job, "InProgress", SecondaryStatus="Starting")
+        self.images.authorize_pull(role, specification["TrainingImage"])
+        stand_in = self.images.stand_in(specification["TrainingImage"])
+        container = Container(self.core, "jobs", job.name)
+        log = LogStream(
+            self.core, role, "/aws/sagemaker/TrainingJobs", f"{job.name}/algo-1-{int(time.time())}"
+        )
+        storage = Storage(self.core.host, role)
+        self._set(job, "InProgress", SecondaryStatus="Downloading", TrainingStartTime=model.now())
+        channels = self._channels(request, container, storage)
+        hyper: dict[str, str] = request.get("HyperParameters") or {}
+        for folder in ("model", "output/data", "code", "input/config"):
+            (container.opt_ml / folder).mkdir(parents=True, exist_ok=True)
+        container.write_json("/opt/ml/input/config/hyperparameters.json", hyper)
+        container.write_json("/opt/ml/input/config/inputdataconfig.json", channels)
+        resources = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}
+        container.write_json("/opt/ml/input/config/resourceconfig.json", resources)
+        count = request["ResourceConfig"].get("InstanceCount", 1)
+        if count > 1:
+            self.core.host.note(
+                "not-rehearsed", f"{job.name} asks for {count} instances; one process plays them"
+            )
+        environment, arguments = self._script_mode(request, container, storage, list(channels), hyper)
+        entry = list(specification.get("ContainerEntrypoint") or ())
+        if entry:
+            argv = [*entry, *(specification.get("ContainerArguments") or ())]
+        elif arguments:
+            argv = arguments
+        elif stand_in.train:
+            argv = ["python3", str(CONTAINERS / stand_in.train)]
+        else:
+            raise JobFailure(
+                f"ClientError: the stand-in {stand_in.name} trains in script mode only; give the hyperparameters sagemaker_program and sagemaker_submit_directory"
+            )
+        self._set(job, "InProgress", SecondaryStatus="Training")
+        metrics = _Metrics(
+            specification.get("MetricDefinitions") or (),
+            built_in=stand_in.train is not None and not arguments and not entry,
+        )
+
+        def line(text: str) -> None:
+            log.add(text)
+            metrics.see(text)
+
+        limit = float((request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86400))
+        try:
+            self._execute(job, container, argv, container.environment(role, environment), limit, line)
+        finally:
+            log.flush()
+            if metrics.values:
+                job.record["FinalMetricDataList"] = metrics.final()
+        if job.stop.is_set() and not any((container.opt_ml / "model").iterdir()):
+            return
+        self._set(job, "InProgress", SecondaryStatus="Uploading")
+        self._upload_model(job, container, storage)
+        container.remove()
+
+    def _channels(
+        self, request: dict[str, Any], container: Container, storage: Storage
+    ) -> dict[str, dict[str, Any]]:
+        channels = {}
+        for channel in request.get("InputDataConfig") or ():
+            name, source = channel["ChannelName"], channel["DataSource"].get("S3DataSource")
+            if source is None:
+                raise JobFailure(
+                    f"ClientError: channel {name} has no S3DataSource; other sources are not played by the rehearsal"
+                )
+            folder = container.opt_ml / "input" / "data" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            self._download(storage, source["S3DataType"], source["S3Uri"], folder, name)
+            channels[name] = {
+                "ContentType": channel.get("ContentType"),
+                "TrainingInputMode": "File",
+                "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+                "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+            }
+        return channels
+
+    def _script_mode(
+        self,
+        request: dict[str, Any],
+        container: Container,
+        storage: Storage,
+        channels: list[str],
+        hyper: dict[str, str],
+    ) -> tuple[dict[str, str], list[str]]:
+        """Environment as SageMaker's training toolkit sets it, and the command of the user's program, if there is one."""
+        decoded = {key: _decode(value) for key, value in hyper.items()}
+        own = {key: value for key, value in decoded.items() if not key.startswith("sagemaker_")}
+        environment = {
+            **(request.get("Environment") or {}),
+            "TRAINING_JOB_NAME": request["TrainingJobName"],
+            "TRAINING_JOB_ARN": request["TrainingJobArn"],
+            "SM_MODEL_DIR": "/opt/ml/model",
+            "SM_INPUT_DIR": "/opt/ml/input",
+            "SM_INPUT_CONFIG_DIR": "/opt/ml/input/config",
+            "SM_OUTPUT_DIR": "/opt/ml/output",
+            "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data",
+            "SM_OUTPUT_INTERMEDIATE_DIR": "/opt/ml/output/intermediate",
+            "SM_CHANNELS": json.dumps(sorted(channels)),
+            "SM_HPS": json.dumps(own),
+            "SM_CURRENT_HOST": "algo-1",
+            "SM_HOSTS": '["algo-1"]',
+            "SM_NUM_GPUS": "0",
+            "SM_NUM_CPUS": "2",
+            "SM_JOB_NAME": request["TrainingJobName"],
+        }
+        environment.update(
+            {
+                f"SM_CHANNEL_{name.upper().replace('-', '_')}": f"/opt/ml/input/data/{name}"
+                for name in channels
+            }
+        )
+        environment.update(
+            {f"SM_HP_{key.upper().replace('-', '_')}": str(value) for key, value in own.items()}
+        )
+        program, code = decoded.get("sagemaker_program"), decoded.get("sagemaker_submit_directory")
+        if not program:
+            return environment, []
+        folder = container.opt_ml / "code"
+        if isinstance(code, str) and code.startswith("s3://"):
+            archive = container.root / "sourcedir.tar.gz"
+            try:
+                archive.write_bytes(storage.read(code))
+                unpack(archive, folder)
+            except StorageError as error:
+                raise JobFailure(f"ClientError: Failed to download the code from {code}: {error}") from error
+        environment.update(
+            SM_MODULE_DIR=str(code), SM_USER_ENTRY_POINT=str(program), PYTHONPATH="/opt/ml/code"
+        )
+        if (folder / "requirements.txt").is_file():
+            self.core.host.note(
+                "not-rehearsed",
+                f"{request['TrainingJobName']}: requirements.txt is not installed; the rehearsal's own packages are used",
+            )
+        arguments = [
+            text for key, value in sorted(own.items()) for text in (f"--{key}", model.text_of(value))
+        ]
+        return environment, ["python3", str(folder / str(program)), *arguments]
+
+    def _upload_model(self, job: Job, container: Container, storage: Storage) -> None:
+        output = job.record["OutputDataConfig"]
+        base = f"{output['S3OutputPath'].rstrip('/')}/{job.name}/output"
+        try:
+            if output.get("CompressionType", "GZIP") == "NONE":
+                artifact = f"{base}/model/"
+                storage.upload(container.opt_ml / "model", artifact)
+            else:
+                artifact = f"{base}/model.tar.gz"
+                archive = container.root / "model.tar.gz"
+                pack(container.opt_ml / "model", archive)
+                storage.put(artifact, archive.read_bytes())
+            data = container.opt_ml / "output" / "data"
+            if any(data.iterdir()):
+                archive = container.root / "output.tar.gz"
+                pack(data, archive)
+                storage.put(f"{base}/output.tar.gz", archive.read_bytes())
+        except StorageError as error:
+            raise JobFailure(f"ClientError: Failed to upload the model to {base}: {error}") from error
+        job.record["ModelArtifacts"] = {"S3ModelArtifacts": artifact}
+
+
+class _Metrics:
+    """Picks metric values out of log lines."""
+
+    def __init__(self, definitions: Any, *, built_in: bool) -> None:
+        self.rules = [(entry["Name"], re.compile(entry["Regex"])) for entry in definitions]
+        self.built_in = built_in
+        self.values: dict[str, tuple[float, Any]] = {}
+
+    def see(self, line: str) -> None:
+        for name, rule in self.rules:
+            match = rule.search(line)
+            if match:
+                self._keep(name, match.group(match.lastindex or 0))
+        if self.built_in and line.startswith("["):
+            for part, metric, value in re.findall(r"(train|validation)-([\w@-]+):([-+.\deE]+)", line):
+                self._keep(f"{part}:{metric}", value)
+
+    def _keep(self, name: str, text: str) -> None:
+        try:
+            self.values[name] = (float(text), model.now())
+        except ValueError:
+            return
+
+    def final(self) -> list[dict[str, Any]]:
+        return [
+            {"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in self.values.items()
+        ]
+
+
+def _decode(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
