@@ -538,7 +538,7 @@ describe('the report', () => {
 
   test('says what happened', () => {
     const text = page(document).toString();
-    for (const part of ['data pipeline', 'Preprocess', 'mse 4.751 &lt;= 6', 'Not rehearsed', 's3:GetObject', '1 calls denied']) {
+    for (const part of ['data pipeline', 'Preprocess', 'mse 4.751 &lt;= 6', 'Not rehearsed', 's3:GetObject', '1 call denied']) {
       expect(text).toContain(part);
     }
     expect(page({ ...document, passed: false, exitCode: 3, failure: { step: 'gate', message: 'mse 4.75 > 1', log: [], file: undefined } }).toString())

@@ -42,6 +42,7 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
   terminal.line(terminal.paint('bold', `cdk-mlops ${packageVersion()} rehearses ${app.kind === 'command' ? app.command : path.relative('', app.folder) || '.'}`) +
     (file === undefined ? '' : ` with ${path.relative('', file)}`));
   const work = makeWorkFolder();
+  fs.rmSync(logBeside(report), { force: true }); // of an earlier run
   around.onWorkFolder(work);
   const timer = setTimeout(() => interrupt.abort(new RehearsalError(
     `the rehearsal took longer than ${options.timeout} s and was stopped; --timeout gives it more`)), options.timeout * 1000);
@@ -108,8 +109,9 @@ function explainWith(emulator: () => Emulator | undefined): Stage['explain'] {
       return error;
     }
     const sentences = [...new Set(fresh.map(denied))];
-    const last = sentences.at(-1)!;
-    const message = error.message.includes(fresh.at(-1)!.action) ? error.message : `${error.message}; ${last}`;
+    // Services go on when they may not write a log, so that is seldom the reason.
+    const cause = fresh.filter(({ action }) => !action.startsWith('logs:')).at(-1);
+    const message = cause === undefined || error.message.includes(cause.action) ? error.message : `${error.message}; ${denied(cause)}`;
     return new RehearsalError(message, { exitCode: error.exitCode, file: error.file ?? emulator()!.log, log: [...sentences, ...error.log] });
   };
 }
@@ -127,9 +129,13 @@ function keepLogs(error: RehearsalError, work: string, report: string): Rehearsa
   if (!error.file?.startsWith(work) || !isFile(error.file)) {
     return error;
   }
-  const kept = report.replace(/(\.html?)?$/, '.log');
+  const kept = logBeside(report);
   fs.copyFileSync(error.file, kept);
   return Object.assign(Object.create(Object.getPrototypeOf(error) as object) as RehearsalError, error, { message: error.message, file: kept });
+}
+
+function logBeside(report: string): string {
+  return report.replace(/(\.html?)?$/, '.log');
 }
 
 interface Ending {

@@ -36,7 +36,7 @@ ${[...grants].sort((a, b) => `${a.stack}${a.logicalId}${a.action}`.localeCompare
 <td class="text"><code>${grant.resources.slice(0, 4).join(' ')}${grant.resources.length > 4 ? ' …' : ''}</code></td><td class="number">${grant.count || ''}</td></tr>`)}</table></div>`;
   return html`<h2>Permissions</h2>
 <p><span class="badge good">${exercised.length} granted actions used</span> <span class="badge warn">${unexercised.length} not used in this run</span>
-<span class="badge ${denials.length > 0 ? 'bad' : 'good'}">${denials.length} calls denied</span></p>
+<span class="badge ${denials.length > 0 ? 'bad' : 'good'}">${denials.length} ${denials.length === 1 ? 'call' : 'calls'} denied</span></p>
 ${denials.length > 0 && html`<div class="card wide"><table><tr><th>denied</th><th>on</th><th>to</th></tr>${denials.map(({ action, resource, principal }) => html`<tr>
 <td><code>${action}</code></td><td class="text"><code>${resource}</code></td><td class="text"><code>${principal}</code></td></tr>`)}</table></div>`}
 ${unexercised.length > 0 && html`<details><summary>Granted, but not used in this run</summary>${grantTable(unexercised)}</details>`}

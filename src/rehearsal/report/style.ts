@@ -19,7 +19,8 @@ header p, .soft { color: var(--soft); margin: 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; }
 .tile, .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px; min-width: 0; }
 .tile b { display: block; font-size: 21px; line-height: 1.3; letter-spacing: -.01em; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
-.tile span { color: var(--soft); font-size: 13px; }
+.tile span { color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
+.verdict + pre + p { margin-bottom: 14px; }
 .columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr)); gap: 14px; align-items: start; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }

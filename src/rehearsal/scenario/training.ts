@@ -1,6 +1,6 @@
 import {
-  DescribePipelineCommand, DescribePipelineExecutionCommand, DescribeProcessingJobCommand, ListModelPackagesCommand, PipelineExecutionStep,
-  ListPipelineParametersForExecutionCommand, SageMakerClient, StartPipelineExecutionCommand, UpdatePipelineCommand,
+  DescribePipelineCommand, DescribePipelineExecutionCommand, DescribeProcessingJobCommand, ListEndpointsCommand, ListModelPackagesCommand,
+  ListPipelineParametersForExecutionCommand, PipelineExecutionStep, SageMakerClient, StartPipelineExecutionCommand, UpdatePipelineCommand,
   paginateListPipelineExecutionSteps, paginateListPipelineExecutions,
 } from '@aws-sdk/client-sagemaker';
 import { nearest, suggestion } from '../../shared/validation';
@@ -104,7 +104,8 @@ export async function train(
     const checks = await judge(client, training, arn, evaluation);
     onEvaluated({ evaluation, checks });
     if (status !== 'Succeeded') {
-      throw await rejected(world, checks, reason ?? steps.find(({ StepStatus }) => StepStatus === 'Failed')?.FailureReason ?? `the pipeline ended ${status}`);
+      const verdict = steps.find(({ StepName }) => isVerdict(steps, StepName));
+      throw await rejected(world, checks, verdict?.Metadata?.Fail?.ErrorMessage ?? verdict?.FailureReason ?? reason ?? `the pipeline ended ${status}`);
     }
     const wrong = checks.find(({ passed }) => !passed);
     if (wrong) {
@@ -201,5 +202,9 @@ async function rejected(world: World, checks: readonly GateCheck[], reason: stri
   if (packages.length > 0) {
     return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet ${packages[0].ModelPackageArn} was registered`);
   }
-  return new GateRejected(`${missed.join(', ') || reason}: the gate rejected the model, nothing was registered${missed.length > 0 ? ` (${reason})` : ''}`);
+  const { Endpoints = [] } = await world.aws.sageMaker.send(new ListEndpointsCommand({}));
+  if (Endpoints.length > 0) {
+    return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet there is an endpoint ${Endpoints[0].EndpointName}`);
+  }
+  return new GateRejected(`${missed.join(', ') || reason}: the gate rejected the model, nothing was registered, there is no endpoint${missed.length > 0 ? ` (${reason})` : ''}`);
 }
