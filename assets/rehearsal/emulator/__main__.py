@@ -6,13 +6,13 @@ When every service answers, one line of JSON goes to standard output:
      "credentials": {"accessKeyId": "test", "secretAccessKey": "test"},
      "executeApi": "http://127.0.0.1:4566/_aws/execute-api/{apiId}", "log": "<work>/emulator.log"}
 
-The credentials are those of the account's root user: whoever deploys is an administrator, everybody else is evaluated.
-An HTTP API is called below `executeApi`, with or without its stage: `https://<id>.execute-api.<region>.amazonaws.com/x`
-is `<executeApi>/x` here. The attribute `ApiEndpoint` gives that already.
+The credentials are those of the account's root user: whoever deploys is an administrator, everybody else is
+evaluated. An HTTP API is called below `executeApi`, with or without its stage:
+`https://<id>.execute-api.<region>.amazonaws.com/x` is `<executeApi>/x` here. The attribute `ApiEndpoint` gives that.
 
-It ends on SIGTERM, on SIGINT and when the parent process is gone; then no process of it is left, and nothing outside the
-work folder was written. Exit codes: 0 ended as asked, 2 wrong arguments, 3 the port is taken, 4 MiniStack is missing or
-is not the version that this was written for, 1 anything else.
+It ends on SIGTERM, on SIGINT and when the parent process is gone; then no process of it is left, and nothing
+outside the work folder was written. Exit codes: 0 ended as asked, 2 wrong arguments, 3 the port is taken,
+4 MiniStack is missing or is not the version that this was written for, 1 anything else.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def _ministack_problem() -> str | None:
     except importlib.metadata.PackageNotFoundError:
         return f"the Python package ministack is missing: install ministack=={PINNED_VERSION}"
     if found != PINNED_VERSION and not os.environ.get("CDK_MLOPS_ANY_MINISTACK"):
-        return f"ministack {found} is installed, but this emulator is made for {PINNED_VERSION}: install that version"
+        wanted = f"this emulator is made for {PINNED_VERSION}: install that version"
+        return f"ministack {found} is installed, but {wanted}"
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(

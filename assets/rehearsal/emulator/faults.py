@@ -21,7 +21,7 @@ class Faults:
             self._waiting.append({"count": 1, **fault})
 
     def take(self, kind: str, **where: str) -> dict[str, Any] | None:
-        """The next fault of the kind whose fields, where it has them, are contained in `where`; it has happened then."""
+        """The next fault of the kind whose fields are parts of those in `where`; it has happened then."""
         with self._lock:
             for fault in self._waiting:
                 fits = all(str(fault.get(name, "")) in value for name, value in where.items())

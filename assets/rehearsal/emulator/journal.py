@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["Journal"]
 
 _REPEAT_SECONDS = 1.0
-"""A refusal that a client retries is written once: the same principal, action and resource within this time."""
+"""A refusal that a client retries is written once: same principal, action and resource within this time."""
 
 
 class Journal:
@@ -26,7 +27,7 @@ class Journal:
         with self._lock:
             self._append(kind, message, fields)
 
-    def _append(self, kind: str, message: str, fields: dict[str, object]) -> None:
+    def _append(self, kind: str, message: str, fields: Mapping[str, object]) -> None:
         entry: dict[str, Any] = {**{name: _plain(value) for name, value in fields.items()}}
         entry.update(seq=len(self._notes) + 1, time=time.time(), kind=kind, message=message)
         self._notes.append(entry)
@@ -76,7 +77,7 @@ class Journal:
 
 
 def role_of(principal: str) -> str:
-    """The role's (or user's) name in a principal ARN: `arn:aws:sts::1:assumed-role/Name/session` gives `Name`."""
+    """Name of the role or user in a principal ARN: `arn:aws:sts::1:assumed-role/Name/session` gives `Name`."""
     parts = principal.rsplit(":", 1)[-1].split("/")
     return parts[1] if len(parts) > 1 else parts[0]
 

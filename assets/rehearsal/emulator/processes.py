@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 __all__ = ["descendants", "end_children", "watch_parent"]
 
@@ -42,19 +43,35 @@ def _alive(pid: int) -> bool:
 
 
 def descendants(pid: int) -> list[int]:
-    """Processes below `pid`, deepest last. Uses `ps`, which Linux and macOS both have."""
-    listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+    """Processes below `pid`, children before grandchildren."""
     children: dict[int, list[int]] = {}
-    for line in listing.splitlines():
-        fields = line.split()
-        if len(fields) == 2:
-            children.setdefault(int(fields[1]), []).append(int(fields[0]))
+    for child, parent in _pairs():
+        children.setdefault(parent, []).append(child)
     found, waiting = [], [pid]
     while waiting:
         below = children.get(waiting.pop(0), [])
         found.extend(below)
         waiting.extend(below)
     return found
+
+
+def _pairs() -> list[tuple[int, int]]:
+    """Every process with its parent: from `/proc` where there is one, for slim images have no `ps`."""
+    proc = Path("/proc")
+    if not (proc / "self" / "stat").exists():
+        command = ["ps", "-axo", "pid=,ppid="]
+        listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        rows = [line.split() for line in listing.splitlines()]
+        return [(int(row[0]), int(row[1])) for row in rows if len(row) == 2]
+    pairs = []
+    for stat in proc.glob("[0-9]*/stat"):
+        try:
+            # The name in parentheses may itself hold spaces and parentheses.
+            after = stat.read_text(errors="replace").rpartition(")")[2].split()
+            pairs.append((int(stat.parent.name), int(after[1])))
+        except (OSError, IndexError, ValueError):
+            continue
+    return pairs
 
 
 def end_children(patience: float = 1.5) -> None:

@@ -1,4 +1,4 @@
-"""Application Auto Scaling: scalable targets and policies, checked and remembered; nothing scales by itself here."""
+"""Application Auto Scaling: scalable targets and policies, checked and remembered; nothing scales here."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class AutoScaling:
     # --- permissions ----------------------------------------------------------
 
     def needed(self, operation: str, request: dict[str, Any]) -> list[Needed]:
-        """The action on the scalable target, and what the service reads of an endpoint in the caller's name."""
+        """The action on the scalable target, and what the service reads in the caller's name."""
         action = f"application-autoscaling:{operation}"
         if operation.startswith("Describe"):
             return [Needed(action, "*")]
@@ -94,7 +94,8 @@ class AutoScaling:
                 "ValidationException", f"the rehearsal does not play {operation} of Application Auto Scaling"
             )
         with self._lock:
-            return method(request)
+            answer: dict[str, Any] = method(request)
+            return answer
 
     def _register_scalable_target(self, request: dict[str, Any]) -> dict[str, Any]:
         key = _key(request)
@@ -105,7 +106,8 @@ class AutoScaling:
             )
         record = {**(known or {}), **{name: value for name, value in request.items() if name != "Tags"}}
         if record["MinCapacity"] > record["MaxCapacity"]:
-            message = f"Maximum capacity {record['MaxCapacity']} cannot be less than minimum capacity {record['MinCapacity']}"
+            most, least = record["MaxCapacity"], record["MinCapacity"]
+            message = f"Maximum capacity {most} cannot be less than minimum capacity {least}"
             raise ApiError("ValidationException", message)
         if record["ServiceNamespace"] == "sagemaker":
             self._check_variant(record)
@@ -113,8 +115,9 @@ class AutoScaling:
             record["CreationTime"] = time.time()
             record["ScalableTargetARN"] = self._arn(f"scalable-target/{uuid.uuid4().hex}")
         account = self._emulator.settings.account
-        linked = f"arn:aws:iam::{account}:role/aws-service-role/{record['ServiceNamespace']}.application-autoscaling.amazonaws.com"
-        record.setdefault("RoleARN", f"{linked}/AWSServiceRoleForApplicationAutoScaling")
+        service = f"{record['ServiceNamespace']}.application-autoscaling.amazonaws.com"
+        linked = f"role/aws-service-role/{service}/AWSServiceRoleForApplicationAutoScaling"
+        record.setdefault("RoleARN", f"arn:aws:iam::{account}:{linked}")
         record.setdefault("SuspendedState", {})
         self.targets[key] = record
         return {"ScalableTargetARN": record["ScalableTargetARN"]}

@@ -1,4 +1,4 @@
-"""`AwsCustomResource` of CDK, in this process: one SDK call, made with the permissions of the provider's role."""
+"""`AwsCustomResource` of CDK, in this process: one SDK call, with the permissions of the provider's role."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ def provide(emulator: Emulator, request: Request) -> tuple[str, dict[str, Any]]:
 
 def _decoded(text: Any, physical_id: str) -> dict[str, Any]:
     call = json.loads(text) if isinstance(text, str) else text
-    return json.loads(json.dumps(call).replace(_PHYSICAL_ID, json.dumps(physical_id)[1:-1]))
+    decoded: dict[str, Any] = json.loads(
+        json.dumps(call).replace(_PHYSICAL_ID, json.dumps(physical_id)[1:-1])
+    )
+    return decoded
 
 
 def _made(emulator: Emulator, request: Request, call: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -79,7 +82,8 @@ def _made(emulator: Emulator, request: Request, call: Mapping[str, Any]) -> Mapp
     method = getattr(client, xform_name(action[:1].upper() + action[1:]), None)
     if method is None:
         raise RuntimeError(f"{request.logical_id}: the service {call['service']} has no action {action}")
-    return method(**(call.get("parameters") or {}))
+    answer: Mapping[str, Any] = method(**(call.get("parameters") or {}))
+    return answer
 
 
 def _service(name: str) -> str:

@@ -27,7 +27,7 @@ _PROVIDER_ROLES = re.compile(
 
 
 class AnyAttributes(dict[str, Any]):
-    """Attributes of a resource that exists only as a record: every name has some value, so that templates resolve."""
+    """Attributes of a resource that exists only as a record: every name has a value, so templates resolve."""
 
     def __init__(self, physical_id: str, arn: str) -> None:
         super().__init__(Id=physical_id, Arn=arn)
@@ -194,7 +194,7 @@ def register(
     update: Callable[[str, dict[str, Any], dict[str, Any]], tuple[str, dict[str, Any]] | None],
     delete: Callable[[str, dict[str, Any]], None],
 ) -> None:
-    """Adds a resource type: `create(logical id, properties, stack)`, `update(id, old, new)`, `delete(id, properties)`.
+    """Adds a type: `create(logical id, properties, stack)`, `update(id, old, new)`, `delete(id, properties)`.
 
     An update that gives None makes a new resource; the old one goes when the whole update of the stack succeeded.
     """

@@ -1,6 +1,6 @@
-"""What this folder uses of MiniStack, found in its own source, and whether a version still has it in that form.
+"""What this folder uses of MiniStack, found in its own source, and whether a version still has it so.
 
-python -m emulator.ministack.contract            one line for each thing that changed; exit code 1 if there is any
+python -m emulator.ministack.contract            one line for each thing that changed; exit code 1 if any
 python -m emulator.ministack.contract --record   writes down the installed version as the one that fits
 """
 

@@ -5,12 +5,12 @@
 | `GET health` | `{"status": "ok", "account", "region"}` |
 | `GET notes?since=N` | `{"notes": [{"seq", "time", "kind", "message", ...}]}`, those after number N |
 | `GET report` | `{"notRehearsed": [...], "grants": {"exercised", "unexercised"}, "denials": [...]}` |
-| `GET leftovers` | `{"leftovers": [{"service", "kind", "id", "why"?}]}`: what is still there, without the bootstrap stack |
-| `POST faults` | plays a fault on purpose: an object with `kind`, `count` (default 1) and where it happens |
+| `GET leftovers` | `{"leftovers": [{"service", "kind", "id", "why"?}]}`: what is still there, see `leftovers` |
+| `POST faults` | plays a fault: an object with `kind`, `count` (default 1) and where it happens |
 | `GET faults` | `{"faults": [...]}`: those of ours that have not happened yet |
 
-Faults: `duplicate-event` (EventBridge delivers an event twice; optional `rule` and `detailType`, parts of the names), and those
-of SageMaker: `endpoint-rollback`, `step-fault` (see `SageMaker.inject`).
+Faults: `duplicate-event` (EventBridge delivers an event twice; optional `rule` and `detailType`, parts of the names)
+and those of SageMaker: `endpoint-rollback`, `step-fault` (see `SageMaker.inject`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Custom resources: CDK's own ones in this process, the app's ones for real, through their function.
 
-CDK's providers import the AWS SDK from the Lambda runtime, which a local function does not have; what they do is
-small and well known, so it is done here, and each use is noted.
+CDK's providers import the AWS SDK from the Lambda runtime, which a local function does not have; what they
+do is small and well known, so it is done here, and each use is noted.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _function_name(request: Request) -> str:
 def _by_function(emulator: Emulator, request: Request) -> Answer:
     """Invokes the function and waits for what it sends to the response URL.
 
-    Unlike on AWS, a function that ends with an error before it answered fails the resource at once, with its error.
+    Unlike on AWS, one that ends with an error before it answered fails the resource at once, with its error.
     """
     token_arn = str(request.properties.get("ServiceToken", ""))
     record, config, name = lambda_svc._get_func_record_for_ref(token_arn)

@@ -20,7 +20,7 @@ __all__ = ["Emulator", "Settings"]
 ACCOUNT = "000000000000"
 ADMIN_KEY = "test"
 ADMIN_SECRET = "test"
-"""Credentials of the person who deploys: MiniStack's root user, who may do everything and is never evaluated."""
+"""Keys of the person who deploys: MiniStack's root user, who may do everything and is never evaluated."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Settings:
         return {name: self.work / name for name in ("tmp", "s3", "state")}
 
     def apply(self) -> None:
-        """Sets the environment that MiniStack reads when it is imported, and takes away what would leak in."""
+        """Sets the environment that MiniStack reads on import, and takes away what would leak in."""
         for folder in self.folders.values():
             folder.mkdir(parents=True, exist_ok=True)
         for name in list(os.environ):

@@ -1,4 +1,4 @@
-"""EventBridge delivers only what it may: the rule's role for workflows and buses, the target's own policy for the rest."""
+"""EventBridge delivers only what it may: workflows by the target's role, the rest by the target's own policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BY_POLICY = {"lambda": "lambda:InvokeFunction", "sns": "sns:Publish", "sqs": "s
 
 
 def install(emulator: Emulator) -> None:
-    """Checks every delivery before it is made; a refused one is noted as a denial and not delivered, as on AWS."""
+    """Checks every delivery before it is made; a refused one is noted and not delivered, as on AWS."""
     invoke = eventbridge._invoke_target
 
     def invoked(
@@ -91,7 +91,8 @@ def _allowed_by_policy(emulator: Emulator, service: str, arn: str, rule_arn: str
     if result.decision == "Allow":
         return True
     principal = f"events.amazonaws.com (rule {rule_arn.rsplit('/', 1)[-1]})"
-    message = f"{principal} is not authorized to perform: {action} on resource: {arn} because no resource-based policy allows it"
+    what = f"{principal} is not authorized to perform: {action} on resource: {arn}"
+    message = f"{what} because no resource-based policy allows it"
     emulator.journal.denied(principal, action, arn, message)
     return False
 

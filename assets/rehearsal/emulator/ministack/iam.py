@@ -1,4 +1,4 @@
-"""Who may do what: MiniStack's own policy evaluation, counted, and reachable for calls that are not HTTP requests."""
+"""Who may do what: MiniStack's own evaluation of policies, counted, and open to calls that are not requests."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Grants:
     # --- what roles there are -------------------------------------------------
 
     def belongs_to(self, role: str, stack: str, logical_id: str, *, counted: bool = True) -> None:
-        """Tells which stack made a role. Roles that are not counted (CDK's own providers) stay out of the report."""
+        """Tells which stack made a role. Those that are not counted (CDK's own providers) stay out of the report."""
         with self._lock:
             self._owners[role] = (stack, logical_id)
             if not counted:
                 self._ignored.add(role)
 
     def remember(self, role: str) -> None:
-        """Reads the role's policies as they are now, so that the report still knows them after the role is gone."""
+        """Reads the role's policies as they are now, so that the report knows them after the role is gone."""
         self.policies_of(role)
 
     def policies_of(self, role: str, account: str | None = None) -> list[list[Any]]:
@@ -70,7 +70,7 @@ class Grants:
         for name, document in documents:
             statements = iam_evaluator.parse_policy_document(document) if document else []
             for index, parsed in enumerate(statements):
-                parsed.origin = self._known(role, name, index, parsed)  # type: ignore[attr-defined]
+                parsed.origin = self._known(role, name, index, parsed)
             if statements:
                 policies.append(statements)
         return policies
@@ -154,7 +154,8 @@ class Grants:
 
         `without` names stacks whose roles are not the app's.
         """
-        exercised, unexercised = [], []
+        exercised: list[dict[str, Any]] = []
+        unexercised: list[dict[str, Any]] = []
         with self._lock:
             statements = [
                 s for s in self._statements.values() if s.role in self._owners and s.effect == "Allow"
@@ -164,7 +165,7 @@ class Grants:
                 if statement.role in self._ignored or stack in without:
                     continue
                 for action in statement.actions:
-                    entry = {"role": statement.role, "stack": stack, "logicalId": logical_id}
+                    entry: dict[str, Any] = {"role": statement.role, "stack": stack, "logicalId": logical_id}
                     entry.update(policy=statement.policy, statement=statement.index, action=action)
                     entry.update(resources=statement.resources, count=statement.uses.get(action, 0))
                     (exercised if entry["count"] else unexercised).append(entry)
@@ -212,7 +213,8 @@ def install(emulator: Emulator) -> None:
                 if result.decision == "Deny"
                 else f"because no identity-based policy allows the {iam_action} action"
             )
-            message = f"User: {principal} is not authorized to perform: {iam_action} on resource: {resource_arn} {reason}"
+            who = f"User: {principal} is not authorized to perform: {iam_action}"
+            message = f"{who} on resource: {resource_arn} {reason}"
             journal.denied(principal, iam_action, resource_arn, message)
         return result
 
@@ -224,7 +226,7 @@ def install(emulator: Emulator) -> None:
 
 
 def _name_resources() -> None:
-    """A refusal names the resource, as most services of AWS do: without it nobody finds the missing grant."""
+    """A refusal names the resource, as with most services of AWS: without it nobody finds the missing grant."""
     respond = iam_actions.access_denied_response
 
     def responded(service: str, action: str, principal_arn: str, request_id: str, **named: Any) -> Any:
@@ -242,7 +244,7 @@ def _matching(ctx: Any, policies: list[list[Any]]) -> list[Any]:
 
 
 def _count_as_tls() -> None:
-    """Policies that refuse plain HTTP (`aws:SecureTransport`) are about AWS's endpoints, not about this machine."""
+    """Policies that refuse plain HTTP (`aws:SecureTransport`) are about AWS's endpoints, not this machine."""
     from ministack import app
 
     pin = iam_evaluator.pin_request_origin

@@ -1,4 +1,4 @@
-"""A service that MiniStack does not have, answered over HTTP: routing, permissions of the caller, error formats."""
+"""A service that MiniStack does not have, answered over HTTP: routing, caller's permissions, error formats."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ def serve_json(
     async def answer(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Answer:
-        return await concurrency.run_reentrant(_answer_json, emulator, permissions, handle, headers, body)
+        answered: Answer = await concurrency.run_reentrant(
+            _answer_json, emulator, permissions, handle, headers, body
+        )
+        return answered
 
     register(name, answer, target_prefixes=[f"{target}."])
 

@@ -1,4 +1,4 @@
-"""What is still there: everything in the stores of the services, without what `cdk bootstrap` and AWS itself made.
+"""What is still there: everything in the stores of the services, without what `cdk bootstrap` made.
 
 What stays on purpose says `why`: the removal policy retains it, or AWS would leave it behind as well.
 """

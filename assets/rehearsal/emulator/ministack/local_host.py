@@ -23,7 +23,7 @@ __all__ = ["LocalHost"]
 
 
 class LocalHost:
-    """Implements `emulator.host.Host`. Every method may be called from any thread but that of the event loop."""
+    """Implements `emulator.host.Host`. To be called from any thread but that of the event loop."""
 
     def __init__(self, settings: Settings, journal: Journal, grants: Grants) -> None:
         self.region = settings.region

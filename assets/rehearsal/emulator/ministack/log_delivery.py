@@ -13,7 +13,7 @@ __all__ = ["install"]
 
 
 def install(emulator: Emulator) -> None:
-    """Evaluates `logs:CreateLogGroup`, `CreateLogStream` and `PutLogEvents` for every function that writes."""
+    """Evaluates `logs:CreateLogGroup`, `CreateLogStream`, `PutLogEvents` for every function that writes."""
     emit = lambda_svc._emit_lambda_logs
 
     def emitted(func: dict[str, Any], request_id: str, *arguments: Any, **named: Any) -> None:

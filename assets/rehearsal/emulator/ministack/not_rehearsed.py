@@ -1,6 +1,6 @@
-"""What deploys here without having its effect: whole resource types, and properties that MiniStack drops silently.
+"""What deploys here without its effect: whole resource types, and properties that MiniStack drops silently.
 
-A plain table. Whatever an app uses of it is listed in the report as *not rehearsed*; nothing disappears unsaid.
+A plain table. What an app uses of it is listed in the report as *not rehearsed*; nothing disappears unsaid.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
+from ministack import app
 from ministack.core import concurrency
 
 from emulator.host import ApiError
@@ -37,7 +38,7 @@ def install(emulator: Emulator) -> None:
 
 def _serve_runtime(emulator: Emulator, player: Any, needed: Any) -> None:
     """Both services sign as `sagemaker`; requests without a target header are the runtime's."""
-    control_plane = json_service.app.SERVICE_HANDLERS["sagemaker"]
+    control_plane = app.SERVICE_HANDLERS["sagemaker"]
 
     async def answer(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
@@ -46,7 +47,7 @@ def _serve_runtime(emulator: Emulator, player: Any, needed: Any) -> None:
             return await control_plane(method, path, headers, body, query)
         return await concurrency.run_reentrant(_invoke, emulator, player, needed, method, path, headers, body)
 
-    json_service.app.SERVICE_HANDLERS["sagemaker"] = answer
+    app.SERVICE_HANDLERS["sagemaker"] = answer
 
 
 def _invoke(

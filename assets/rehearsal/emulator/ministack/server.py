@@ -1,4 +1,4 @@
-"""Starts MiniStack inside this process with everything of ours installed, and ends it without leaving anything."""
+"""Starts MiniStack inside this process with all of ours installed, and ends it without leaving anything."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ __all__ = ["serve"]
 
 MODULES = (
     "iam",
+    "conditions",
     "events",
     "storage",
     "apigateway",
@@ -87,7 +88,7 @@ async def _run(emulator: Emulator, listening: socket.socket, stop: threading.Eve
 
 
 def _announce(emulator: Emulator, stop: threading.Event) -> None:
-    """Tells whoever started us that requests are answered. Nothing else is ever written to standard output."""
+    """Tells whoever started us that requests are answered. Nothing else ever goes to standard output."""
     settings = emulator.settings
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while not stop.is_set():

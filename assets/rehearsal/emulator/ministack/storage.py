@@ -19,7 +19,7 @@ _version: contextvars.ContextVar[str | None] = contextvars.ContextVar(
 
 
 def install(emulator: Emulator) -> None:
-    """Buckets keep their tags and are not deleted while they hold objects; events name the object's version."""
+    """Buckets keep their tags and stay while they hold objects; events name the object's version."""
     _mend_buckets()
     _mend_events()
     _mend_secrets()
@@ -27,7 +27,8 @@ def install(emulator: Emulator) -> None:
 
 
 def _handlers(kind: str) -> dict[str, Any]:
-    return provisioners._RESOURCE_HANDLERS[kind]
+    table: dict[str, Any] = provisioners._RESOURCE_HANDLERS[kind]
+    return table
 
 
 def _mend_buckets() -> None:
@@ -54,7 +55,8 @@ def _mend_buckets() -> None:
     def deleted(physical_id: str, props: dict[str, Any]) -> None:
         if _holds_objects(physical_id):
             raise ValueError(
-                f"The bucket you tried to delete is not empty: {physical_id}. You must delete all versions in the bucket. "
+                f"The bucket you tried to delete is not empty: {physical_id}. "
+                "You must delete all versions in the bucket. "
                 "(Service: S3, Status Code: 409, Error Code: BucketNotEmpty)"
             )
         delete(physical_id, props)

@@ -1,0 +1,79 @@
+"""Condition keys of requests that MiniStack does not know: those on which grants of an app usually depend."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ministack.core import iam_actions
+
+from emulator.ministack.emulator import Emulator
+
+__all__ = ["install", "of_request"]
+
+
+def install(emulator: Emulator) -> None:
+    """Adds the keys to every HTTP request that is evaluated."""
+    tags = iam_actions.request_tag_context
+
+    def conditions(service: str, iam_action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
+        return {**of_request(iam_action, _decoded(body, params)), **tags(service, iam_action, body, params)}
+
+    iam_actions.request_tag_context = conditions
+
+
+def of_request(action: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of one request, in lower case: `events:source`, `cloudwatch:namespace` ..."""
+    if action == "events:PutEvents":
+        entries = [entry for entry in request.get("Entries") or [] if isinstance(entry, Mapping)]
+        keys = {"Source": "events:source", "DetailType": "events:detail-type"}
+        return {key: _one(entry.get(name) for entry in entries) for name, key in keys.items()}
+    if action == "cloudwatch:PutMetricData":
+        return {"cloudwatch:namespace": _one([request.get("Namespace")])}
+    if action in ("sns:Subscribe", "sns:Publish"):
+        found = {"sns:protocol": request.get("Protocol"), "sns:endpoint": request.get("Endpoint")}
+        return {key: value for key, value in found.items() if value}
+    if action in ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey"):
+        context = request.get("EncryptionContext")
+        pairs = context.items() if isinstance(context, Mapping) else ()
+        return {f"kms:encryptioncontext:{key}".lower(): str(value) for key, value in pairs}
+    return {}
+
+
+def _one(values: Iterable[Any]) -> Any:
+    """One value where all are the same; several are given as a list, of which every operator sees each."""
+    found = sorted({str(value) for value in values if value is not None})
+    return found[0] if len(found) == 1 else found or None
+
+
+def _decoded(body: bytes, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The request as a mapping, whether it came as JSON, as CBOR or as a form."""
+    if body[:1] == b"{":
+        try:
+            decoded = json.loads(body)
+        except ValueError:
+            return {}
+        return decoded if isinstance(decoded, dict) else {}
+    # A map is the outermost thing of every CBOR request: major type 5.
+    if body[:1] and body[0] >> 5 == 5:
+        return _cbor(body)
+    return {name: value[0] if isinstance(value, list) and value else value for name, value in params.items()}
+
+
+def _cbor(body: bytes) -> dict[str, Any]:
+    try:
+        import cbor2
+    except ImportError:
+        return {}
+    try:
+        decoded = cbor2.loads(body)
+    except (cbor2.CBORDecodeError, ValueError):
+        return {}
+    if not isinstance(decoded, dict):
+        return {}
+    return {
+        str(name): base64.b64encode(value) if isinstance(value, bytes) else value
+        for name, value in decoded.items()
+    }
