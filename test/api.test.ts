@@ -6,7 +6,9 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { ApiAccess, MlopsApi, MlopsApiProps } from '../src/api';
 import { Column, DataPipeline, DatasetSchema } from '../src/data';
+import { InferenceEndpoint } from '../src/inference';
 import { ModelRegistry } from '../src/registry';
+import { Algorithm, ModelMetric, QualityGate, TrainingPipeline } from '../src/training';
 
 const schema = DatasetSchema.of('animals', [
   Column.categorical('sex', { values: ['F', 'I', 'M'] }),
@@ -69,7 +71,9 @@ function statements(template: Template, id: string): { Action: string | string[]
     .flatMap(([, { Properties }]) => Properties.PolicyDocument.Statement);
 }
 
-const actions = (template: Template, id: string) => statements(template, id).flatMap((statement) => statement.Action).sort();
+/** Beside writing its own log. */
+const actions = (template: Template, id: string) => statements(template, id)
+  .flatMap((statement) => statement.Action).filter((action) => !action.startsWith('logs:')).sort();
 
 describe('with all parts and Cognito', () => {
   let template: Template;
@@ -313,6 +317,20 @@ describe('with less', () => {
     synth(() => ({ removalPolicy: RemovalPolicy.DESTROY })).template.hasResource('AWS::Cognito::UserPool', {
       DeletionPolicy: 'Delete', Properties: { DeletionProtection: 'INACTIVE' },
     });
+  });
+
+  test('the contract comes with the endpoint, and the parts are those of this library', () => {
+    const { template } = synth((stack) => {
+      const registry = new ModelRegistry(stack, 'Models');
+      return {
+        registry,
+        training: new TrainingPipeline(stack, 'Training', { schema, registry, algorithm: Algorithm.xgboost(), gate: QualityGate.of(ModelMetric.mse().atMost(6)) }),
+        endpoint: new InferenceEndpoint(stack, 'Endpoint', { schema, registry }),
+      };
+    });
+    expect(Object.keys(routes(template))).toHaveLength(5);
+    expect(actions(template, 'ApiPredict')).toEqual(['sagemaker:InvokeEndpoint']);
+    expect(actions(template, 'ApiTraining')).toEqual(['sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution']);
   });
 
   test('a schema of its own serves an endpoint without one', () => {

@@ -53,8 +53,8 @@ export interface CognitoAccessOptions {
  */
 export abstract class ApiAccess {
   /**
-   * Users of a Cognito user pool, who send `Authorization: Bearer <token>` (ID or access token). Approving a model
-   * takes membership of a group.
+   * Users of a Cognito user pool, who send `Authorization: Bearer <token>`. Both kinds of token are taken; the ID token says
+   * the e-mail address, with which approvals are then signed. Approving a model takes membership of a group.
    */
   public static cognito(options: CognitoAccessOptions = {}): ApiAccess {
     return new CognitoAccess(options);
