@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { CATALOG_ENVIRONMENT } from './catalog.lambda-shared';
@@ -8,6 +9,8 @@ import { HandlerFunction } from '../shared/handler-function';
 
 export interface CatalogFeedProps {
   readonly registry: IModelRegistry;
+  /** ARNs that match each version of the group. */
+  readonly packageArns: string[];
 }
 
 /** Keeps the catalog in step with SageMaker: rule, function, and a queue for events that could not be handled. */
@@ -20,7 +23,7 @@ export class CatalogFeed extends Construct {
       description: `Writes model versions of ${registry.groupName} into the catalog`,
       environment: { [CATALOG_ENVIRONMENT.table]: registry.table.tableName },
     });
-    registry.grantRead(handler);
+    handler.addToRolePolicy(new iam.PolicyStatement({ actions: ['sagemaker:DescribeModelPackage'], resources: props.packageArns }));
     registry.table.grant(handler, 'dynamodb:UpdateItem');
     registry.bucket.grantRead(handler);
 

@@ -114,7 +114,7 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
       grantee,
       actions: ['sagemaker:DescribeModelPackage', 'sagemaker:DescribeModelPackageGroup'],
       resourceArns: [...this.packageArns(), ...this.groupArns()],
-    }).combine(this.table.grantReadData(grantee));
+    }).combine(this.table.grant(grantee, 'dynamodb:GetItem', 'dynamodb:Query'));
   }
 
   public grantRegister(grantee: iam.IGrantable): iam.Grant {
@@ -230,7 +230,7 @@ export class ModelRegistry extends ModelRegistryBase {
     this.table = this.createTable(removalPolicy);
     const group = this.createGroup(removalPolicy);
     this.groupArn = group.attrModelPackageGroupArn;
-    new CatalogFeed(this, 'Feed', { registry: this });
+    new CatalogFeed(this, 'Feed', { registry: this, packageArns: this.packageArns() });
     if (removalPolicy === RemovalPolicy.DESTROY) {
       this.deleteVersionsBefore(group);
     }

@@ -1,0 +1,348 @@
+import { App, Aws, CfnParameter, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import { Column, DatasetSchema } from '../src/data';
+import { Capacity, InferenceEndpoint, InferenceEndpointProps } from '../src/inference';
+import { ModelRegistry } from '../src/registry';
+
+const schema = DatasetSchema.of('abalone', [Column.numeric('length', { min: 0, max: 1 }), Column.target('rings', { min: 1, max: 40 })]);
+
+function build(props: Partial<InferenceEndpointProps> = {}, also: (endpoint: InferenceEndpoint, stack: Stack) => void = () => undefined) {
+  const stack = new Stack(new App(), 'Stack', { env: { account: '111122223333', region: 'eu-west-1' } });
+  const registry = new ModelRegistry(stack, 'Models', { groupName: 'Abalone', removalPolicy: RemovalPolicy.DESTROY });
+  const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry, ...props });
+  also(endpoint, stack);
+  return { template: Template.fromStack(stack), endpoint, stack };
+}
+
+interface AslState {
+  readonly Type: string;
+  readonly Next?: string;
+  readonly Default?: string;
+  readonly Choices?: { readonly Next: string; readonly Condition: string }[];
+  readonly Catch?: { readonly Next: string; readonly ErrorEquals: string[] }[];
+  readonly Resource?: string;
+  readonly Arguments?: Record<string, unknown>;
+  readonly Assign?: Record<string, unknown>;
+  readonly Seconds?: number;
+}
+
+function workflow(template: Template): { StartAt: string; QueryLanguage: string; TimeoutSeconds: number; States: Record<string, AslState> } {
+  const [machine] = Object.values(template.findResources('AWS::StepFunctions::StateMachine'));
+  const parts = machine.Properties.DefinitionString['Fn::Join'][1] as (string | { Ref?: string; 'Fn::GetAtt'?: string[] })[];
+  return JSON.parse(parts.map((part) => (typeof part === 'string' ? part : part.Ref === 'AWS::Partition' ? 'aws' : part.Ref ?? part['Fn::GetAtt']![0])).join(''));
+}
+
+function targetsOf(state: AslState): string[] {
+  return [state.Next, state.Default, ...(state.Choices ?? []).map((c) => c.Next), ...(state.Catch ?? []).map((c) => c.Next)]
+    .filter((next): next is string => next !== undefined);
+}
+
+interface Statement {
+  readonly Action: string | string[];
+  readonly Resource: unknown;
+  readonly Condition?: unknown;
+}
+
+function statements(template: Template, policy: RegExp): Statement[] {
+  return Object.entries(template.findResources('AWS::IAM::Policy'))
+    .filter(([id]) => policy.test(id))
+    .flatMap(([, resource]) => resource.Properties.PolicyDocument.Statement as Statement[]);
+}
+
+const arn = (name: string) => ({ 'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, `:sagemaker:eu-west-1:111122223333:${name}`]] });
+
+describe('an endpoint for production', () => {
+  const { template, endpoint, stack } = build({ capacity: Capacity.prod(), endpointName: 'abalone', pollInterval: Duration.seconds(20) }, (made, scope) => {
+    made.grantInvoke(new iam.User(scope, 'Caller'));
+    made.onDeployed('Deployed');
+    made.onDeploymentFailed('Failed');
+  });
+  const { States: states, ...definition } = workflow(template);
+  const role = statements(template, /^EndpointDeployRole/);
+  const granted = (action: string) => role.filter(({ Action }) => [Action].flat().includes(action));
+
+  test('makes no endpoint before there is a model', () => {
+    ['Endpoint', 'EndpointConfig', 'Model'].forEach((type) => template.resourceCountIs(`AWS::SageMaker::${type}`, 0));
+  });
+
+  test('has a workflow whose states all lead somewhere and are all reached', () => {
+    expect(definition).toMatchObject({ QueryLanguage: 'JSONata', StartAt: 'Begin', TimeoutSeconds: 7200 });
+    const reached = new Set(['Begin']);
+    const open = ['Begin'];
+    while (open.length > 0) {
+      const name = open.pop()!;
+      expect(states[name]).toBeDefined();
+      for (const next of targetsOf(states[name])) {
+        if (!reached.has(next)) {
+          reached.add(next);
+          open.push(next);
+        }
+      }
+    }
+    expect([...reached].sort()).toEqual(Object.keys(states).sort());
+  });
+
+  test('assigns every variable that it uses, none of the name of a function', () => {
+    const text = JSON.stringify(states);
+    const assigned = new Set(Object.values(states).flatMap((state) => [state, ...(state.Catch ?? []), ...(state.Choices ?? [])])
+      .flatMap((place) => Object.keys((place as AslState).Assign ?? {})));
+    const functions = ['exists', 'contains', 'string', 'number', 'now', 'millis', 'uuid', 'replace', 'substring', 'not', 'states'];
+    const used = new Set([...text.matchAll(/\$([a-zA-Z]+)/g)].map(([, name]) => name));
+    expect([...used].filter((name) => !assigned.has(name) && !functions.includes(name))).toEqual([]);
+    const builtin = [...functions, 'error', 'count', 'sum', 'max', 'min', 'type', 'map', 'filter', 'split', 'join', 'sort', 'keys', 'merge', 'length', 'trim'];
+    expect([...assigned].filter((name) => builtin.includes(name))).toEqual([]);
+  });
+
+  test('catches every error of every task', () => {
+    const tasks = Object.entries(states).filter(([, state]) => state.Type === 'Task');
+    expect(tasks.length).toBeGreaterThan(20);
+    expect(tasks.filter(([, state]) => !state.Catch?.some((c) => c.ErrorEquals.includes('States.ALL'))).map(([name]) => name))
+      .toEqual([]);
+  });
+
+  test('ends green only with the lock given back, and red always with it given back once it was taken', () => {
+    const before = (target: string) => Object.entries(states).filter(([, state]) => targetsOf(state).includes(target)).map(([name]) => name).sort();
+    expect(before('Report')).toEqual(['ReleaseLock']);
+    expect(before('Done')).toEqual(['Report']);
+    expect(before('Failed')).toEqual(['BreakLock', 'LookAtHolder', 'ReleaseLockAfterFailure', 'SeeHolder', 'TakeLock']);
+  });
+
+  test('compares what serves with what was asked for before it believes in success', () => {
+    const [busy, good, rolledBack] = states.SeeRelease.Choices!;
+    expect(busy).toMatchObject({ Next: 'WaitForRelease' });
+    expect(good).toMatchObject({ Condition: "{% $status = 'InService' and $served = $release %}", Next: 'SmokePrediction' });
+    expect(rolledBack).toMatchObject({ Assign: { errorName: 'RolledBack' }, Next: 'NoteFailure' });
+    expect(targetsOf(states.SmokePrediction)).toEqual(['IsSmokeGood', 'NoteFailure']);
+    const beforeRecord = Object.entries(states).filter(([, state]) => targetsOf(state).includes('RecordServing')).map(([name]) => name);
+    expect(beforeRecord).toEqual(['PutScalingPolicy']);
+  });
+
+  test('makes the model from the package, and keeps the scaled number of instances in an update', () => {
+    expect(states.CreateModel.Arguments).toEqual({
+      ModelName: '{% $release %}', ExecutionRoleArn: expect.stringMatching(/^EndpointRole/), Containers: [{ ModelPackageName: '{% $package %}' }],
+    });
+    expect(states.CreateEndpointConfig.Arguments).toMatchObject({
+      ProductionVariants: [{ VariantName: 'AllTraffic', InstanceType: 'ml.m5.large', InitialInstanceCount: 2 }],
+    });
+    expect(states.UpdateEndpoint.Arguments).toMatchObject({ EndpointName: 'abalone', RetainAllVariantProperties: true });
+    expect(states.WaitForRelease.Seconds).toBe(20);
+  });
+
+  test('scales by invocations, paused while the endpoint is updated', () => {
+    expect(states.PauseAutoscaling.Next).toBe('UpdateEndpoint');
+    expect(states.RegisterTarget.Arguments).toMatchObject({ ResourceId: 'endpoint/abalone/variant/AllTraffic', MinCapacity: 2, MaxCapacity: 4 });
+    expect(states.PutScalingPolicy.Arguments).toMatchObject({
+      TargetTrackingScalingPolicyConfiguration: {
+        TargetValue: 1000,
+        PredefinedMetricSpecification: { PredefinedMetricType: 'SageMakerVariantInvocationsPerInstance' },
+        ScaleOutCooldown: 60,
+        ScaleInCooldown: 300,
+      },
+    });
+  });
+
+  test('may do what each call needs, on its own things only', () => {
+    expect(granted('sagemaker:UpdateEndpoint')).toEqual([{
+      Effect: 'Allow', Action: ['sagemaker:CreateEndpoint', 'sagemaker:UpdateEndpoint'], Resource: [arn('endpoint/abalone'), arn('endpoint-config/abalone-*')],
+    }]);
+    expect(granted('sagemaker:CreateEndpointConfig')[0].Resource).toEqual(arn('endpoint-config/abalone-*'));
+    expect(granted('sagemaker:CreateModel').map(({ Resource }) => Resource)).toEqual([
+      [arn('model-package/Abalone/*'), arn('model-package/abalone/*')], arn('model/abalone-*'),
+    ]);
+    expect(granted('iam:PassRole')).toEqual([{
+      Effect: 'Allow',
+      Action: 'iam:PassRole',
+      Resource: { 'Fn::GetAtt': [expect.stringMatching(/^EndpointRole/), 'Arn'] },
+      Condition: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
+    }]);
+    expect(granted('application-autoscaling:RegisterScalableTarget')[0].Condition).toEqual({ StringEquals: {
+      'application-autoscaling:service-namespace': 'sagemaker',
+      'application-autoscaling:scalable-dimension': 'sagemaker:variant:DesiredInstanceCount',
+    } });
+  });
+
+  test('has a grant for every call of the workflow', () => {
+    const iamService: Record<string, string> = { applicationautoscaling: 'application-autoscaling', sfn: 'states', eventbridge: 'events' };
+    const calls = new Set(Object.values(states).filter((state) => state.Resource).map(({ Resource }) => {
+      const [service, action] = Resource!.replace('arn:aws:states:::', '').replace('aws-sdk:', '').split(':');
+      return `${iamService[service] ?? service}:${action === 'invoke' ? 'InvokeFunction' : action[0].toUpperCase() + action.slice(1)}`;
+    }));
+    expect([...calls].filter((action) => granted(action).length === 0)).toEqual([]);
+  });
+
+  test('asks for everything of a kind only where a kind has no resources', () => {
+    const everything = statements(template, /^Endpoint/).filter(({ Resource }) => Resource === '*').flatMap(({ Action }) => Action).sort();
+    expect(everything.filter((action) => !/^(logs|xray):/.test(action))).toEqual([
+      'cloudwatch:PutMetricData', 'ecr:GetAuthorizationToken', 'sagemaker:ListEndpointConfigs', 'sagemaker:ListModels',
+    ]);
+    const managed = Object.entries(template.findResources('AWS::IAM::Role', { Properties: { ManagedPolicyArns: Match.anyValue() } }));
+    // The function with which the CDK empties buckets is not ours.
+    expect(managed.map(([id]) => id).filter((id) => !id.startsWith('CustomS3AutoDelete'))).toEqual([]);
+  });
+
+  test('lets containers read artifacts and pull SageMaker\'s own images', () => {
+    const model = statements(template, /^EndpointModelPolicy/);
+    expect(JSON.stringify(model)).toContain(':ecr:eu-west-1:141502667606:repository/sagemaker-xgboost');
+    expect(model).toContainEqual(expect.objectContaining({
+      Action: 'cloudwatch:PutMetricData', Condition: { StringLike: { 'cloudwatch:namespace': ['AWS/SageMaker', '/aws/sagemaker/*'] } },
+    }));
+    const artifacts = statements(template, /^EndpointRoleDefaultPolicy/);
+    expect(artifacts.flatMap(({ Action }) => Action)).toEqual(['s3:GetObject*', 's3:GetBucket*', 's3:List*']);
+  });
+
+  test('is started by approvals, with the package alone, retries and a queue for what fails', () => {
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: { detail: { ModelPackageGroupName: ['Abalone'], ModelApprovalStatus: ['Approved'] } },
+      Targets: [{
+        Arn: { Ref: Match.stringLikeRegexp('^EndpointDeploy') },
+        InputTransformer: { InputPathsMap: { 'detail-ModelPackageArn': '$.detail.ModelPackageArn' }, InputTemplate: '{"modelPackageArn":<detail-ModelPackageArn>}' },
+        DeadLetterConfig: { Arn: { 'Fn::GetAtt': [Match.stringLikeRegexp('^EndpointDeadLetters'), 'Arn'] } },
+        RetryPolicy: { MaximumRetryAttempts: 8, MaximumEventAgeInSeconds: 7200 },
+      }],
+    });
+  });
+
+  test('is removed after its workflow and before its role, its logs and the model versions', () => {
+    const [[machineId, machine]] = Object.entries(template.findResources('AWS::StepFunctions::StateMachine'));
+    const [[cleanupId, cleanup]] = Object.entries(template.findResources('Custom::InferenceEndpoint'));
+    expect(machine.DependsOn).toContain(cleanupId);
+    expect(JSON.stringify(cleanup.Properties)).not.toContain(machineId);
+    expect(cleanup.DependsOn).toEqual(expect.arrayContaining([
+      expect.stringMatching(/^EndpointRole/), expect.stringMatching(/^EndpointModelPolicy/), expect.stringMatching(/^EndpointContainerLogs/),
+    ]));
+    expect(cleanup.Properties).toMatchObject({ EndpointName: 'abalone', Prefix: 'abalone' });
+    expect(machine.Properties.StateMachineName).toBe('abalone-deploy');
+    expect(stack.resolve(cleanup.Properties.StateMachineArn)['Fn::Join'][1].join('')).toMatch(/:states:eu-west-1:111122223333:stateMachine:abalone-deploy$/);
+  });
+
+  test('logs and traces its executions, and keeps the containers\' logs in a group that ends', () => {
+    template.hasResourceProperties('AWS::StepFunctions::StateMachine', {
+      LoggingConfiguration: { Level: 'ALL' }, TracingConfiguration: { Enabled: true },
+    });
+    template.hasResourceProperties('AWS::Logs::LogGroup', { LogGroupName: '/aws/sagemaker/Endpoints/abalone', RetentionInDays: 90 });
+  });
+
+  test('is an ordinary SageMaker endpoint to others', () => {
+    expect(statements(template, /^Caller/)).toEqual([{ Effect: 'Allow', Action: 'sagemaker:InvokeEndpoint', Resource: arn('endpoint/abalone') }]);
+    expect(stack.resolve(endpoint.endpointRef)).toEqual({ endpointArn: arn('endpoint/abalone') });
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: { 'source': ['cdk-mlops'], 'detail-type': ['Model Deployed'], 'detail': { endpointName: ['abalone'] } },
+    });
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: { source: ['aws.states'], detail: { status: ['FAILED', 'TIMED_OUT', 'ABORTED'] } },
+    });
+  });
+
+  test.each([
+    ['Invocations', 'Sum', endpoint.metricInvocations()],
+    ['InvocationsPerInstance', 'Sum', endpoint.metricInvocationsPerInstance()],
+    ['ModelLatency', 'Average', endpoint.metricModelLatency()],
+    ['OverheadLatency', 'Average', endpoint.metricOverheadLatency()],
+    ['Invocation4XXErrors', 'Sum', endpoint.metricInvocation4XXErrors()],
+    ['Invocation5XXErrors', 'Sum', endpoint.metricInvocation5XXErrors()],
+  ])('metric %s', (metricName, statistic, metric) => {
+    expect(metric).toMatchObject({
+      namespace: 'AWS/SageMaker', metricName, statistic, dimensions: { EndpointName: 'abalone', VariantName: 'AllTraffic' }, period: Duration.minutes(5),
+    });
+    expect(endpoint.metric(metricName, { statistic: 'p99' }).statistic).toBe('p99');
+  });
+
+  test('tells the rehearsal where its parts are', () => {
+    const [entry] = endpoint.node.metadata.filter(({ type }) => type === 'cdk-mlops:inference-endpoint');
+    expect(stack.resolve(entry.data)).toMatchObject({
+      endpointName: 'abalone', stateMachineArn: { Ref: expect.stringMatching(/^EndpointDeploy/) }, schema: { name: 'abalone' },
+    });
+  });
+});
+
+describe('an endpoint for development', () => {
+  const { template, endpoint } = build();
+  const { States: states } = workflow(template);
+
+  test('is one small instance that does not scale', () => {
+    expect(states.CreateEndpointConfig.Arguments).toMatchObject({ ProductionVariants: [{ InstanceType: 'ml.t2.medium', InitialInstanceCount: 1 }] });
+    expect(states.UpdateEndpoint.Arguments).toMatchObject({ RetainAllVariantProperties: false });
+    expect(Object.keys(states).filter((name) => /RegisterTarget|PutScalingPolicy|MayScale/.test(name))).toEqual([]);
+  });
+
+  test('may not scale either, but undo an earlier scaling', () => {
+    const actions = statements(template, /^EndpointDeployRole/).flatMap(({ Action }) => Action);
+    expect(actions.filter((action) => /autoscaling|cloudwatch|ServiceLinkedRole|Weights/.test(action))).toEqual(['application-autoscaling:DeregisterScalableTarget']);
+  });
+
+  test('has a name that leaves room for releases', () => {
+    expect(endpoint.endpointName).toMatch(/^[a-z0-9](-*[a-z0-9])*$/);
+    expect(endpoint.endpointName.length).toBeLessThanOrEqual(46);
+  });
+});
+
+describe('two endpoints in one stack', () => {
+  test('share nothing but the registry', () => {
+    const { template } = build({}, (_, stack) => {
+      new InferenceEndpoint(stack, 'Other', { schema, registry: stack.node.findChild('Models') as ModelRegistry, capacity: Capacity.prod() });
+    });
+    const names = Object.values(template.findResources('AWS::StepFunctions::StateMachine')).map((machine) => machine.Properties.StateMachineName);
+    expect(new Set(names).size).toBe(2);
+  });
+});
+
+describe('names and roles of one\'s own', () => {
+  test('a long name is cut for releases, in two endpoints differently', () => {
+    const endpointName = `Endpoint-${'x'.repeat(54)}`;
+    const { template } = build({ endpointName });
+    const [cleanup] = Object.values(template.findResources('Custom::InferenceEndpoint'));
+    expect(cleanup.Properties.EndpointName).toBe(endpointName);
+    expect(cleanup.Properties.Prefix.length).toBeLessThanOrEqual(46);
+    expect(cleanup.Properties.Prefix).toMatch(/^Endpoint-x+-[a-z0-9]{8}$/);
+  });
+
+  test('upper case is granted in both spellings', () => {
+    const { template } = build({ endpointName: 'Abalone' });
+    expect(JSON.stringify(statements(template, /^EndpointDeployRole/))).toContain('endpoint/Abalone"');
+    expect(JSON.stringify(statements(template, /^EndpointDeployRole/))).toContain('endpoint/abalone"');
+  });
+
+  test('a name known only when it is deployed works', () => {
+    const stack = new Stack(new App(), 'Stack');
+    const registry = new ModelRegistry(stack, 'Models');
+    const endpointName = new CfnParameter(stack, 'Name').valueAsString;
+    new InferenceEndpoint(stack, 'Endpoint', { schema, registry, endpointName });
+    Template.fromStack(stack).hasResourceProperties('Custom::InferenceEndpoint', { EndpointName: { Ref: 'Name' }, Prefix: { Ref: 'Name' } });
+  });
+
+  test('a role made elsewhere gets the grants, an immutable one is left alone', () => {
+    const role = (immutable: boolean) => build({}, (_, stack) => {
+      const registry = stack.node.findChild('Models') as ModelRegistry;
+      const imported = iam.Role.fromRoleArn(stack, 'Imported', `arn:${Aws.PARTITION}:iam::111122223333:role/mine`, { mutable: !immutable });
+      new InferenceEndpoint(stack, 'Other', { schema, registry, role: imported });
+    }).template;
+    role(false).hasResourceProperties('AWS::IAM::Policy', { Roles: ['mine'], PolicyDocument: Match.objectLike({ Statement: Match.anyValue() }) });
+    const policies = Object.values(role(true).findResources('AWS::IAM::Policy'));
+    expect(policies.filter((policy) => policy.Properties.Roles?.includes('mine'))).toEqual([]);
+  });
+
+  test('an endpoint that exists can be invoked', () => {
+    const stack = new Stack(new App(), 'Stack');
+    InferenceEndpoint.fromEndpointName(stack, 'There', 'there').grantInvoke(new iam.User(stack, 'User'));
+    expect(JSON.stringify(Template.fromStack(stack).toJSON())).toContain(':endpoint/there');
+  });
+});
+
+describe('fails', () => {
+  test.each([
+    ['when the endpoint name has other characters', () => build({ endpointName: 'a_b' }), 'endpointName "a_b" must be 1 to 63 letters, digits and hyphens'],
+    ['when the poll interval is nothing', () => build({ pollInterval: Duration.seconds(0) }), 'pollInterval of 0 s must be whole seconds, from 1 to 3600'],
+    ['when the poll interval is no whole second', () => build({ pollInterval: Duration.millis(1500) }), 'pollInterval of 1.5 s must be whole seconds'],
+    ['when a deployment may take too short', () => build({ deploymentTimeout: Duration.minutes(1) }), 'deploymentTimeout of 60 s'],
+    ['when all of it is wrong at once', () => build({ endpointName: '-', pollInterval: Duration.days(1) }), /endpointName.*pollInterval/],
+    ['when a burstable type shall scale', () => Capacity.autoscaled({ instanceType: 'ml.t2.medium' }), '"ml.t2.medium" is burstable and cannot scale'],
+    ['when max is below min', () => Capacity.autoscaled({ min: 3, max: 2 }), 'max 2 must be at least min, which is 3'],
+    ['when min is 0', () => Capacity.autoscaled({ min: 0 }), 'min 0 must be a whole number of at least 1'],
+    ['when half an instance is asked for', () => Capacity.fixed({ instances: 1.5 }), 'instances 1.5 must be a whole number'],
+    ['when the type is not one of SageMaker', () => Capacity.fixed({ instanceType: 'm5.large' }), 'instanceType "m5.large" must be a SageMaker instance type'],
+    ['when scaling aims at nothing', () => Capacity.autoscaled({ invocationsPerInstance: 0 }), 'invocationsPerInstance 0 must be more than 0'],
+  ])('%s', (_, make, message) => {
+    expect(make).toThrow(message);
+  });
+});

@@ -1,0 +1,212 @@
+import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import * as targets from 'aws-cdk-lib/aws-events-targets';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import { ModelRegistry } from '../src/registry';
+
+function stackOf(build: (stack: Stack) => void): Template {
+  const stack = new Stack(new App(), 'Stack', { env: { account: '111122223333', region: 'eu-west-1' } });
+  build(stack);
+  return Template.fromStack(stack);
+}
+
+interface Statement {
+  readonly Action: string | string[];
+  readonly Resource: unknown;
+  readonly Condition?: unknown;
+}
+
+/** Statements of the policies whose logical id matches. */
+function statements(template: Template, policy: RegExp): Statement[] {
+  return Object.entries(template.findResources('AWS::IAM::Policy'))
+    .filter(([id]) => policy.test(id))
+    .flatMap(([, resource]) => resource.Properties.PolicyDocument.Statement as Statement[]);
+}
+
+const arn = (name: string) => ({ 'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, `:sagemaker:eu-west-1:111122223333:${name}`]] });
+const userOf = (stack: Stack) => new iam.User(stack, 'User');
+
+describe('a registry that is kept', () => {
+  const template = stackOf((stack) => {
+    const registry = new ModelRegistry(stack, 'Models', { groupName: 'AbaloneModels' });
+    registry.onApproved('Approved', { target: new targets.SnsTopic(new sns.Topic(stack, 'Topic')) });
+    registry.onRegistered('Registered');
+  });
+
+  test('has a group and a table that stay, the table with point-in-time recovery', () => {
+    template.hasResource('AWS::SageMaker::ModelPackageGroup', {
+      DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain', Properties: { ModelPackageGroupName: 'AbaloneModels' },
+    });
+    template.hasResource('AWS::DynamoDB::Table', {
+      DeletionPolicy: 'Retain',
+      Properties: {
+        KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }, { AttributeName: 'sk', KeyType: 'RANGE' }],
+        BillingMode: 'PAY_PER_REQUEST',
+        PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+        SSESpecification: { SSEEnabled: true },
+      },
+    });
+    template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Retain' });
+  });
+
+  test('deletes no versions', () => {
+    template.resourceCountIs('Custom::ModelVersions', 0);
+  });
+
+  test('feeds the catalog by every change of the group, with retries and a queue for what fails', () => {
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: {
+        'source': ['aws.sagemaker'],
+        'detail-type': ['SageMaker Model Package State Change'],
+        'detail': { ModelPackageGroupName: ['AbaloneModels'] },
+      },
+      Targets: [{
+        Arn: { 'Fn::GetAtt': [Match.stringLikeRegexp('ModelsFeedHandler'), 'Arn'] },
+        DeadLetterConfig: { Arn: { 'Fn::GetAtt': [Match.stringLikeRegexp('ModelsFeedDeadLetters'), 'Arn'] } },
+        RetryPolicy: { MaximumEventAgeInSeconds: 7200, MaximumRetryAttempts: 8 },
+      }],
+    });
+  });
+
+  test('approved and registered versions have rules of their own', () => {
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: { detail: { ModelPackageGroupName: ['AbaloneModels'], ModelApprovalStatus: ['Approved'] } },
+      Targets: Match.arrayWith([Match.objectLike({ Arn: { Ref: Match.stringLikeRegexp('Topic') } })]),
+    });
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: { detail: { ModelApprovalStatus: ['PendingManualApproval'] } }, Targets: Match.absent(),
+    });
+  });
+
+  test('lets the feed describe packages in both spellings, update the catalog and read reports, and nothing else', () => {
+    const found = statements(template, /FeedHandler/).filter(({ Action }) => !`${Action}`.startsWith('logs:'));
+    expect(found).toContainEqual({
+      Effect: 'Allow',
+      Action: 'sagemaker:DescribeModelPackage',
+      Resource: ['model-package/AbaloneModels/*', 'model-package/abalonemodels/*'].map(arn),
+    });
+    const actions = found.flatMap(({ Action }) => Action);
+    expect(actions.filter((action) => /Put|Delete|Create|Approve|\*$/.test(action)).sort()).toEqual(['s3:GetBucket*', 's3:GetObject*', 's3:List*']);
+    expect(actions).toContain('dynamodb:UpdateItem');
+    expect(found.map(({ Resource }) => Resource)).not.toContain('*');
+  });
+
+  test('tells the rehearsal where its parts are', () => {
+    const app = new App();
+    const stack = new Stack(app, 'S');
+    const registry = new ModelRegistry(stack, 'Models', { groupName: 'G' });
+    const [entry] = registry.node.metadata.filter(({ type }) => type === 'cdk-mlops:model-registry');
+    expect(stack.resolve(entry.data)).toEqual({
+      groupName: 'G',
+      tableName: { Ref: expect.stringMatching(/^ModelsCatalog/) },
+      bucket: { Ref: expect.stringMatching(/^ModelsArtifacts/) },
+    });
+  });
+});
+
+describe('a registry that goes with its stack', () => {
+  const template = stackOf((stack) => {
+    new ModelRegistry(stack, 'Models', { groupName: 'abalone', removalPolicy: RemovalPolicy.DESTROY });
+  });
+
+  test('deletes its versions before its group', () => {
+    const [group] = Object.keys(template.findResources('AWS::SageMaker::ModelPackageGroup', { DeletionPolicy: 'Delete' }));
+    template.hasResource('Custom::ModelVersions', {
+      Properties: { GroupName: 'abalone' },
+      DependsOn: Match.arrayWith([group]),
+    });
+  });
+
+  test('and can do so as long as it takes, with no more permissions than that', () => {
+    expect(statements(template, /CleanupHandler/).filter(({ Action }) => !`${Action}`.startsWith('logs:'))).toEqual([
+      { Effect: 'Allow', Action: 'sagemaker:ListModelPackages', Resource: '*' },
+      { Effect: 'Allow', Action: 'sagemaker:DeleteModelPackage', Resource: arn('model-package/abalone/*') },
+    ]);
+    const [resource] = Object.values(template.findResources('Custom::ModelVersions'));
+    const handler = resource.Properties.ServiceToken['Fn::GetAtt'][0];
+    expect(template.findResources('AWS::Lambda::Function')[handler].DependsOn).toContainEqual(expect.stringMatching(/RoleDefaultPolicy/));
+    expect(resource.Properties.ServiceTimeout).toBe('660');
+  });
+
+  test('leaves nothing: bucket and table are deleted too', () => {
+    template.hasResource('AWS::DynamoDB::Table', { DeletionPolicy: 'Delete' });
+    template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Delete' });
+    template.resourceCountIs('Custom::S3AutoDeleteObjects', 1);
+  });
+});
+
+describe('grants', () => {
+  const template = stackOf((stack) => {
+    const registry = new ModelRegistry(stack, 'Models', { groupName: 'abalone' });
+    const user = userOf(stack);
+    registry.grantApprove(user);
+    registry.grantRegister(user);
+    registry.grantDeploy(user);
+  });
+  const packages = arn('model-package/abalone/*');
+  const found = statements(template, /^User/);
+
+  test.each([
+    ['approve', ['sagemaker:DescribeModelPackage', 'sagemaker:UpdateModelPackage'], packages],
+    ['register', ['sagemaker:CreateModelPackage', 'sagemaker:DescribeModelPackage', 'sagemaker:DescribeModelPackageGroup'],
+      [packages, arn('model-package-group/abalone')]],
+    ['deploy', ['sagemaker:CreateModel', 'sagemaker:DescribeModelPackage'], packages],
+  ])('%s', (_, Action, Resource) => {
+    expect(found).toContainEqual({ Effect: 'Allow', Action, Resource });
+  });
+});
+
+describe('two registries in one stack', () => {
+  const template = stackOf((stack) => {
+    new ModelRegistry(stack, 'One');
+    new ModelRegistry(stack, 'Two', { removalPolicy: RemovalPolicy.DESTROY });
+  });
+
+  test('have different valid names', () => {
+    const names = Object.values(template.findResources('AWS::SageMaker::ModelPackageGroup')).map((group) => group.Properties.ModelPackageGroupName);
+    expect(new Set(names).size).toBe(2);
+    names.forEach((name) => expect(name).toMatch(/^[a-z0-9](-*[a-z0-9]){0,62}$/));
+  });
+});
+
+describe('a registry that exists', () => {
+  const template = stackOf((stack) => {
+    const registry = ModelRegistry.fromAttributes(stack, 'Models', {
+      groupName: 'Abalone',
+      bucket: s3.Bucket.fromBucketName(stack, 'Bucket', 'models'),
+      table: dynamodb.Table.fromTableName(stack, 'Table', 'catalog'),
+    });
+    registry.grantRead(userOf(stack));
+    registry.onApproved('Approved');
+  });
+
+  test('makes nothing but what is asked of it', () => {
+    template.resourceCountIs('AWS::SageMaker::ModelPackageGroup', 0);
+    template.resourceCountIs('AWS::Lambda::Function', 0);
+    template.resourceCountIs('AWS::Events::Rule', 1);
+    const spellings = ['model-package/Abalone/*', 'model-package/abalone/*', 'model-package-group/Abalone', 'model-package-group/abalone'];
+    expect(statements(template, /^User/)).toEqual([
+      { Effect: 'Allow', Action: ['sagemaker:DescribeModelPackage', 'sagemaker:DescribeModelPackageGroup'], Resource: spellings.map(arn) },
+      expect.objectContaining({ Action: ['dynamodb:GetItem', 'dynamodb:Query'] }),
+    ]);
+  });
+});
+
+describe('a registry with a bucket of one\'s own', () => {
+  test('makes none', () => {
+    const template = stackOf((stack) => {
+      new ModelRegistry(stack, 'Models', { bucket: s3.Bucket.fromBucketName(stack, 'Bucket', 'models'), removalPolicy: RemovalPolicy.DESTROY });
+    });
+    template.resourceCountIs('AWS::S3::Bucket', 0);
+  });
+});
+
+describe('fails', () => {
+  test.each(['', '-a', 'a-', 'a_b', 'a'.repeat(64), 'a b'])('when the group is named "%s"', (groupName) => {
+    expect(() => stackOf((stack) => new ModelRegistry(stack, 'Models', { groupName })))
+      .toThrow(`ModelRegistry "Models": groupName "${groupName}" must be 1 to 63 letters, digits and hyphens`);
+  });
+});
