@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tabular import storage  # noqa: E402
-from tabular.session import spark_session  # noqa: E402
+from tabular import storage
+from tabular.session import spark_session
 
 
 class MemoryS3:

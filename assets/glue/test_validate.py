@@ -97,55 +97,62 @@ def test_valid_data_pass_with_their_statistics(spark: SparkSession, s3: MemoryS3
     assert rings["mean"] == pytest.approx(18.5, abs=1)
 
 
-@pytest.mark.parametrize(
-    ("make", "column_name", "rule", "count", "examples"),
-    [
-        (lambda r: changed(r, 3, 0, "X"), "sex", "allowed_values", 1, [{"row": 5, "value": "X"}]),
-        (lambda r: changed(r, 3, 0, "f"), "sex", "allowed_values", 1, [{"row": 5, "value": "f"}]),
-        (lambda r: changed(r, 4, 1, "long"), "length", "type", 1, [{"row": 6, "value": "long"}]),
-        (lambda r: changed(r, 4, 1, "NaN"), "length", "type", 1, [{"row": 6, "value": "NaN"}]),
-        (lambda r: changed(r, 4, 1, "1e999"), "length", "type", 1, [{"row": 6, "value": "1e999"}]),
-        (lambda r: changed(r, 4, 1, "1d"), "length", "type", 1, [{"row": 6, "value": "1d"}]),
-        (lambda r: changed(r, 4, 1, "-0.5"), "length", "range", 1, [{"row": 6, "value": "-0.5"}]),
-        (lambda r: changed(r, 4, 2, "10.01"), "weight", "range", 1, [{"row": 6, "value": "10.01"}]),
-        (lambda r: changed(r, 4, 3, "yes"), "tagged", "type", 1, [{"row": 6, "value": "yes"}]),
-        (lambda r: changed(r, 4, 4, "31.12.2024"), "seen", "type", 1, [{"row": 6, "value": "31.12.2024"}]),
-        (lambda r: changed(r, 4, 4, "2024-02-30"), "seen", "type", 1, [{"row": 6, "value": "2024-02-30"}]),
-        (lambda r: changed(r, 4, 6, "3.5"), "rings", "type", 1, [{"row": 6, "value": "3.5"}]),
-        (
-            lambda r: changed(r, 4, 6, "99999999999999999999"),
-            "rings",
-            "type",
-            1,
-            [{"row": 6, "value": "99999999999999999999"}],
-        ),
-        (lambda r: changed(r, 4, 6, "41"), "rings", "range", 1, [{"row": 6, "value": "41"}]),
-        (lambda r: changed(r, 4, 1, ""), "length", "missing", 1, [{"row": 6, "value": None}]),
-        (lambda r: changed(r, 4, 5, "  "), "tag", "missing", 1, [{"row": 6, "value": None}]),
-        (lambda r: [*r[:9], "F,1", *r[9:]], None, "malformed", 1, [{"row": 11, "value": "F,1"}]),
-        (lambda r: [*r[:9], "F,1,2,true,2024-01-01,t,3,4", *r[9:]], None, "malformed", 1, None),
-        (lambda r: [*r[:9], 'F,"1,2,true,2024-01-01,t,3', *r[9:]], None, "malformed", 1, None),
-        (lambda r: [*r[:9], "," * 30000, *r[9:]], None, "malformed", 1, None),
-        (lambda r: r[:5], None, "minimum_rows", 5, []),
-        (lambda r: [], None, "minimum_rows", 0, []),
-    ],
-)
-def test_each_rule_names_column_count_and_first_rows(
-    spark: SparkSession,
-    s3: MemoryS3,
-    make: Any,
-    column_name: str | None,
-    rule: str,
-    count: int,
-    examples: Any,
-) -> None:
-    document = check(s3, "\n".join([HEADER, *make(rows(30))]) + "\n")
+# Column, its place, what stands there, the rule that it breaks.
+CELLS: list[tuple[str, int, str, str]] = [
+    ("sex", 0, "X", "allowed_values"),
+    ("sex", 0, "f", "allowed_values"),
+    ("length", 1, "long", "type"),
+    ("length", 1, "NaN", "type"),
+    ("length", 1, "1e999", "type"),
+    ("length", 1, "1d", "type"),
+    ("length", 1, "0x1F", "type"),
+    ("length", 1, "-0.5", "range"),
+    ("length", 1, "", "missing"),
+    ("weight", 2, "10.01", "range"),
+    ("tagged", 3, "yes", "type"),
+    ("seen", 4, "31.12.2024", "type"),
+    ("seen", 4, "2024-02-30", "type"),
+    ("seen", 4, "2024-01-01T25:00:00Z", "type"),
+    ("tag", 5, "  ", "missing"),
+    ("rings", 6, "3.5", "type"),
+    ("rings", 6, "99999999999999999999", "type"),
+    ("rings", 6, "41", "range"),
+    ("rings", 6, "0", "range"),
+]
+
+
+def test_each_rule_names_column_count_and_first_rows(spark: SparkSession, s3: MemoryS3) -> None:
+    data = rows(60)
+    expected: dict[tuple[str | None, str], list[dict[str, Any]]] = {}
+    for at, (name, cell, value, rule) in enumerate(CELLS):
+        data = changed(data, at, cell, value)
+        expected.setdefault((name, rule), []).append({"row": at + 2, "value": value.strip() or None})
+    document = check(s3, "\n".join([HEADER, *data]) + "\n")
     assert not document["valid"]
-    assert list(broken(document)) == [(column_name, rule)]
-    finding = broken(document)[column_name, rule]
-    assert finding["count"] == count
-    if examples is not None:
-        assert finding["examples"] == examples
+    found = broken(document)
+    assert {key: finding["examples"] for key, finding in found.items()} == expected
+    assert {key: finding["count"] for key, finding in found.items()} == {
+        key: len(rows) for key, rows in expected.items()
+    }
+    assert found["sex", "allowed_values"]["message"] == (
+        "2 of 60 values of 'sex' (3.33 %) are wrong: they must be one of 'F', 'I', 'M'"
+    )
+
+
+def test_lines_that_cannot_be_read_are_one_finding_each(spark: SparkSession, s3: MemoryS3) -> None:
+    lines = ["F,1", "F,1,2,true,2024-01-01,t,3,4", 'F,"1,2,true,2024-01-01,t,3', "," * 30000]
+    found = broken(check(s3, "\n".join([HEADER, *rows(20), *lines, *rows(20)])))
+    assert list(found) == [(None, "malformed")]
+    examples = found[None, "malformed"]["examples"]
+    assert [example["row"] for example in examples] == [22, 23, 24, 25]
+    assert [example["value"] for example in examples] == [line[:200] for line in lines]
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_too_few_rows(spark: SparkSession, s3: MemoryS3, count: int) -> None:
+    found = broken(check(s3, "\n".join([HEADER, *rows(count)])))
+    assert list(found) == [(None, "minimum_rows")]
+    assert found[None, "minimum_rows"]["message"] == f"the data have {count} rows; at least 10 are needed"
 
 
 def test_what_may_be_missing_may_be_missing_up_to_its_limit(spark: SparkSession, s3: MemoryS3) -> None:

@@ -146,7 +146,7 @@ def profile(rows: DataFrame, schema: Schema, checks: list[Check]) -> Row:
     for i, column in enumerate(schema.used):
         text, value = F.col(f"t{i}"), F.col(f"v{i}")
         measures.append(F.count(F.when(well_formed() & text.isNull(), 1)).alias(f"missing{i}"))
-        measures.append(F.approx_count_distinct(text, 0.01).alias(f"distinct{i}"))
+        measures.append(F.hll_sketch_estimate(F.hll_sketch_agg(text)).alias(f"distinct{i}"))
         if column.is_number:
             number = value.cast("double")
             measures += [
@@ -170,7 +170,7 @@ def count_duplicates(rows: DataFrame, schema: Schema) -> int:
 
 
 def column_statistics(schema: Schema, measured: Row) -> Json:
-    """The quality metrics of each column. `distinct` is near exact for few values and within some percent for many."""
+    """The quality metrics of each column. `distinct` is an estimate: exact for few values, within 2 % for many."""
     rows = measured["rows"]
     statistics: Json = {}
     for i, column in enumerate(schema.used):

@@ -1,6 +1,7 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { CopyObjectCommand, DeleteObjectCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { copyVersion } from './copy-object';
 import { Env, Prefix, VALIDATION_REPORT } from './environment';
 import { ClaimedIngestion, keyOf, ManifestFile, shorten } from './ingestion.lambda-shared';
 
@@ -51,13 +52,19 @@ export async function handler({ ingestion, executionArn }: { ingestion: ClaimedI
   }
   const folder = `${Prefix.QUARANTINE}${id}/`;
   await s3.send(new PutObjectCommand({ Bucket: bucket, Key: `${folder}${VALIDATION_REPORT}`, Body: reportText, ContentType: 'application/json' }));
+  const copied = new Set<ManifestFile>();
   for (const file of files) {
-    await copy(file, bucket, `${folder}${fileName(file.key)}`);
+    if (await copyVersion(s3, file, bucket, `${folder}${fileName(file.key)}`)) {
+      copied.add(file);
+    }
   }
   await record(id, executionArn, report, verdict.cause);
   // Last, so that a crash before it loses nothing: the data are then still where they were.
   for (const file of files) {
-    await remove(file);
+    // Without versions, what lies there may by now be another file, which nobody has judged.
+    if (copied.has(file) || file.versionId) {
+      await remove(file);
+    }
   }
   return verdict;
 }
@@ -96,34 +103,9 @@ async function readText(bucket: string, key: string): Promise<string> {
   return Body!.transformToString();
 }
 
-async function copy(file: ManifestFile, bucket: string, key: string): Promise<void> {
-  const version = file.versionId ? `?versionId=${encodeURIComponent(file.versionId)}` : '';
-  const source = `${file.bucket}/${file.key.split('/').map(encodeURIComponent).join('/')}${version}`;
-  try {
-    await s3.send(new CopyObjectCommand({
-      Bucket: bucket,
-      Key: key,
-      CopySource: source,
-      CopySourceIfMatch: file.versionId ? undefined : file.etag,
-      // Tags would need further permissions, and say nothing about data that nobody will use.
-      TaggingDirective: 'REPLACE',
-    }));
-  } catch (error) {
-    if (!isGone(error)) {
-      throw error;
-    }
-    // Moved by an earlier try, or deleted meanwhile: either way there is nothing left to keep apart.
-  }
-}
-
 /** Deletes exactly the version that was judged: a newer one under the same key stays. */
 async function remove(file: ManifestFile): Promise<void> {
   await s3.send(new DeleteObjectCommand({ Bucket: file.bucket, Key: file.key, VersionId: file.versionId }));
-}
-
-function isGone(error: unknown): boolean {
-  const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-  return status === 404 || status === 405 || status === 412;
 }
 
 async function record(id: string, executionArn: string, report: ValidationReport, cause: string): Promise<void> {

@@ -81,7 +81,13 @@ def _read_file(spark: SparkSession, index: int, path: str, header: Header, schem
     width = max(1, len(header.names))
     cells = ", ".join(f"h{i} string" for i in range(width))
     safe = F.when(F.col("_bad").isNull(), F.col("_line"))
-    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": "_corrupt", "escape": '"'}
+    options = {
+        "mode": "PERMISSIVE",
+        "columnNameOfCorruptRecord": "_corrupt",
+        "escape": '"',
+        "ignoreLeadingWhiteSpace": "true",
+        "ignoreTrailingWhiteSpace": "true",
+    }
     parsed = parsed.withColumn("_cells", F.from_csv(safe, f"{cells}, _corrupt string", options))
     parsed = parsed.withColumn(
         "_bad",
