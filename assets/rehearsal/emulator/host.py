@@ -10,7 +10,9 @@ __all__ = ["AccessDenied", "ApiError", "Host"]
 
 
 class ApiError(Exception):
-    """An answer that AWS would give with an error code: turned into the service's error format by the HTTP side."""
+    """An answer that AWS would give with an error code: turned into the service's error format by the HTTP
+    side.
+    """
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -50,7 +52,8 @@ class Host(Protocol):
     def authorize(
         self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
     ) -> None:
-        """Raises `AccessDenied` unless the role's policies allow `action` on `resource`; counts the grant as exercised.
+        """Raises `AccessDenied` unless the role's policies allow `action` on `resource`; counts the grant as
+        exercised.
 
         The message reads `User: <assumed-role arn> is not authorized to perform: <action> on resource: <arn>
         because no identity-based policy allows the <action> action`.
@@ -58,7 +61,9 @@ class Host(Protocol):
         ...
 
     def client(self, service: str, role_arn: str | None = None) -> Any:
-        """A boto3 client of `service` that acts as the role (None: as the emulator itself) against `endpoint`."""
+        """A boto3 client of `service` that acts as the role (None: as the emulator itself) against
+        `endpoint`.
+        """
         ...
 
     def environment(self, role_arn: str) -> dict[str, str]:
@@ -76,5 +81,7 @@ class Host(Protocol):
         ...
 
     def note(self, kind: str, message: str, **fields: object) -> None:
-        """Tells the command line what happens: `job`, `step`, `endpoint`, `denial`, `log` ... with further fields."""
+        """Tells the command line what happens: `job`, `step`, `endpoint`, `denial`, `log` ... with further
+        fields.
+        """
         ...

@@ -19,7 +19,9 @@ FAULTS = ("endpoint-rollback", "step-fault")
 
 
 class SageMaker:
-    """SageMaker of one account and region, in memory. Thread-safe; `close` ends every process that it started."""
+    """SageMaker of one account and region, in memory. Thread-safe; `close` ends every process that it
+    started.
+    """
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -45,7 +47,8 @@ class SageMaker:
         return tuple(sorted(self._operations))
 
     def handle(self, operation: str, request: Mapping[str, Any], caller_arn: str) -> dict[str, Any]:
-        """Answers one call; the caller's permissions were checked before. Times in the response are epoch seconds.
+        """Answers one call; the caller's permissions were checked before. Times in the response are epoch
+        seconds.
 
         Raises `ApiError` with AWS's code and message.
         """
@@ -62,7 +65,9 @@ class SageMaker:
         return function(model.check(operation, request), caller_arn)
 
     def call_as(self, role_arn: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """A call that a role makes from inside (a pipeline): its permissions are evaluated, then the call is answered."""
+        """A call that a role makes from inside (a pipeline): its permissions are evaluated, then the call is
+        answered.
+        """
         for permission in self.permissions(operation, request):
             self.host.authorize(role_arn, permission.action, permission.resource, permission.context)
         return self._perform(operation, request, role_arn)
@@ -80,8 +85,8 @@ class SageMaker:
     def inject(self, fault: Mapping[str, Any]) -> None:
         """Plays a fault on purpose, `count` times (default 1).
 
-        `{"kind": "endpoint-rollback", "endpoint"?: name}`: the next update of the endpoint rolls back silently.
-        `{"kind": "step-fault", "step"?: name, "exception"?: "Step.THROTTLING"}`: the next attempt of a step fails so.
+        `{"kind": "endpoint-rollback", "endpoint"?: name}`: the next update rolls back silently.
+        `{"kind": "step-fault", "step"?: name, "exception"?: "Step.THROTTLING"}`: the next attempt fails so.
         """
         kind = fault.get("kind")
         if kind not in FAULTS:
@@ -101,7 +106,9 @@ class SageMaker:
         self.core.add_fault(dict(fault))
 
     def leftovers(self) -> list[dict[str, str]]:
-        """What is still there: everything that a destroyed stack must not leave behind. Jobs and their logs are history, not leftovers."""
+        """What is still there: everything that a destroyed stack must not leave behind. Jobs and their logs
+        are history, not leftovers.
+        """
         with self.core.lock:
             tables = {
                 "pipeline": list(self.pipelines.pipelines),

@@ -19,7 +19,9 @@ Result = tuple[str, dict[str, str]]
 
 
 class Replace(Exception):
-    """A change that CloudFormation makes by a new resource; whoever updates creates anew and deletes the old one."""
+    """A change that CloudFormation makes by a new resource; whoever updates creates anew and deletes the old
+    one.
+    """
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class CfnResource:
 
 
 def _call(sm: SageMaker, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """A call with template properties: CloudFormation sends strings for numbers and booleans, so types are made to fit."""
+    """A call with template properties: CloudFormation sends strings for numbers and booleans, so types are
+    made to fit.
+    """
     return sm.handle(operation, model.check(operation, properties, lenient=True), CALLER)
 
 

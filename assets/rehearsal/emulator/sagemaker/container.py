@@ -1,8 +1,8 @@
 """A container played by a process: a folder of its own with `/opt/ml` in it, its environment, its log.
 
-Paths: every `/opt/ml` at the beginning of a path in arguments and environment values is rewritten to the folder. Programs
-that write such a path in their code do not see it; they should take paths as arguments or from the environment
-(`SM_*`, `SAGEMAKER_BASE_DIR`), as SageMaker's own toolkits do.
+Paths: every `/opt/ml` at the beginning of a path in arguments and environment values is rewritten to the
+folder. Programs that write such a path in their code do not see it; they should take paths as arguments or
+from the environment (`SM_*`, `SAGEMAKER_BASE_DIR`), as SageMaker's own toolkits do.
 """
 
 from __future__ import annotations
@@ -56,14 +56,17 @@ class Container:
         rewritten = self.rewrite(program)
         found = shutil.which(rewritten)
         if found is None and Path(rewritten).exists():
-            # Files from S3 have no executable bit; in the container the shebang would be used all the same by a shell.
+            # Files from S3 have no executable bit; in the container the shebang would be used all the same
+            # by a shell.
             return ["/bin/sh", rewritten, *rest]
         if found is None:
             raise FileNotFoundError(f"the program {program} of the entry point is not on this machine")
         return [found, *rest]
 
     def environment(self, role_arn: str, extra: Mapping[str, str]) -> dict[str, str]:
-        """Environment of the process: nothing of the emulator's own but the path, the role's credentials, then `extra`."""
+        """Environment of the process: nothing of the emulator's own but the path, the role's credentials,
+        then `extra`.
+        """
         base = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.root),

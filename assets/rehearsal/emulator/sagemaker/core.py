@@ -82,7 +82,9 @@ class Core:
     # events
 
     def emit(self, detail_type: str, detail: Mapping[str, object], resources: list[str]) -> None:
-        """Sends an event. A bus that refuses it is reported and fails nothing: SageMaker does not wait for EventBridge either."""
+        """Sends an event. A bus that refuses it is reported and fails nothing: SageMaker does not wait for
+        EventBridge either.
+        """
         try:
             self.host.put_event(detail_type, detail, resources)
         except Exception as error:
@@ -161,7 +163,9 @@ def _signal_group(process: subprocess.Popen[bytes], sent: int) -> bool:
 
 
 def not_found(what: str, name: str) -> ApiError:
-    """SageMaker's answer of the newer operations (pipelines, model package groups) for something that is not there."""
+    """SageMaker's answer of the newer operations (pipelines, model package groups) for something that is not
+    there.
+    """
     return ApiError("ResourceNotFound", f"{what} {name} does not exist.", 404)
 
 

@@ -21,25 +21,12 @@ EXECUTION_VARIABLES = frozenset(
         "ProcessingJobName",
     )
 )
-STEP_TYPES = frozenset(
-    (
-        "Processing",
-        "Training",
-        "RegisterModel",
-        "Model",
-        "Condition",
-        "Fail",
-        "Lambda",
-        "Callback",
-        "Transform",
-    )
-)
+STEP_TYPES = frozenset("Processing Training RegisterModel Model Condition Fail Lambda Callback".split())
 NOT_PLAYED = frozenset(
-    (
-        "Tuning", "AutoML", "EMR", "EMRServerless", "QualityCheck", "ClarifyCheck", "Endpoint", "EndpointConfig",
-        "InferenceComponent", "Lineage", "ForEach", "Job", "Cleanup",
-    )
-)  # fmt: skip
+    "Tuning Transform AutoML EMR EMRServerless QualityCheck ClarifyCheck Endpoint EndpointConfig"
+    " InferenceComponent Lineage ForEach Job Cleanup".split()
+)
+"""Known to the service; a step of these kinds fails when it is reached."""
 COMPARISONS = ("Equals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo")
 STEP_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 PARAMETER_TYPES: dict[str, tuple[type, ...]] = {
@@ -72,7 +59,8 @@ class Parameter:
         if self.allowed and value not in self.allowed:
             raise ApiError(
                 "ValidationException",
-                f"Pipeline parameter {self.name} must be one of [{', '.join(map(str, self.allowed))}], got {text!r}.",
+                f"Pipeline parameter {self.name} must be one of [{', '.join(map(str, self.allowed))}], got"
+                f" {text!r}.",
             )
         return value
 
@@ -163,7 +151,7 @@ class Definition:
 
 
 def own(step: Step) -> dict[str, Any]:
-    """The part of a step that it evaluates itself: a condition without its branches, no names and comments."""
+    """The part of a step that it evaluates itself: a condition without its branches, no names."""
     skipped = (
         "Name",
         "Type",

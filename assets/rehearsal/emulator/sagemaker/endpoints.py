@@ -182,7 +182,8 @@ class Endpoints(Runtime):
         if record["EndpointStatus"] not in ("InService", "OutOfService"):
             raise ApiError(
                 "ValidationException",
-                f'Cannot update in-progress endpoint "{record["EndpointArn"]}". Its status is {record["EndpointStatus"]}.',
+                f'Cannot update in-progress endpoint "{record["EndpointArn"]}". Its status is'
+                f" {record['EndpointStatus']}.",
             )
 
     def update_endpoint(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
@@ -215,7 +216,8 @@ class Endpoints(Runtime):
                 record["LastDeploymentConfig"] = request["DeploymentConfig"]
                 self.core.host.note(
                     "not-rehearsed",
-                    f"endpoint {record['EndpointName']}: traffic shifting and alarms of its DeploymentConfig; the update switches at once",
+                    f"endpoint {record['EndpointName']}: traffic shifting and alarms of its DeploymentConfig;"
+                    " the update switches at once",
                 )
             elif not request.get("RetainDeploymentConfig"):
                 record.pop("LastDeploymentConfig", None)
@@ -246,9 +248,11 @@ class Endpoints(Runtime):
                 variant["InitialInstanceCount"] = summary["DesiredInstanceCount"]
 
     def _change_over(self, record: dict[str, Any], config: dict[str, Any]) -> None:
-        """The new fleet beside the old one, then the switch. A fleet that does not come up leaves the old config in service.
+        """The new fleet beside the old one, then the switch. A fleet that does not come up leaves the old
+        config in service.
 
-        As on AWS the endpoint is then InService again and says nothing in FailureReason: who updates must compare the config.
+        As on AWS the endpoint is then InService again and says nothing in FailureReason: who updates must
+        compare the config.
         """
         name, begun = record["EndpointName"], time.monotonic()
         fault = self.core.take_fault("endpoint-rollback", endpoint=name)
@@ -277,7 +281,8 @@ class Endpoints(Runtime):
         self._serve(record, config, fleets)
         self.core.host.note(
             "endpoint",
-            f"endpoint {name} InService with {config['EndpointConfigName']} after {time.monotonic() - begun:.1f} s",
+            f"endpoint {name} InService with {config['EndpointConfigName']} after"
+            f" {time.monotonic() - begun:.1f} s",
             name=name,
             status="InService",
         )
@@ -291,7 +296,8 @@ class Endpoints(Runtime):
                 if wanted["VariantName"] not in summaries:
                     raise ApiError(
                         "ValidationException",
-                        f"Variant {wanted['VariantName']} does not exist in endpoint {record['EndpointName']}.",
+                        f"Variant {wanted['VariantName']} does not exist in endpoint"
+                        f" {record['EndpointName']}.",
                     )
             for wanted in request["DesiredWeightsAndCapacities"]:
                 summary = summaries[wanted["VariantName"]]
@@ -329,7 +335,8 @@ class Endpoints(Runtime):
             if record["EndpointStatus"] in ("Creating", "Updating", "RollingBack"):
                 raise ApiError(
                     "ValidationException",
-                    f'Cannot delete in-progress endpoint "{record["EndpointArn"]}". Its status is {record["EndpointStatus"]}.',
+                    f'Cannot delete in-progress endpoint "{record["EndpointArn"]}". Its status is'
+                    f" {record['EndpointStatus']}.",
                 )
             del self.endpoints[request["EndpointName"]]
             fleets = self.fleets.pop(request["EndpointName"], {})

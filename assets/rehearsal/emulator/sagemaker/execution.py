@@ -1,4 +1,6 @@
-"""One execution of a pipeline: runs the steps in the order that their references ask for, as the pipeline's role."""
+"""One execution of a pipeline: runs the steps in the order that their references ask for, as the pipeline's
+role.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +47,9 @@ class Execution(StepHandlers):
         self.record: dict[str, Any] = {
             "PipelineArn": self.pipeline_arn,
             "PipelineExecutionArn": arn,
-            "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName")
-            or f"execution-{int(moment.timestamp() * 1000)}",
+            "PipelineExecutionDisplayName": (
+                request.get("PipelineExecutionDisplayName") or f"execution-{int(moment.timestamp() * 1000)}"
+            ),
             "PipelineExecutionDescription": request.get("PipelineExecutionDescription"),
             "PipelineExecutionStatus": "Executing",
             "ParallelismConfiguration": parallelism,

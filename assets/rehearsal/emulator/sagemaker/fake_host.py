@@ -1,4 +1,4 @@
-"""A host for tests: S3, CloudWatch Logs, Lambda and SQS in memory, IAM as a set of denials, events in a list."""
+"""A host for tests: S3, logs, Lambda and SQS in memory, IAM as a set of denials, events in a list."""
 
 from __future__ import annotations
 
@@ -124,8 +124,9 @@ class FakeHost:
             ):
                 name = role_arn.rsplit("/", 1)[-1]
                 raise AccessDenied(
-                    f"User: arn:aws:sts::{self.account}:assumed-role/{name}/SageMaker is not authorized to perform: {action} "
-                    f"on resource: {resource} because no identity-based policy allows the {action} action",
+                    f"User: arn:aws:sts::{self.account}:assumed-role/{name}/SageMaker is not authorized to"
+                    f" perform: {action} on resource: {resource} because no identity-based policy allows the"
+                    f" {action} action",
                     principal=role_arn,
                     action=action,
                     resource=resource,

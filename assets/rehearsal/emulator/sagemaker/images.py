@@ -41,7 +41,9 @@ class Image:
 
 @dataclass(frozen=True)
 class StandIn:
-    """How an image is played: scripts of `containers/` for training and serving, None where the image has none."""
+    """How an image is played: scripts of `containers/` for training and serving, None where the image has
+    none.
+    """
 
     name: str
     train: str | None
@@ -72,7 +74,8 @@ class Images:
             wrong = sorted({value for value in self._own.values() if value not in _KNOWN})
             if wrong:
                 raise ValueError(
-                    f"{STAND_INS_VARIABLE} names unknown stand-ins {', '.join(wrong)}; there are {', '.join(_KNOWN)}"
+                    f"{STAND_INS_VARIABLE} names unknown stand-ins {', '.join(wrong)}; there are"
+                    f" {', '.join(_KNOWN)}"
                 )
 
     def parse(self, uri: str) -> Image:
@@ -81,7 +84,8 @@ class Images:
         if match is None:
             raise ApiError(
                 "ValidationException",
-                f"Invalid image URI {uri}. The image must look like <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>.",
+                f"Invalid image URI {uri}. The image must look like"
+                " <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>.",
             )
         parts = match.groupdict()
         return Image(uri, parts["account"], parts["region"], parts["repository"], parts["tag"])
@@ -95,8 +99,9 @@ class Images:
             example = json.dumps({image.repository: "sagemaker-scikit-learn"})
             raise ApiError(
                 "ValidationException",
-                f"the rehearsal has no stand-in for the image {uri}: it plays {' and '.join(_KNOWN)}. "
-                f"Name one that comes near by the environment variable {STAND_INS_VARIABLE}, e.g. {STAND_INS_VARIABLE}='{example}'.",
+                f"the rehearsal has no stand-in for the image {uri}: it plays {' and '.join(_KNOWN)}. Name"
+                f" one that comes near by the environment variable {STAND_INS_VARIABLE}, e.g."
+                f" {STAND_INS_VARIABLE}='{example}'.",
             )
         return found
 

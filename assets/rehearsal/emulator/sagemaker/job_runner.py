@@ -19,8 +19,8 @@ from .storage import Storage, StorageError
 
 REAL_OPT_ML = Path("/opt/ml")
 LITERAL_PATHS = (
-    "In the rehearsal a container is a process and its /opt/ml is the folder in SAGEMAKER_BASE_DIR: take paths as arguments "
-    "or from the environment (both are rewritten), not as literals in the code."
+    "In the rehearsal a container is a process and its /opt/ml is the folder in SAGEMAKER_BASE_DIR: take"
+    " paths as arguments or from the environment (both are rewritten), not as literals in the code."
 )
 _FINAL = ("Completed", "Failed", "Stopped")
 
@@ -131,7 +131,8 @@ class JobRunner:
             if name in table:
                 raise ApiError(
                     "ResourceInUse",
-                    f"Job name must be unique within an AWS account and region, and a {kind.lower()} job {arn} already exists.",
+                    f"Job name must be unique within an AWS account and region, and a {kind.lower()} job"
+                    f" {arn} already exists.",
                 )
             job = table[name] = Job(kind, name, record)
             self.core.set_tags(arn, request.get("Tags"))
@@ -190,9 +191,10 @@ class JobRunner:
         if count == 0:
             bucket = uri[5:].partition("/")[0]
             raise JobFailure(
-                f'ClientError: Failed to download data. No S3 objects found under S3 URL "{uri}" given in input data source '
-                f"{name}. Please ensure that the bucket {bucket} exists in the selected region, that objects exist under that prefix, "
-                f'and that the role "{storage.role_arn}" has "s3:ListBucket" permissions on it.'
+                f'ClientError: Failed to download data. No S3 objects found under S3 URL "{uri}" given in'
+                f" input data source {name}. Please ensure that the bucket {bucket} exists in the selected"
+                f' region, that objects exist under that prefix, and that the role "{storage.role_arn}" has'
+                ' "s3:ListBucket" permissions on it.'
             )
 
     @staticmethod

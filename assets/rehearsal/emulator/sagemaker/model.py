@@ -97,7 +97,8 @@ class _Checker:
                 ):
                     continue
                 self.problems.append(
-                    f"Value null at '{prefix}{_camel(name)}' failed to satisfy constraint: Member must not be null"
+                    f"Value null at '{prefix}{_camel(name)}' failed to satisfy constraint: Member must not be"
+                    " null"
                 )
         out: dict[str, Any] = {}
         for name, inner in value.items():
@@ -207,7 +208,8 @@ class _Checker:
 def check(operation: str, request: Mapping[str, Any], *, lenient: bool = False) -> dict[str, Any]:
     """The request with typed values, or `ValidationException` in AWS's words.
 
-    `lenient` converts numbers to strings and back where the shape asks for it, as the pipeline service does with parameters.
+    `lenient` converts numbers to strings and back where the shape asks for it, as the pipeline service does
+    with parameters.
     """
     model = operation_model(operation)
     if model.input_shape is None:
@@ -263,7 +265,7 @@ def wire(value: Any, times: str = "epoch") -> Any:
 
 
 def fit(operation: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """Only those members that the operation's response has (stored records hold more than one answer shows)."""
+    """Only those members that the operation's response has: stored records hold more than it shows."""
     shape: Any = operation_model(operation).output_shape
     members = shape.members if shape is not None else {}
     return {name: value[name] for name in members if value.get(name) is not None}

@@ -123,9 +123,10 @@ class Models:
         except StorageError as error:
             raise ApiError(
                 "ValidationException",
-                f'Could not access model data at {uri}. Please ensure that the role "{role}" exists and that its trust relationship policy '
-                f'allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". Also ensure that the role has '
-                f'"s3:GetObject" permissions and that the object is located in {self.core.host.region}. {error}',
+                f'Could not access model data at {uri}. Please ensure that the role "{role}" exists and that'
+                ' its trust relationship policy allows the action "sts:AssumeRole" for the service principal'
+                ' "sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and'
+                f" that the object is located in {self.core.host.region}. {error}",
             ) from error
 
     def _model(self, name: str) -> dict[str, Any]:
@@ -159,7 +160,8 @@ class Models:
             if not variant.get("ModelName"):
                 raise ApiError(
                     "ValidationException",
-                    f"Variant {variant['VariantName']} has no ModelName; inference components are not played by the rehearsal.",
+                    f"Variant {variant['VariantName']} has no ModelName; inference components are not played"
+                    " by the rehearsal.",
                 )
             self._check_variant(variant)
         if (request.get("DataCaptureConfig") or {}).get("EnableCapture"):
@@ -184,7 +186,8 @@ class Models:
             if used.get("Containers"):
                 raise ApiError(
                     "ValidationException",
-                    f"Serverless inference does not support inference pipelines: model {variant['ModelName']} has several containers.",
+                    f"Serverless inference does not support inference pipelines: model {variant['ModelName']}"
+                    " has several containers.",
                 )
             if serverless["MemorySizeInMB"] % 1024:
                 raise ApiError(
@@ -194,7 +197,8 @@ class Models:
         elif not variant.get("InstanceType") or not variant.get("InitialInstanceCount"):
             raise ApiError(
                 "ValidationException",
-                f"Variant {variant['VariantName']} needs InstanceType and InitialInstanceCount, or ServerlessConfig.",
+                f"Variant {variant['VariantName']} needs InstanceType and InitialInstanceCount, or"
+                " ServerlessConfig.",
             )
 
     def _config(self, name: str) -> dict[str, Any]:

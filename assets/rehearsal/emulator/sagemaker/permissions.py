@@ -8,7 +8,8 @@ from typing import Any
 
 PASSED_TO = {"iam:PassedToService": "sagemaker.amazonaws.com"}
 
-# Operation suffix (what stands after the verb) to: kind in the ARN, member of the request that names the resource.
+# Operation suffix (what stands after the verb) to: kind in the ARN, member of the request that names the
+# resource.
 _RESOURCES = {
     "ProcessingJob": ("processing-job", "ProcessingJobName"),
     "TrainingJob": ("training-job", "TrainingJobName"),
@@ -52,7 +53,8 @@ class Permission:
 def required_permissions(
     operation: str, request: Mapping[str, Any], *, region: str = "us-east-1", account: str = "000000000000"
 ) -> list[Permission]:
-    """What the caller of `operation` must be allowed: the action itself, AddTags for tags in it, PassRole for each role handed over.
+    """What the caller of `operation` must be allowed: the action itself, AddTags for tags in it, PassRole for
+    each role handed over.
 
     `InvokeEndpoint` takes `{"EndpointName": ...}`.
     """

@@ -101,7 +101,8 @@ class Pipelines:
             if name in self.pipelines:
                 raise ApiError(
                     "ValidationException",
-                    f"Pipeline names must be unique within an AWS account and region. Pipeline with name ({name}) already exists.",
+                    "Pipeline names must be unique within an AWS account and region. Pipeline with name"
+                    f" ({name}) already exists.",
                 )
             self.core.set_tags(arn, request.get("Tags"))
             self._tokens[token] = ({}, arn)
@@ -128,7 +129,8 @@ class Pipelines:
         if unplayed:
             self.core.host.note(
                 "not-rehearsed",
-                f"pipeline {name}: these steps will fail when they are reached, the rehearsal does not play them: {', '.join(unplayed)}",
+                f"pipeline {name}: these steps will fail when they are reached, the rehearsal does not play"
+                f" them: {', '.join(unplayed)}",
             )
         return parsed
 
@@ -167,7 +169,8 @@ class Pipelines:
             if running:
                 raise ApiError(
                     "ConflictException",
-                    f"Pipeline {arn} has running executions: {', '.join(each.arn for each in running)}. Stop them first.",
+                    f"Pipeline {arn} has running executions: {', '.join(each.arn for each in running)}. Stop"
+                    " them first.",
                     409,
                 )
             del self.pipelines[record["PipelineName"]]

@@ -68,7 +68,8 @@ class ProcessingJobs(JobRunner):
         ]
         if not specification.get("ContainerEntrypoint"):
             raise JobFailure(
-                f"ClientError: the stand-in {stand_in.name} has no entry point of its own; give AppSpecification.ContainerEntrypoint"
+                f"ClientError: the stand-in {stand_in.name} has no entry point of its own; give"
+                " AppSpecification.ContainerEntrypoint"
             )
         cluster = request["ProcessingResources"]["ClusterConfig"]
         container.write_json(

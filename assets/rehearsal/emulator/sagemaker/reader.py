@@ -121,7 +121,8 @@ class Reader:
             if isinstance(entry, dict):
                 if entry.get("Trigger", "Completed") != "Completed":
                     self.problems.append(
-                        f"step {step.name}: DependsOn with Trigger {entry['Trigger']} is not played by the rehearsal"
+                        f"step {step.name}: DependsOn with Trigger {entry['Trigger']} is not played by the"
+                        " rehearsal"
                     )
                 entry = entry.get("Step")
             self._depend(step, str(entry), "DependsOn")
@@ -145,8 +146,8 @@ class Reader:
                 self.problems.append(f"PropertyFiles of step {step.name} must hold objects, got {file!r}")
             elif file.get("OutputName") not in outputs:
                 self.problems.append(
-                    f"property file {file.get('PropertyFileName')} of step {step.name} is in output {file.get('OutputName')!r}, "
-                    f"which the step does not have"
+                    f"property file {file.get('PropertyFileName')} of step {step.name} is in output"
+                    f" {file.get('OutputName')!r}, which the step does not have"
                 )
 
     def _condition(self, step: Step, condition: Any) -> None:
@@ -211,7 +212,7 @@ class Reader:
         self._depend(step, match[1], place)
         other = self.steps.get(match[1])
         files = (
-            {entry.get("PropertyFileName") for entry in (other.raw.get("PropertyFiles") or ())}
+            {entry.get("PropertyFileName") for entry in other.raw.get("PropertyFiles") or ()}
             if other
             else set()
         )

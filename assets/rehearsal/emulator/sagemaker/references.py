@@ -137,7 +137,9 @@ _PART = re.compile(r"\.?([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)
 
 
 def walk(document: Any, path: str) -> Any:
-    """The value at a path such as `Outputs['train'].S3Output.S3Uri`, `a.b[0]`; a name selects a list's element by its name."""
+    """The value at a path such as `Outputs['train'].S3Output.S3Uri`, `a.b[0]`; a name selects a list's
+    element by its name.
+    """
     node, position = document, 0
     path = path.removeprefix("$.")
     while position < len(path):

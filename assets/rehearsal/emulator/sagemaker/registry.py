@@ -12,12 +12,31 @@ from .core import Core, Operation, listing, not_found, page
 from .images import Images
 
 _EVENT_MEMBERS = (
-    "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription", "CreationTime",
-    "InferenceSpecification", "SourceAlgorithmSpecification", "ValidationSpecification", "ModelPackageStatus",
-    "ModelPackageStatusDetails", "CertifyForMarketplace", "ModelApprovalStatus", "MetadataProperties", "ModelMetrics",
-    "LastModifiedTime", "Domain", "Task", "SamplePayloadUrl", "CustomerMetadataProperties", "DriftCheckBaselines", "ApprovalDescription",
-    "ModelLifeCycle", "SourceUri",
-)  # fmt: skip
+    "ModelPackageName",
+    "ModelPackageGroupName",
+    "ModelPackageVersion",
+    "ModelPackageArn",
+    "ModelPackageDescription",
+    "CreationTime",
+    "InferenceSpecification",
+    "SourceAlgorithmSpecification",
+    "ValidationSpecification",
+    "ModelPackageStatus",
+    "ModelPackageStatusDetails",
+    "CertifyForMarketplace",
+    "ModelApprovalStatus",
+    "MetadataProperties",
+    "ModelMetrics",
+    "LastModifiedTime",
+    "Domain",
+    "Task",
+    "SamplePayloadUrl",
+    "CustomerMetadataProperties",
+    "DriftCheckBaselines",
+    "ApprovalDescription",
+    "ModelLifeCycle",
+    "SourceUri",
+)
 
 
 class Registry:
@@ -100,7 +119,8 @@ class Registry:
             ):
                 raise ApiError(
                     "ConflictException",
-                    f"Model Package Group {group['ModelPackageGroupArn']} contains Model Packages and cannot be deleted.",
+                    f"Model Package Group {group['ModelPackageGroupArn']} contains Model Packages and cannot"
+                    " be deleted.",
                     409,
                 )
             del self.groups[group["ModelPackageGroupName"]]
@@ -118,7 +138,8 @@ class Registry:
             self.policies[group["ModelPackageGroupName"]] = request["ResourcePolicy"]
         self.core.host.note(
             "not-rehearsed",
-            f"the resource policy of model package group {group['ModelPackageGroupName']} is kept but not evaluated",
+            f"the resource policy of model package group {group['ModelPackageGroupName']} is kept but not"
+            " evaluated",
         )
         return {"ModelPackageGroupArn": group["ModelPackageGroupArn"]}
 
@@ -218,7 +239,8 @@ class Registry:
             except Exception as error:
                 raise ApiError(
                     "ValidationException",
-                    f"Could not access model data at {uri}. Please ensure that the object exists and is located in {self.core.host.region}. ({error})",
+                    f"Could not access model data at {uri}. Please ensure that the object exists and is"
+                    f" located in {self.core.host.region}. ({error})",
                 ) from error
 
     def package(self, name_or_arn: str) -> dict[str, Any]:
@@ -307,9 +329,15 @@ class Registry:
 
 
 _BATCH = (
-    "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription", "CreationTime",
-    "InferenceSpecification", "ModelPackageStatus", "ModelApprovalStatus",
-)  # fmt: skip
+    "ModelPackageGroupName",
+    "ModelPackageVersion",
+    "ModelPackageArn",
+    "ModelPackageDescription",
+    "CreationTime",
+    "InferenceSpecification",
+    "ModelPackageStatus",
+    "ModelApprovalStatus",
+)
 
 
 def _user(caller: str) -> dict[str, Any]:

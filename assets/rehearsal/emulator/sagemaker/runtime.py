@@ -36,7 +36,9 @@ class Runtime(Models):
     """Sends requests to the model servers of an endpoint."""
 
     def invoke(self, name: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """`InvokeEndpoint`: status, headers and body as the runtime service answers. Errors come as `ApiError`."""
+        """`InvokeEndpoint`: status, headers and body as the runtime service answers. Errors come as
+        `ApiError`.
+        """
         given = {key.lower(): value for key, value in headers.items()}
         with self.core.lock:
             record = self.endpoints.get(name)
@@ -49,7 +51,8 @@ class Runtime(Models):
         if not fleets:
             raise ApiError(
                 "ValidationError",
-                f"Endpoint {name} of account {self.core.host.account} has status {record['EndpointStatus']} and cannot be invoked.",
+                f"Endpoint {name} of account {self.core.host.account} has status {record['EndpointStatus']}"
+                " and cannot be invoked.",
                 400,
             )
         if len(body) > MAX_BODY:
@@ -94,8 +97,9 @@ class Runtime(Models):
         url = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group=/aws/sagemaker/Endpoints/{name}"
         status = error.status or 0
         return ModelError(
-            f'Received {"client" if 400 <= status < 500 else "server"} error ({status}) from {error.container} with message "{error.message}". '
-            f"See {url} in account {self.core.host.account} for more information.",
+            f"Received {'client' if 400 <= status < 500 else 'server'} error ({status}) from"
+            f' {error.container} with message "{error.message}". See {url} in account'
+            f" {self.core.host.account} for more information.",
             status,
             error.message,
             self.core.host,

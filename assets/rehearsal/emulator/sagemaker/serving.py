@@ -108,7 +108,7 @@ class Server:
             self._code["SAGEMAKER_SUBMIT_DIRECTORY"] = "/opt/ml/code"
 
     def wait(self, stop: threading.Event) -> None:
-        """Returns when the server answers; raises `LoadFailure` with the log's last lines when it does not."""
+        """Returns when the server answers, else raises `LoadFailure` with the last lines of its log."""
         deadline = time.monotonic() + START_TIMEOUT
         port_file = self.container.root / "port.json"
         while True:
@@ -192,7 +192,7 @@ class Fleet:
             )
 
     def start(self) -> None:
-        """Starts all containers at once; raises `LoadFailure` when one does not come up, and ends the others."""
+        """Starts all containers at once; when one does not come up, ends all and raises `LoadFailure`."""
         try:
             for server in self.servers:
                 try:
@@ -206,7 +206,8 @@ class Fleet:
                     server.wait(self.stopping)
                 except LoadFailure as error:
                     raise LoadFailure(
-                        f"The {server.label} container did not pass the ping health check. Its log says: {error}"
+                        f"The {server.label} container did not pass the ping health check. Its log says:"
+                        f" {error}"
                     ) from error
         except BaseException:
             self.end()
@@ -219,7 +220,8 @@ class Fleet:
             if not chosen:
                 raise ApiError(
                     "ValidationError",
-                    f"TargetContainerHostname {target!r} is none of {[server.label for server in self.servers]}",
+                    f"TargetContainerHostname {target!r} is none of"
+                    f" {[server.label for server in self.servers]}",
                     400,
                 )
             return chosen[0].invoke(body, headers)
@@ -229,7 +231,8 @@ class Fleet:
             sent = {key: value for key, value in headers.items() if key not in ("Content-Type", "Accept")}
             if kind:
                 sent["Content-Type"] = kind
-            # Between containers no Accept is sent: each answers in its default type (SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT).
+            # Between containers no Accept is sent: each answers in its default type
+            # (SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT).
             if index == last and headers.get("Accept"):
                 sent["Accept"] = headers["Accept"]
             body, kind = server.invoke(body, sent)

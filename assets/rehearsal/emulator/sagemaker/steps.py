@@ -95,8 +95,6 @@ class StepHandlers:
             "Lambda": self._lambda,
             "Callback": self._callback,
         }
-        if kind not in handlers:
-            raise StepFailure(f"ClientError: a step of type {kind} is not played by the rehearsal")
         handlers[kind](run)
 
     # references
@@ -132,7 +130,8 @@ class StepHandlers:
                 self.runs[step].properties,
                 f"ProcessingOutputConfig.Outputs['{declared['OutputName']}'].S3Output.S3Uri",
             )
-            uri = f"{target.rstrip('/')}/{self._resolver(self.definition.steps[step]).resolve(declared['FilePath'])}"
+            path = self._resolver(self.definition.steps[step]).resolve(declared["FilePath"])
+            uri = f"{target.rstrip('/')}/{path}"
         assert uri is not None
         try:
             data = Storage(self.core.host, self.role).read(uri)
@@ -209,9 +208,8 @@ class StepHandlers:
             raise StepFailure(str(job.record.get("FailureReason")))
         if job.status == "Stopped":
             run.properties = run.properties if not self._halted() else {}
-            raise StepFailure(
-                f"ClientError: the {kind.lower()} job {name} was stopped. {job.record.get('ExitMessage', '')}".strip()
-            )
+            said = job.record.get("ExitMessage", "")
+            raise StepFailure(f"ClientError: the {kind.lower()} job {name} was stopped. {said}".strip())
         self._keep(run, arguments)
 
     def _stop_job(self, kind: str, name: str, job: Any) -> None:
@@ -293,7 +291,8 @@ class StepHandlers:
             name = entry["OutputName"]
             if name not in result:
                 raise StepFailure(
-                    f"ClientError: step {step.name} declares the output parameter {name!r}, which was not returned; there is {sorted(result)}"
+                    f"ClientError: step {step.name} declares the output parameter {name!r}, which was not"
+                    f" returned; there is {sorted(result)}"
                 )
             out[name] = result[name]
         return out

@@ -10,7 +10,9 @@ from ..host import Host
 
 
 class StorageError(Exception):
-    """Data that could not be read or written; the sentence names role, action and resource where it was a denial."""
+    """Data that could not be read or written; the sentence names role, action and resource where it was a
+    denial.
+    """
 
 
 def split(uri: str) -> tuple[str, str]:
@@ -76,7 +78,9 @@ class Storage:
         return data
 
     def download(self, uri: str, folder: Path) -> int:
-        """Copies what a URI names: one object lands as that file, a prefix with its paths below it. Returns the number of files."""
+        """Copies what a URI names: one object lands as that file, a prefix with its paths below it. Returns
+        the number of files.
+        """
         bucket, key = split(uri)
         keys = self.list(bucket, key)
         if key in keys and not key.endswith("/"):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.sagemaker import ApiError
@@ -260,6 +260,7 @@ def test_comparing_text_fails_the_step() -> None:
         resolver().holds({"Type": "LessThan", "LeftValue": "abc", "RightValue": 1})
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

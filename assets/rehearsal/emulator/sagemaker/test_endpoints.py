@@ -197,7 +197,8 @@ def test_a_chain_passes_the_default_type_between_its_containers(sm: SageMaker, h
     config(sm, "c", variant("A", "chain"))
     sm.handle("CreateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c"}, CALLER)
     settled(sm, "e")
-    # Bytes of a type that is not text reach input_fn as bytes, as in the real toolkit; the second model then fails on them.
+    # Bytes of a type that is not text reach input_fn as bytes, as in the real toolkit; the second model
+    # then fails on them.
     with pytest.raises(ApiError) as caught:
         ask(sm)
     assert caught.value.code == "ModelError" and "container-2" in caught.value.message

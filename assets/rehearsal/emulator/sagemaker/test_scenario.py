@@ -1,4 +1,6 @@
-"""The whole line on the real data: preprocess, train, evaluate, gate, register, approve, serve; equal to XGBoost used directly."""
+"""The whole line on the real data: preprocess, train, evaluate, gate, register, approve, serve; equal to
+XGBoost used directly.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ for name, part in parts.items():
     with (out / name / 'part-0.csv').open('w', newline='') as stream:
         writer = csv.writer(stream)
         for row in part:
-            writer.writerow([row['rings'], codes[row['sex']], *[row[key] for key in row if key not in ('sex', 'rings')]])
+            rest = [row[key] for key in row if key not in ('sex', 'rings')]
+            writer.writerow([row['rings'], codes[row['sex']], *rest])
 print('prepared', len(rows), 'rows')
 """
 EVALUATE = """
@@ -59,7 +62,8 @@ best = booster.attr('best_iteration')
 window = (0, int(best) + 1) if best else (0, 0)
 error = booster.predict(xgboost.DMatrix(data[:, 1:]), iteration_range=window) - data[:, 0]
 out = pathlib.Path(os.environ['OUT']); out.mkdir(parents=True, exist_ok=True)
-report = {'regression_metrics': {'mse': {'value': float(numpy.mean(error ** 2)), 'standard_deviation': float(numpy.std(error))}}}
+mse = {'value': float(numpy.mean(error ** 2)), 'standard_deviation': float(numpy.std(error))}
+report = {'regression_metrics': {'mse': mse}}
 (out / 'evaluation.json').write_text(json.dumps(report))
 """
 INFERENCE = """

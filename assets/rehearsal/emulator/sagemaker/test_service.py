@@ -206,9 +206,11 @@ def test_a_job_reads_runs_and_writes(sm: SageMaker, host: FakeHost) -> None:
     for key in ("in/a.csv", "in/deep/b.csv", "in/deep/", "inner/c.csv"):
         host.objects["b", key] = key.encode()
     script = (
-        "import os,sys,pathlib; base=pathlib.Path(os.environ['IN']); print(sorted(p.relative_to(base).as_posix() for p in base.rglob('*') if p.is_file()));"
-        "print(sys.argv[1:], os.environ['SAGEMAKER_BASE_DIR'] in os.environ['IN'], os.environ['AWS_REGION']);"
-        "pathlib.Path(sys.argv[1], 'sub').mkdir(); pathlib.Path(sys.argv[1], 'sub', 'r.txt').write_text('done')"
+        "import os,sys,pathlib; base=pathlib.Path(os.environ['IN']);"
+        " print(sorted(p.relative_to(base).as_posix() for p in base.rglob('*') if"
+        " p.is_file()));print(sys.argv[1:], os.environ['SAGEMAKER_BASE_DIR'] in os.environ['IN'],"
+        " os.environ['AWS_REGION']);pathlib.Path(sys.argv[1], 'sub').mkdir(); pathlib.Path(sys.argv[1],"
+        " 'sub', 'r.txt').write_text('done')"
     )
     request = job(**s3_input("s3://b/in"), Environment={"IN": "/opt/ml/processing/input/data"})
     host.objects["b", "code/run.py"] = script.encode()
@@ -260,7 +262,10 @@ def test_one_object_lands_as_that_file_and_a_manifest_names_several(sm: SageMake
         ("import sys; sys.exit(7)", "exit code: 7"),
         ("import os; os.kill(os.getpid(), 9)", "exit code: 137"),
         (
-            "import os,pathlib,sys; p=pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'],'output'); (p/'failure').write_text('my own words'); sys.exit(1)",
+            (
+                "import os,pathlib,sys; p=pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'],'output');"
+                " (p/'failure').write_text('my own words'); sys.exit(1)"
+            ),
             "AlgorithmError: my own words, exit code: 1",
         ),
     ],
@@ -321,7 +326,10 @@ def test_own_stand_in(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_missing_grant_of_a_job_fails_it_by_name(sm: SageMaker, host: FakeHost, action: str) -> None:
     host.objects["b", "in/a.csv"] = b"1"
     host.denied.append((JOB_ROLE, action, "*"))
-    script = "import os,pathlib; pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'],'processing/output/x').write_text('1')"
+    script = (
+        "import os,pathlib;"
+        " pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'],'processing/output/x').write_text('1')"
+    )
     described = run_job(sm, job(script, **s3_input("s3://b/in")))
     assert described["ProcessingJobStatus"] == "Failed"
     assert (
@@ -332,7 +340,10 @@ def test_each_missing_grant_of_a_job_fails_it_by_name(sm: SageMaker, host: FakeH
 
 
 def test_the_time_limit_and_stop_leave_no_process(sm: SageMaker, host: FakeHost) -> None:
-    children = "import subprocess,sys,time; c=subprocess.Popen([sys.executable,'-c','import time; time.sleep(60)']); print(c.pid, flush=True); time.sleep(60)"
+    children = (
+        "import subprocess,sys,time; c=subprocess.Popen([sys.executable,'-c','import time; time.sleep(60)']);"
+        " print(c.pid, flush=True); time.sleep(60)"
+    )
     described = run_job(sm, job(children, StoppingCondition={"MaxRuntimeInSeconds": 1}))
     assert described["ProcessingJobStatus"] == "Stopped" and "MaxRuntimeExceeded" in described["ExitMessage"]
     sm.handle("CreateProcessingJob", {"ProcessingJobName": "j2", **job(children)}, CALLER)
@@ -464,7 +475,11 @@ def test_training_data_and_hyperparameters_that_xgboost_refuses(
 def test_script_mode(sm: SageMaker, host: FakeHost) -> None:
     from emulator.sagemaker.test_scenario import archive
 
-    program = "import os,sys; print(sys.argv[1:], os.environ['SM_HP_DEPTH'], os.listdir(os.environ['SM_CHANNEL_TRAIN'])); print('loss=0.25'); open(os.environ['SM_MODEL_DIR']+'/m','w').write('x')"
+    program = (
+        "import os,sys; print(sys.argv[1:], os.environ['SM_HP_DEPTH'],"
+        " os.listdir(os.environ['SM_CHANNEL_TRAIN'])); print('loss=0.25');"
+        " open(os.environ['SM_MODEL_DIR']+'/m','w').write('x')"
+    )
     host.objects["b", "code.tar.gz"] = archive(fit_py=program)
     hyper = {
         "sagemaker_program": '"fit.py"',
@@ -581,8 +596,12 @@ def test_a_failed_step_does_not_stop_the_one_beside_it(sm: SageMaker) -> None:
 
 
 def test_a_fail_step_stops_the_one_beside_it(sm: SageMaker) -> None:
-    pipeline(sm, step("Slow", "Processing", job("import time; time.sleep(60)", outputs=False)), step("No", "Fail", {"ErrorMessage": join("x", get("Parameters.F"), on="=")}),
-             parameters=[{"Name": "F", "Type": "Float", "DefaultValue": 6}])  # fmt: skip
+    pipeline(
+        sm,
+        step("Slow", "Processing", job("import time; time.sleep(60)", outputs=False)),
+        step("No", "Fail", {"ErrorMessage": join("x", get("Parameters.F"), on="=")}),
+        parameters=[{"Name": "F", "Type": "Float", "DefaultValue": 6}],
+    )
     execution, steps = execute(sm)
     assert execution["PipelineExecutionStatus"] == "Failed"
     assert steps["No"]["FailureReason"] == "x=6.0" and steps["Slow"]["StepStatus"] == "Stopped"
@@ -674,7 +693,10 @@ def test_a_step_that_is_not_played_says_so(sm: SageMaker, host: FakeHost) -> Non
 
 
 def test_json_get_needs_the_pipeline_role_and_the_path(sm: SageMaker, host: FakeHost) -> None:
-    script = "import os,pathlib; pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'],'processing/output/e.json').write_text('{\"a\": 1}')"
+    script = (
+        "import os,pathlib;"
+        " pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'],'processing/output/e.json').write_text('{\"a\": 1}')"
+    )
     files = [{"PropertyFileName": "R", "OutputName": "out", "FilePath": "e.json"}]
 
     def gate(path: str) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class TrainingJobs(JobRunner):
         if "TrainingImage" not in specification:
             raise ApiError(
                 "ValidationException",
-                "AlgorithmSpecification.TrainingImage must be given; AlgorithmName is not played by the rehearsal.",
+                "AlgorithmSpecification.TrainingImage must be given; AlgorithmName is not played by the"
+                " rehearsal.",
             )
         if not request.get("ResourceConfig"):
             raise ApiError("ValidationException", "ResourceConfig must be given.")
@@ -68,7 +69,8 @@ class TrainingJobs(JobRunner):
             argv = ["python3", str(CONTAINERS / stand_in.train)]
         else:
             raise JobFailure(
-                f"ClientError: the stand-in {stand_in.name} trains in script mode only; give the hyperparameters sagemaker_program and sagemaker_submit_directory"
+                f"ClientError: the stand-in {stand_in.name} trains in script mode only; give the"
+                " hyperparameters sagemaker_program and sagemaker_submit_directory"
             )
         self._set(job, "InProgress", SecondaryStatus="Training")
         metrics = _Metrics(
@@ -101,7 +103,8 @@ class TrainingJobs(JobRunner):
             name, source = channel["ChannelName"], channel["DataSource"].get("S3DataSource")
             if source is None:
                 raise JobFailure(
-                    f"ClientError: channel {name} has no S3DataSource; other sources are not played by the rehearsal"
+                    f"ClientError: channel {name} has no S3DataSource; other sources are not played by the"
+                    " rehearsal"
                 )
             folder = container.opt_ml / "input" / "data" / name
             folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +125,9 @@ class TrainingJobs(JobRunner):
         channels: list[str],
         hyper: dict[str, str],
     ) -> tuple[dict[str, str], list[str]]:
-        """Environment as SageMaker's training toolkit sets it, and the command of the user's program, if there is one."""
+        """Environment as SageMaker's training toolkit sets it, and the command of the user's program, if
+        there is one.
+        """
         decoded = {key: _decode(value) for key, value in hyper.items()}
         own = {key: value for key, value in decoded.items() if not key.startswith("sagemaker_")}
         environment = {
@@ -169,7 +174,8 @@ class TrainingJobs(JobRunner):
         if (folder / "requirements.txt").is_file():
             self.core.host.note(
                 "not-rehearsed",
-                f"{request['TrainingJobName']}: requirements.txt is not installed; the rehearsal's own packages are used",
+                f"{request['TrainingJobName']}: requirements.txt is not installed; the rehearsal's own"
+                " packages are used",
             )
         arguments = [
             text for key, value in sorted(own.items()) for text in (f"--{key}", model.text_of(value))

@@ -9,7 +9,9 @@ _OPTIONAL = ("sklearn", "pandas", "dask", "pyarrow", "polars", "cudf", "cupy")
 
 
 def load() -> ModuleType:
-    """Imports xgboost; the optional packages can be imported afterwards all the same (a pickled model may need them)."""
+    """Imports xgboost; the optional packages can be imported afterwards all the same (a pickled model may
+    need them).
+    """
     if "xgboost" in sys.modules:
         return sys.modules["xgboost"]
     hidden = [name for name in _OPTIONAL if name not in sys.modules]

@@ -23,7 +23,9 @@ class Refused(Exception):
 
 
 def serve(invoke: Invoke) -> None:
-    """Serves until the process is ended; the port is written as one JSON line into the file of `REHEARSAL_PORT_FILE`."""
+    """Serves until the process is ended; the port is written as one JSON line into the file of
+    `REHEARSAL_PORT_FILE`.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

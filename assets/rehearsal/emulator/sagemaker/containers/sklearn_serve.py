@@ -1,4 +1,6 @@
-"""Plays the model server of the scikit-learn image: the user's `model_fn`, `input_fn`, `predict_fn`, `output_fn` or their defaults."""
+"""Plays the model server of the scikit-learn image: the user's `model_fn`, `input_fn`, `predict_fn`,
+`output_fn` or their defaults.
+"""
 
 from __future__ import annotations
 

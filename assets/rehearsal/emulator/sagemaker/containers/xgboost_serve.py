@@ -84,8 +84,8 @@ def main() -> None:
         if booster.num_features() != data.num_col():
             raise Refused(
                 400,
-                f"Unable to evaluate payload provided: Feature size of csv inference data {data.num_col()} is not "
-                f"consistent with feature size of trained model {booster.num_features()}",
+                f"Unable to evaluate payload provided: Feature size of csv inference data {data.num_col()} is"
+                f" not consistent with feature size of trained model {booster.num_features()}",
             )
         with lock:
             predictions = booster.predict(data, iteration_range=window, validate_features=False)

@@ -1,4 +1,6 @@
-"""Plays the built-in XGBoost algorithm: hyperparameters as strings, CSV or libsvm channels, `xgboost-model` as result."""
+"""Plays the built-in XGBoost algorithm: hyperparameters as strings, CSV or libsvm channels, `xgboost-model`
+as result.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,18 @@ import lean_xgboost
 
 BASE = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 INTEGERS = (
-    "max_depth", "nthread", "num_class", "num_parallel_tree", "max_leaves", "max_bin", "seed", "verbosity", "updater_seed",
-    "sketch_eps", "max_cat_to_onehot",
-)  # fmt: skip
+    "max_depth",
+    "nthread",
+    "num_class",
+    "num_parallel_tree",
+    "max_leaves",
+    "max_bin",
+    "seed",
+    "verbosity",
+    "updater_seed",
+    "sketch_eps",
+    "max_cat_to_onehot",
+)
 # Handled here or without meaning outside of the container.
 NOT_FOR_BOOSTER = (
     "num_round",
@@ -97,18 +108,21 @@ def matrix(channel: Path, content_type: str | None) -> Any:
         return None
     kind = (content_type or "").split(";")[0].strip().lower()
     if kind in ("", "libsvm", "text/libsvm", "text/x-libsvm"):
-        # Without a content type the real algorithm expects libsvm; data that is clearly CSV gets the sentence that helps.
+        # Without a content type the real algorithm expects libsvm; data that is clearly CSV gets the
+        # sentence that helps.
         first = files[0].read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
         if ":" not in first and "," in first:
             fail(
-                f"Customer Error: channel {channel.name} has content type {content_type!r} (libsvm) but holds CSV; set ContentType text/csv"
+                f"Customer Error: channel {channel.name} has content type {content_type!r} (libsvm) but holds"
+                " CSV; set ContentType text/csv"
             )
         joined = BASE / "input" / f"{channel.name}.libsvm"
         joined.write_bytes(b"".join(path.read_bytes().rstrip(b"\n") + b"\n" for path in files))
         return xgboost.DMatrix(f"{joined}?format=libsvm")
     if kind not in ("csv", "text/csv"):
         fail(
-            f"Customer Error: content type {content_type!r} of channel {channel.name} is not played; use text/csv or text/libsvm"
+            f"Customer Error: content type {content_type!r} of channel {channel.name} is not played; use"
+            " text/csv or text/libsvm"
         )
     rows: list[list[float]] = []
     for path in files:
@@ -120,11 +134,13 @@ def matrix(channel: Path, content_type: str | None) -> Any:
                     rows.append([float(cell) if cell.strip() else float("nan") for cell in line])
                 except ValueError:
                     fail(
-                        f"Customer Error: {channel.name}/{path.name} line {index} is not numeric: {','.join(line)[:120]!r}. CSV must have the label first and no header."
+                        f"Customer Error: {channel.name}/{path.name} line {index} is not numeric:"
+                        f" {','.join(line)[:120]!r}. CSV must have the label first and no header."
                     )
                 if len(line) != len(rows[0]):
                     fail(
-                        f"Customer Error: {channel.name}/{path.name} line {index} has {len(line)} columns, the first has {len(rows[0])}"
+                        f"Customer Error: {channel.name}/{path.name} line {index} has {len(line)} columns,"
+                        f" the first has {len(rows[0])}"
                     )
     if not rows:
         fail(f"Customer Error: channel {channel.name} holds no rows")
@@ -174,7 +190,8 @@ def main() -> None:
     except xgboost.core.XGBoostError as error:
         fail(f"Algorithm Error: XGB train call failed with exception: {str(error).strip().splitlines()[-1]}")
     target = BASE / "model" / "xgboost-model"
-    # `save_raw` keeps the best iteration as an attribute, so that serving uses the same trees as the metrics above.
+    # `save_raw` keeps the best iteration as an attribute, so that serving uses the same trees as the
+    # metrics above.
     target.write_bytes(bytes(booster.save_raw(raw_format="ubj")))
     print(f"[INFO] Saved {target.name} with {booster.num_boosted_rounds()} rounds")
 
