@@ -272,7 +272,7 @@ describe('a definition fails when', () => {
     ['a property file is read from a training step', () => define([train, fail('F', new ProcessingStep({
       name: 'Train', image: 'i', instanceType: 'ml.m5.large',
     }).jsonString('Report', 'a'))]),
-      '"Train" is a Training step, and only Processing steps have property files'],
+    '"Train" is a Training step, and only Processing steps have property files'],
     ['a property file is in no output', () => define([step('P', {
       outputs: [output('report')], propertyFiles: [{ name: 'R', output: 'reprot', path: 'r.json' }],
     })]), 'step "P", property file "R": the step has no output "reprot"; did you mean "report"?'],
@@ -648,7 +648,8 @@ describe('XGBoost', () => {
   });
 
   test('fails when hyper-parameters are out of range, all at once', () => {
-    expect(() => make({ algorithm: Algorithm.xgboost({ maxDepth: 0.5, eta: 0, subsample: 1.1, gamma: -1, rounds: NaN, seed: -1 }) })).toThrow(new RegExp([
+    const algorithm = Algorithm.xgboost({ maxDepth: 0.5, eta: 0, subsample: 1.1, gamma: -1, rounds: NaN, seed: -1 });
+    expect(() => make({ algorithm })).toThrow(new RegExp([
       'maxDepth is 0.5; it must be at least 1 and at most 64', 'maxDepth is 0.5; it must be a whole number', 'eta is 0; it must be above 0 and at most 1',
       'gamma is -1; it must be at least 0', 'subsample is 1.1', 'rounds is NaN', 'seed is -1',
     ].join('.*'), 's'));
@@ -673,10 +674,14 @@ describe('what a team brings', () => {
       made.onFailed('OnFailed');
     });
     template.hasResourceProperties('AWS::Events::Rule', {
-      EventPattern: { detail: { pipelineArn: [
-        { 'Fn::Join': ['', Match.arrayWith([':sagemaker:us-east-1:111122223333:pipeline/AnimalAges'])] },
-        { 'Fn::Join': ['', Match.arrayWith([':sagemaker:us-east-1:111122223333:pipeline/animalages'])] },
-      ] } },
+      EventPattern: {
+        detail: {
+          pipelineArn: [
+            { 'Fn::Join': ['', Match.arrayWith([':sagemaker:us-east-1:111122223333:pipeline/AnimalAges'])] },
+            { 'Fn::Join': ['', Match.arrayWith([':sagemaker:us-east-1:111122223333:pipeline/animalages'])] },
+          ],
+        },
+      },
     });
   });
 

@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Runs a command. Data that break the contract end it with one sentence, on stderr and as exit message."""
+    """Runs a command. Data that break the contract end it with one sentence, on stderr and as its message."""
     options = parser().parse_args(arguments)
     try:
         if options.command == "preprocess":

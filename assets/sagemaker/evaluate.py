@@ -24,7 +24,7 @@ Array = Any  # numpy arrays; their type parameters differ between the versions t
 
 
 def load_booster(folder: Path) -> xgboost.Booster:
-    """What SageMaker's XGBoost left: in `model.tar.gz` or already unpacked, in XGBoost's format or pickled."""
+    """What SageMaker's XGBoost left: in `model.tar.gz` or already unpacked, in its own format or pickled."""
     return booster_of(_model_bytes(folder))
 
 

@@ -1,7 +1,7 @@
 """
 Serves the preprocessor in front of the model, in SageMaker's scikit-learn container (script mode). Request:
-text/csv without a header, the features in the order of the contract, in stored units, empty = missing. Answer:
-text/csv, the model's inputs.
+text/csv without a header, the features in the order of the contract, in stored units, empty =
+missing. Answer: text/csv, the model's inputs.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ SERVING_MODULES = ("inference", "contract", "features")
 def fit_preprocessor(features: pd.DataFrame, contract: Contract) -> ColumnTransformer:
     """
     Numbers get the median where a value is missing. Each declared value of a category becomes an input of its
-    own; all of them are zero where the value is missing. Trees do not care about scales: numbers stay as they are.
+    own; all of them are zero where the value is missing. Trees do not care about scales.
     """
     empty = [
         column.name
@@ -88,7 +88,7 @@ def serving_code() -> Dict[str, bytes]:
 
 
 def pack_preprocessor(preprocessor: ColumnTransformer, document: Dict[str, Any]) -> bytes:
-    """What is kept of the preprocessor: fitted encoders, contract, names of the model's inputs, serving code."""
+    """What is kept of the preprocessor: fitted encoders, contract, names of its outputs, serving code."""
     fitted = io.BytesIO()
     joblib.dump(preprocessor, fitted)
     names = feature_names(parse_contract(document))

@@ -1,9 +1,9 @@
 import { Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
+import { PipelineParameter } from './pipeline-parameter';
 import type { SchemaDocument } from '../data/schema-document';
 import { builtInImageUri, builtInRepositoryArn, XGBOOST } from '../shared/container-images';
 import { Problems } from '../shared/validation';
-import { PipelineParameter } from './pipeline-parameter';
 
 /** Hyper-parameters of XGBoost. Each but the seed is a parameter of the pipeline too, so that a start can change it. */
 export interface XgboostOptions {

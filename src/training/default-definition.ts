@@ -1,10 +1,10 @@
-import type { SchemaDocument } from '../data/schema-document';
 import type { BoundAlgorithm } from './algorithm';
 import { PipelineCondition } from './pipeline-condition';
 import { PipelineDefinition } from './pipeline-definition';
 import { PipelineParameter } from './pipeline-parameter';
 import { ExecutionVariable } from './pipeline-values';
 import { capitalised, MetricLimit, QualityGate } from './quality-gate';
+import type { SchemaDocument } from '../data/schema-document';
 import { ConditionStep } from './steps/condition-step';
 import { FailStep } from './steps/fail-step';
 import type { PipelineStep } from './steps/pipeline-step';

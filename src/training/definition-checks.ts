@@ -1,10 +1,10 @@
 import { Token } from 'aws-cdk-lib';
-import { Problems, suggestion } from '../shared/validation';
 import {
   dependenciesOf, findCycle, findReferences, FoundReference, FoundStep, isObject, listOf, referencesOf, stepOfPath, stepsOf, textOf,
 } from './definition-graph';
 import { STEP_KINDS } from './step-kinds';
 import type { Json, JsonObject } from './tokens';
+import { Problems, suggestion } from '../shared/validation';
 
 const NAME = /^[A-Za-z0-9\-_]{1,64}$/;
 const DURATION = /^P(?=\d|T\d)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?$/;

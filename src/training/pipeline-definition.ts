@@ -1,8 +1,8 @@
 import * as fs from 'fs';
-import { Problems } from '../shared/validation';
 import { checkDefinition } from './definition-checks';
 import { isObject, listOf } from './definition-graph';
 import { PipelineParameter } from './pipeline-parameter';
+import { Problems } from '../shared/validation';
 import { PipelineStep, StepContext } from './steps/pipeline-step';
 import { Json, JsonObject, renderReferences } from './tokens';
 

@@ -5,6 +5,11 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
+import { Algorithm } from './algorithm';
+import { DefaultDefinition, INPUT_DATA, MANIFEST_ID } from './default-definition';
+import { PipelineDefinition } from './pipeline-definition';
+import { QualityGate } from './quality-gate';
+import { grantJobBasics, grantOrchestration, pipelineArns } from './training-roles';
 import { DatasetSchema } from '../data/schema';
 import { ITrainingTarget } from '../data/training-target';
 import { IModelRegistry } from '../registry/model-registry';
@@ -12,11 +17,6 @@ import { assetPath, jsonAsset } from '../shared/assets';
 import { builtInImageUri, SCIKIT_LEARN } from '../shared/container-images';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { Problems, suggestion } from '../shared/validation';
-import { Algorithm } from './algorithm';
-import { DefaultDefinition, INPUT_DATA, MANIFEST_ID } from './default-definition';
-import { PipelineDefinition } from './pipeline-definition';
-import { QualityGate } from './quality-gate';
-import { grantJobBasics, grantOrchestration, pipelineArns } from './training-roles';
 
 /** Props of `TrainingPipeline`. */
 export interface TrainingPipelineProps {

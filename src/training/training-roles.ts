@@ -1,10 +1,10 @@
 import { ArnFormat, Stack, Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import { builtInRepositoryArn, SCIKIT_LEARN, XGBOOST } from '../shared/container-images';
 import { findTextsOf, stepsOf } from './definition-graph';
 import { STEP_KINDS } from './step-kinds';
 import type { JsonObject } from './tokens';
+import { builtInRepositoryArn, SCIKIT_LEARN, XGBOOST } from '../shared/container-images';
 
 /** Names of the jobs that SageMaker starts for a pipeline: `pipelines-<execution id>-<step>-<suffix>`. */
 const PIPELINE_JOBS = 'pipelines-*';
