@@ -564,7 +564,7 @@ describe('training', () => {
     ['a number is a text', { parameters: { MseThreshold: 'six' } }, /MseThreshold must be a number/],
     ['a number is empty', { parameters: { MseThreshold: '' } }, /MseThreshold must be a number/],
     ['a value is a list', { parameters: { ModelApprovalStatus: ['Approved'] } }, /text/],
-    ['a value is an object with a will of its own', { parameters: { MseThreshold: { toString: '' }, Verbose: { toString: '' } } }, /Verbose must be true or false/],
+    ['a value is an object with a will of its own', { parameters: { Verbose: { toString: '' } } }, /Verbose must be true or false/],
     ['a value is not among those allowed', { parameters: { ModelApprovalStatus: 'Maybe' } }, /one of/],
     ['a training would approve itself', { parameters: { ModelApprovalStatus: 'Approved' } }, /POST \/models/],
     ['the place of the data is given', { parameters: { InputData: 's3://elsewhere' } }, /follows from the data set/],
