@@ -63,7 +63,9 @@ class JobArguments:
     """What cannot be had here, a sentence each."""
 
 
-def read_arguments(defaults: Mapping[str, str], given: Mapping[str, str], fixed: Mapping[str, str]) -> JobArguments:
+def read_arguments(
+    defaults: Mapping[str, str], given: Mapping[str, str], fixed: Mapping[str, str]
+) -> JobArguments:
     """Sorts the arguments; those of the run win over the job's defaults, those that must not be overridden over both."""
     merged = {**defaults, **given, **fixed}
     script: list[str] = []
@@ -113,7 +115,9 @@ def _module_remarks(value: str) -> list[str]:
     for wanted in _list(value):
         match = re.match(r"([A-Za-z0-9_.-]+)\s*(?:==\s*([^\s;]+))?", wanted)
         if wanted.startswith("s3://") or match is None:
-            remarks.append(f"--additional-python-modules {wanted} is not installed here: nothing is installed per job")
+            remarks.append(
+                f"--additional-python-modules {wanted} is not installed here: nothing is installed per job"
+            )
             continue
         name, version = match.groups()
         try:

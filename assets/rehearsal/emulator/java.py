@@ -69,7 +69,9 @@ def _inspect(home: Path) -> Java | None:
     if not binary.is_file():
         return None
     try:
-        answer = subprocess.run([str(binary), "-version"], capture_output=True, text=True, timeout=30, check=True)
+        answer = subprocess.run(
+            [str(binary), "-version"], capture_output=True, text=True, timeout=30, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         # A launcher without a Java behind it (macOS has one) counts as no Java.
         return None

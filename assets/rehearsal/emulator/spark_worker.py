@@ -72,7 +72,7 @@ def _run(order: dict[str, Any]) -> int:
         if code:
             error = f"SystemExit: {stop.code}"
             print(error, file=sys.stderr)
-    except BaseException as failure:
+    except BaseException as failure:  # noqa: BLE001 - the script may raise anything
         code = 1
         error = _sentence(failure)
         traceback.print_exc()
@@ -89,7 +89,11 @@ def _enter(order: dict[str, Any]) -> None:
     os.environ.update(order["environment"])
     sys.argv = [order["script"], *order["arguments"]]
     here = str(Path(__file__).resolve().parent)
-    sys.path[:] = [str(Path(order["script"]).parent), *order["pythonPath"], *(p for p in sys.path if p != here)]
+    sys.path[:] = [
+        str(Path(order["script"]).parent),
+        *order["pythonPath"],
+        *(p for p in sys.path if p != here),
+    ]
     properties = _java_properties()
     for name, value in order["properties"].items():
         properties.setProperty(name, value)
@@ -122,7 +126,7 @@ def _sentence(failure: BaseException) -> str:
         while java.getCause() is not None:
             java = java.getCause()
         return str(java.toString())
-    except Exception:
+    except Exception:  # noqa: BLE001 - Java may be gone by now
         return f"{type(failure).__name__}: {failure}"
 
 

@@ -20,7 +20,13 @@ from emulator.host import Host
 from emulator.java import NoJava
 from emulator.ministack import glue_crawler
 from emulator.ministack.emulator import Emulator
-from emulator.ministack.glue_records import SPARK, execution_property, new_run, own_arguments, write_log
+from emulator.ministack.glue_records import (
+    SPARK,
+    execution_property,
+    new_run,
+    own_arguments,
+    write_log,
+)
 from emulator.shell_job import ShellRun, read_log
 from emulator.spark import Outcome, SparkJob, SparkPool
 
@@ -109,16 +115,22 @@ class JobRuns:
         name = data.get("JobName", "")
         job = service._jobs.get(name)
         if job is None:
-            return error_response_json("EntityNotFoundException", f"Failed to start job run due to missing metadata: {name}", 400)
+            return error_response_json(
+                "EntityNotFoundException", f"Failed to start job run due to missing metadata: {name}", 400
+            )
         given, fixed = data.get("Arguments") or {}, job.get("NonOverridableArguments") or {}
         clash = sorted(set(given) & set(fixed))
         if clash:
-            return error_response_json("InvalidInputException", f"Cannot override the arguments {', '.join(clash)} of {name}", 400)
+            return error_response_json(
+                "InvalidInputException", f"Cannot override the arguments {', '.join(clash)} of {name}", 400
+            )
         most = int((job.get("ExecutionProperty") or {}).get("MaxConcurrentRuns", 1))
         with self._lock:
             runs = service._job_runs.setdefault(name, [])
             if sum(run["JobRunState"] in ACTIVE for run in runs) >= most:
-                return error_response_json("ConcurrentRunsExceededException", f"Concurrent runs exceeded for {name}", 400)
+                return error_response_json(
+                    "ConcurrentRunsExceededException", f"Concurrent runs exceeded for {name}", 400
+                )
             run = new_run(job, data, f"jr_{uuid.uuid4().hex}{uuid.uuid4().hex}", 0)
             runs.insert(0, run)
         self._begin(run, dict(job), given)
@@ -132,9 +144,15 @@ class JobRuns:
         for run_id in data.get("JobRunIds", []):
             run = known.get(run_id)
             if run is None:
-                errors.append(_stop_error(name, run_id, "EntityNotFoundException", f"Job run {run_id} not found"))
+                errors.append(
+                    _stop_error(name, run_id, "EntityNotFoundException", f"Job run {run_id} not found")
+                )
             elif run["JobRunState"] not in ("STARTING", "RUNNING"):
-                errors.append(_stop_error(name, run_id, "InvalidInputException", f"Job run is in state {run['JobRunState']}"))
+                errors.append(
+                    _stop_error(
+                        name, run_id, "InvalidInputException", f"Job run is in state {run['JobRunState']}"
+                    )
+                )
             else:
                 self._stop(run)
                 stopped.append({"JobName": name, "JobRunId": run_id})
@@ -153,14 +171,16 @@ class JobRuns:
     def _begin(self, run: dict[str, Any], job: dict[str, Any], given: Mapping[str, str]) -> None:
         context = contextvars.copy_context()
         arguments = (self._live, run, job, dict(given))
-        threading.Thread(target=context.run, args=arguments, daemon=True, name=f"glue-{run['Id'][:10]}").start()
+        threading.Thread(
+            target=context.run, args=arguments, daemon=True, name=f"glue-{run['Id'][:10]}"
+        ).start()
 
     def _live(self, run: dict[str, Any], job: dict[str, Any], given: dict[str, str]) -> None:
         try:
             self._play(run, job, given)
         except (ClientError, BotoCoreError, NoJava, ValueError, RuntimeError, OSError) as problem:
             self._end(run, "FAILED", str(problem))
-        except Exception as problem:  # whatever it is, the run must end
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the run must end
             self._end(run, "FAILED", f"{type(problem).__name__}: {problem}")
         finally:
             with self._lock:
@@ -173,11 +193,19 @@ class JobRuns:
         role = _role_arn(job.get("Role", ""), self._host.account)
         kind = job.get("Command", {}).get("Name", "")
         if kind not in (*SPARK, "pythonshell"):
-            raise ValueError(f"a job with command {kind} is not played: glueetl, gluestreaming and pythonshell are")
-        self._host.note("job", f"Glue job {run['JobName']} started", service="glue", job=run["JobName"], run=run["Id"])
-        arguments = read_arguments(run["Arguments"], own_arguments(run, given, kind), job.get("NonOverridableArguments") or {})
+            raise ValueError(
+                f"a job with command {kind} is not played: glueetl, gluestreaming and pythonshell are"
+            )
+        self._host.note(
+            "job", f"Glue job {run['JobName']} started", service="glue", job=run["JobName"], run=run["Id"]
+        )
+        arguments = read_arguments(
+            run["Arguments"], own_arguments(run, given, kind), job.get("NonOverridableArguments") or {}
+        )
         for remark in arguments.remarks:
-            self._host.note("warning", f"Glue job {run['JobName']}: {remark}", service="glue", job=run["JobName"])
+            self._host.note(
+                "warning", f"Glue job {run['JobName']}: {remark}", service="glue", job=run["JobName"]
+            )
         spark_job = self._stage(run, job, role, arguments)
         running: Running = self._pool.run(spark_job) if kind in SPARK else ShellRun(spark_job)
         with self._lock:
@@ -194,7 +222,9 @@ class JobRuns:
         self._write_log(role, run, kind, arguments.log_group, log, outcome is not None and outcome.succeeded)
         self._judge(run, outcome, arguments, log)
 
-    def _stage(self, run: dict[str, Any], job: dict[str, Any], role: str, arguments: JobArguments) -> SparkJob:
+    def _stage(
+        self, run: dict[str, Any], job: dict[str, Any], role: str, arguments: JobArguments
+    ) -> SparkJob:
         """Fetches the script and what goes with it, as the job's role."""
         folder = self._host.work / "glue" / run["Id"][:15]
         folder.mkdir(parents=True)
@@ -217,7 +247,9 @@ class JobRuns:
 
     def _fetch(self, role: str, address: str, folder: Path) -> Path:
         if not address.startswith("s3://") or "/" not in address[5:]:
-            raise ValueError(f"{address or 'an empty script location'} is no S3 address: s3://bucket/key expected")
+            raise ValueError(
+                f"{address or 'an empty script location'} is no S3 address: s3://bucket/key expected"
+            )
         bucket, _, key = address[5:].partition("/")
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / key.rsplit("/", 1)[-1]
@@ -225,7 +257,9 @@ class JobRuns:
             body = self._host.client("s3", role).get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as refused:
             error = refused.response["Error"]
-            raise ValueError(f"{error['Code']}: {error['Message']} (reading {address} as {role})") from refused
+            raise ValueError(
+                f"{error['Code']}: {error['Message']} (reading {address} as {role})"
+            ) from refused
         target.write_bytes(body)
         return target
 
@@ -248,9 +282,20 @@ class JobRuns:
         if not error:
             run.pop("ErrorMessage")
         seconds = round(now - run["StartedOn"], 1)
-        said = f"Glue job {run['JobName']} {state.lower()} after {seconds} s" + (f": {error}" if error else "")
+        said = f"Glue job {run['JobName']} {state.lower()} after {seconds} s" + (
+            f": {error}" if error else ""
+        )
         tail = log.strip().splitlines()[-LINES_TOLD:] if state == "FAILED" else []
-        self._host.note("job", said, service="glue", job=run["JobName"], run=run["Id"], state=state, seconds=seconds, log=tail)
+        self._host.note(
+            "job",
+            said,
+            service="glue",
+            job=run["JobName"],
+            run=run["Id"],
+            state=state,
+            seconds=seconds,
+            log=tail,
+        )
         detail = {
             "jobName": run["JobName"],
             "severity": "INFO" if state in ("SUCCEEDED", "STOPPED") else "ERROR",
@@ -262,15 +307,23 @@ class JobRuns:
 
     def _again(self, run: dict[str, Any], job: dict[str, Any], given: dict[str, str]) -> None:
         attempt = run["Attempt"] + 1
-        again = new_run(job, {"Arguments": given}, f"{run['Id'].split('_attempt_')[0]}_attempt_{attempt}", attempt)
+        again = new_run(
+            job, {"Arguments": given}, f"{run['Id'].split('_attempt_')[0]}_attempt_{attempt}", attempt
+        )
         again["PreviousRunId"] = run["Id"]
         service._job_runs.setdefault(run["JobName"], []).insert(0, again)
         self._begin(again, job, given)
 
-    def _write_log(self, role: str, run: dict[str, Any], kind: str, own_group: str, log: str, succeeded: bool) -> None:
+    def _write_log(
+        self, role: str, run: dict[str, Any], kind: str, own_group: str, log: str, succeeded: bool
+    ) -> None:
         """As the job's role: without the permission the job works and its log is lost."""
         base = "/aws-glue/python-jobs" if kind == "pythonshell" else "/aws-glue/jobs"
-        groups = [f"{base}/output", *([own_group] if own_group else []), *([] if succeeded else [f"{base}/error"])]
+        groups = [
+            f"{base}/output",
+            *([own_group] if own_group else []),
+            *([] if succeeded else [f"{base}/error"]),
+        ]
         try:
             write_log(self._host.client("logs", role), groups, run["Id"], log)
         except ClientError as refused:

@@ -30,8 +30,16 @@ JSON_SERDE = "org.openx.data.jsonserde.JsonSerDe"
 
 
 def install(host: Host) -> None:
-    """Replaces StartCrawler."""
+    """Replaces StartCrawler; lets a crawler name its role, as Glue does, without the rest of the ARN."""
     service._start_crawler = _Crawls(host).start
+    create = service._create_crawler
+
+    def create_crawler(data: dict[str, Any]) -> Any:
+        role = str(data.get("Role", ""))
+        full = role if not role or role.startswith("arn:") else f"arn:aws:iam::{host.account}:role/{role}"
+        return create({**data, "Role": full})
+
+    service._create_crawler = create_crawler
 
 
 class _Crawls:
@@ -44,16 +52,22 @@ class _Crawls:
         if crawler is None:
             return error_response_json("EntityNotFoundException", f"Crawler {name} not found", 400)
         if crawler["State"] != "READY":
-            return error_response_json("CrawlerRunningException", f"Crawler with name {name} has already started", 400)
+            return error_response_json(
+                "CrawlerRunningException", f"Crawler with name {name} has already started", 400
+            )
         crawler["State"] = "RUNNING"
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(self._live, crawler), daemon=True, name=f"crawl-{name}").start()
+        threading.Thread(
+            target=context.run, args=(self._live, crawler), daemon=True, name=f"crawl-{name}"
+        ).start()
         return json_response({})
 
     def _live(self, crawler: dict[str, Any]) -> None:
         started = time.time()
         name = crawler["Name"]
-        self._host.put_event("Glue Crawler State Change", _detail(crawler, "Started", "INFO", ""), source="aws.glue")
+        self._host.put_event(
+            "Glue Crawler State Change", _detail(crawler, "Started", "INFO", ""), source="aws.glue"
+        )
         error = ""
         try:
             tables = self._crawl(crawler)
@@ -81,9 +95,10 @@ class _Crawls:
         others = [kind for kind, entries in targets.items() if kind != "S3Targets" and entries]
         if others:
             raise ValueError(f"{', '.join(others)} are not played: a crawler of S3Targets is")
-        role = str(crawler.get("Role", ""))
-        role = role if role.startswith("arn:") else f"arn:aws:iam::{self._host.account}:role/{role}"
-        return [self._table(crawler, role, target["Path"]) for target in targets.get("S3Targets", [])]
+        return [
+            self._table(crawler, str(crawler["Role"]), target["Path"])
+            for target in targets.get("S3Targets", [])
+        ]
 
     def _table(self, crawler: Mapping[str, Any], role: str, path: str) -> str:
         bucket, _, prefix = path.split("://", 1)[-1].partition("/")
@@ -96,7 +111,8 @@ class _Crawls:
         kind, columns = _infer(keys[0], sample)
         partitions = _partition_names(keys[0][len(prefix) :])
         table = {
-            "Name": crawler.get("TablePrefix", "") + _identifier((prefix.rstrip("/") or bucket).rsplit("/", 1)[-1]),
+            "Name": crawler.get("TablePrefix", "")
+            + _identifier((prefix.rstrip("/") or bucket).rsplit("/", 1)[-1]),
             "TableType": "EXTERNAL_TABLE",
             "Parameters": {"classification": kind, "UPDATED_BY_CRAWLER": crawler["Name"], **_header(kind)},
             "PartitionKeys": [{"Name": name, "Type": "string"} for name in partitions],
@@ -105,7 +121,10 @@ class _Crawls:
                 "Location": f"s3://{bucket}/{prefix}",
                 "InputFormat": INPUT,
                 "OutputFormat": OUTPUT,
-                "SerdeInfo": {"SerializationLibrary": CSV_SERDE if kind == "csv" else JSON_SERDE, "Parameters": {"field.delim": ","}},
+                "SerdeInfo": {
+                    "SerializationLibrary": CSV_SERDE if kind == "csv" else JSON_SERDE,
+                    "Parameters": {"field.delim": ","},
+                },
             },
         }
         glue = self._host.client("glue", role)
@@ -124,7 +143,10 @@ def columns_of_csv(text: str) -> list[dict[str, str]]:
     if len(rows) < 2:
         raise ValueError("a CSV file needs a header row and one more to infer types from")
     names = _distinct(_identifier(name) for name in rows[0])
-    return [{"Name": name, "Type": _type([row[i] for row in rows[1:] if i < len(row)])} for i, name in enumerate(names)]
+    return [
+        {"Name": name, "Type": _type([row[i] for row in rows[1:] if i < len(row)])}
+        for i, name in enumerate(names)
+    ]
 
 
 def columns_of_json(text: str) -> list[dict[str, str]]:
@@ -133,7 +155,9 @@ def columns_of_json(text: str) -> list[dict[str, str]]:
     for line in text.splitlines():
         if line.strip():
             for name, value in json.loads(line).items():
-                seen.setdefault(_identifier(name), []).append(value if isinstance(value, str) else json.dumps(value))
+                seen.setdefault(_identifier(name), []).append(
+                    value if isinstance(value, str) else json.dumps(value)
+                )
     return [{"Name": name, "Type": _type(values)} for name, values in seen.items()]
 
 
@@ -144,7 +168,9 @@ def _infer(key: str, sample: bytes) -> tuple[str, list[dict[str, str]]]:
     if key.endswith((".json", ".jsonl")):
         return "json", columns_of_json(text)
     if sample[:4] == b"PAR1" or sample[:2] == b"\x1f\x8b":
-        raise ValueError(f"{key} is Parquet or compressed: a rehearsal's crawler reads plain CSV and JSON lines, declare the table instead")
+        raise ValueError(
+            f"{key} is Parquet or compressed: a rehearsal's crawler reads plain CSV and JSON lines, declare the table instead"
+        )
     return "csv", columns_of_csv(text)
 
 
@@ -175,7 +201,9 @@ def _partition_names(rest: str) -> list[str]:
 
 
 def _header(kind: str) -> dict[str, str]:
-    return {"skip.header.line.count": "1", "delimiter": ",", "columnsOrdered": "true"} if kind == "csv" else {}
+    return (
+        {"skip.header.line.count": "1", "delimiter": ",", "columnsOrdered": "true"} if kind == "csv" else {}
+    )
 
 
 def _is_data(entry: Mapping[str, Any]) -> bool:
@@ -184,5 +212,10 @@ def _is_data(entry: Mapping[str, Any]) -> bool:
 
 
 def _detail(crawler: Mapping[str, Any], state: str, severity: str, error: str) -> dict[str, str]:
-    detail = {"crawlerName": crawler["Name"], "state": state, "severity": severity, "message": error or f"Crawler {state}"}
+    detail = {
+        "crawlerName": crawler["Name"],
+        "state": state,
+        "severity": severity,
+        "message": error or f"Crawler {state}",
+    }
     return {**detail, "errorMessage": error} if error else detail

@@ -45,7 +45,12 @@ def own_arguments(run: Mapping[str, Any], given: Mapping[str, str], kind: str) -
     if kind not in SPARK:
         return dict(given)
     bookmark = run["Arguments"].get("--job-bookmark-option", "job-bookmark-disable")
-    return {"--job-bookmark-option": bookmark, "--JOB_NAME": run["JobName"], "--JOB_RUN_ID": run["Id"], **given}
+    return {
+        "--job-bookmark-option": bookmark,
+        "--JOB_NAME": run["JobName"],
+        "--JOB_RUN_ID": run["Id"],
+        **given,
+    }
 
 
 def execution_property(data: Mapping[str, Any]) -> dict[str, int]:

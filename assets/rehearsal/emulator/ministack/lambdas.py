@@ -89,7 +89,14 @@ def _telling(original: Callable[..., Any], emulator: Emulator) -> Callable[..., 
             return result
         name = str((function.get("config") or function).get("FunctionName", ""))
         trace = failure.get("stackTrace") or failure.get("trace") or []
-        log = "\n".join(part for part in (result.get("log", ""), "".join(trace) if "stackTrace" in failure else "\n".join(trace)) if part)
+        log = "\n".join(
+            part
+            for part in (
+                result.get("log", ""),
+                "".join(trace) if "stackTrace" in failure else "\n".join(trace),
+            )
+            if part
+        )
         message = f"{name}: {failure.get('errorType')}: {failure.get('errorMessage')}"
         emulator.host.note("function-failed", message[:1000], function=name, log=log.splitlines()[-20:])
         return {"body": failure, "error": True, "log": log}
@@ -106,9 +113,13 @@ def _failure_outside(result: Any, request_id: str) -> dict[str, Any] | None:
     if body.get("errorType") == "RuntimeError" and message.startswith("Worker init failed: "):
         reason = message.removeprefix("Worker init failed: ")
         return {"errorType": _init_error(reason), "errorMessage": reason, "trace": []}
-    if message in ("Worker process died", "Worker returned no response") or message.startswith("Worker process exited immediately"):
+    if message in ("Worker process died", "Worker returned no response") or message.startswith(
+        "Worker process exited immediately"
+    ):
         said = message.partition("stderr: ")[2]
-        text = f"RequestId: {request_id} Error: Runtime exited without providing a reason" + (f": {said}" if said else "")
+        text = f"RequestId: {request_id} Error: Runtime exited without providing a reason" + (
+            f": {said}" if said else ""
+        )
         return {"errorType": "Runtime.ExitError", "errorMessage": text}
     return None
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.loaders import Loader
+from dateutil.tz import tzutc
 from ministack.services.stepfunctions import _api_name_to_sfn_key, _ExecutionError
 
 from emulator.host import Host
@@ -48,7 +49,7 @@ class Optimised:
         self.base = base
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def sdk_service(name: str) -> str:
     """botocore's name for the service of `aws-sdk:<name>:...`; raises a task error that names the nearest."""
     known = {service.replace("-", ""): service for service in Loader().list_available_services("service-2")}
@@ -73,7 +74,9 @@ def call_sdk(host: Host, role_arn: str, service_name: str, action: str, argument
         prefix = _java_class(str(service.service_id))
         code = refused.response["Error"]["Code"]
         cause = f"{_message(refused)} (Service: {prefix}, Status Code: {status}, Request ID: {uuid.uuid4()})"
-        raise TaskError(error_name(service, operation, code, prefix, f"{prefix}Exception"), cause) from refused
+        raise TaskError(
+            error_name(service, operation, code, prefix, f"{prefix}Exception"), cause
+        ) from refused
     return _as_output(result, shape)
 
 
@@ -97,15 +100,16 @@ def error_name(service_model: Any, operation: str, code: str, prefix: str, base:
     service's base exception (SageMaker declares no ValidationException, so a missing endpoint is a
     `SageMaker.SageMakerException`)."""
     declared = {shape.name: shape for shape in service_model.operation_model(operation).error_shapes}
-    by_code = {str(shape.metadata.get("error", {}).get("code", name)): name for name, shape in declared.items()}
+    by_code = {
+        str(shape.metadata.get("error", {}).get("code", name)): name for name, shape in declared.items()
+    }
     code = code.rsplit("#", 1)[-1]
     name = code if code in declared else by_code.get(code)
     return f"{prefix}.{_exception_class(name)}" if name else f"{prefix}.{base}"
 
 
 def _exception_class(name: str) -> str:
-    if name.endswith("Fault"):
-        name = name[: -len("Fault")]
+    name = name.removesuffix("Fault")
     return name if name.endswith("Exception") else f"{name}Exception"
 
 
@@ -125,16 +129,24 @@ def _call(client: Any, operation: str, arguments: Any) -> tuple[dict[str, Any], 
     if method is None:
         near = difflib.get_close_matches(operation, client.meta.service_model.operation_names, 1)
         hint = f": did you mean {near[0][:1].lower() + near[0][1:]}?" if near else ""
-        raise TaskError("States.Runtime", f"{service} has no action {operation[:1].lower() + operation[1:]}{hint}")
+        raise TaskError(
+            "States.Runtime", f"{service} has no action {operation[:1].lower() + operation[1:]}{hint}"
+        )
     model = client.meta.service_model.operation_model(operation)
     if not isinstance(arguments, Mapping):
-        raise TaskError("States.Runtime", f"the parameters of {service}:{operation} must be an object, not {json.dumps(arguments)[:80]}")
+        raise TaskError(
+            "States.Runtime",
+            f"the parameters of {service}:{operation} must be an object, not {json.dumps(arguments)[:80]}",
+        )
     request = _as_input(arguments, model.input_shape, operation) if model.input_shape is not None else {}
     try:
         result = getattr(client, method)(**request)
     except ParamValidationError as wrong:
         text = " ".join(str(wrong).split("\n"))
-        raise TaskError("States.Runtime", f"The Parameters '{json.dumps(arguments)}' could not be used to start the Task: [{text}]") from wrong
+        raise TaskError(
+            "States.Runtime",
+            f"The Parameters '{json.dumps(arguments)}' could not be used to start the Task: [{text}]",
+        ) from wrong
     except BotoCoreError as broken:
         raise TaskError("States.TaskFailed", f"{service}:{operation}: {broken}") from broken
     result.pop("ResponseMetadata", None)
@@ -153,7 +165,9 @@ def _as_input(value: Any, shape: Any, path: str) -> Any:
             if name is None:
                 near = difflib.get_close_matches(key, list(shape.members), 1)
                 hint = f", did you mean {near[0]}?" if near else ""
-                raise TaskError("States.Runtime", f'The field "{key}" is not supported by Step Functions in {path}{hint}')
+                raise TaskError(
+                    "States.Runtime", f'The field "{key}" is not supported by Step Functions in {path}{hint}'
+                )
             request[name] = _as_input(item, shape.members[name], f"{path}.{name}")
         return request
     if kind == "list" and isinstance(value, list):
@@ -177,7 +191,10 @@ def _as_output(value: Any, shape: Any) -> Any:
     kind = shape.type_name if shape is not None else ""
     if isinstance(value, Mapping):
         if kind == "structure":
-            return {_api_name_to_sfn_key(name): _as_output(item, shape.members.get(name)) for name, item in value.items()}
+            return {
+                _api_name_to_sfn_key(name): _as_output(item, shape.members.get(name))
+                for name, item in value.items()
+            }
         inner = shape.value if kind == "map" else None
         return {name: _as_output(item, inner) for name, item in value.items()}
     if isinstance(value, list):
@@ -194,7 +211,7 @@ def plain(value: Any, epoch: bool = False) -> Any:
     if isinstance(value, datetime.datetime):
         if epoch:
             return int(value.timestamp() * 1000)
-        return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        return value.astimezone(tzutc()).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     if hasattr(value, "read"):
         value = value.read()
     if isinstance(value, (bytes, bytearray)):

@@ -21,7 +21,10 @@ JOBS = {
     "createProcessingJob": ("ProcessingJob", "StepFunctionsGetEventsForSageMakerProcessingJobsRule"),
     "createTrainingJob": ("TrainingJob", "StepFunctionsGetEventsForSageMakerTrainingJobsRule"),
     "createTransformJob": ("TransformJob", "StepFunctionsGetEventsForSageMakerTransformJobsRule"),
-    "createHyperParameterTuningJob": ("HyperParameterTuningJob", "StepFunctionsGetEventsForSageMakerTuningJobsRule"),
+    "createHyperParameterTuningJob": (
+        "HyperParameterTuningJob",
+        "StepFunctionsGetEventsForSageMakerTuningJobsRule",
+    ),
 }
 """SageMaker's jobs that a task can wait for, with the rule that Step Functions keeps to hear of their end."""
 
@@ -72,13 +75,18 @@ class _Jobs:
         def stop() -> None:
             self._call(GLUE, "BatchStopJobRun", {"JobName": which["JobName"], "JobRunIds": [which["RunId"]]})
 
-        return self._await(ask, stop, good="SUCCEEDED", bad=("FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"))
+        return self._await(
+            ask, stop, good="SUCCEEDED", bad=("FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED")
+        )
 
     def sagemaker_plain(self, resource: str, data: dict[str, Any]) -> Any:
         """`sagemaker:createModel` and the like, which cannot wait."""
         action = resource.rsplit(":", 1)[-1].split(".")[0]
         if resource.endswith(".sync"):
-            raise TaskError("States.Runtime", f"sagemaker:{action} has no .sync: poll with aws-sdk:sagemaker:describeEndpoint")
+            raise TaskError(
+                "States.Runtime",
+                f"sagemaker:{action} has no .sync: poll with aws-sdk:sagemaker:describeEndpoint",
+            )
         return plain(self._call(SAGEMAKER, action[:1].upper() + action[1:], data))
 
     def sagemaker_job(self, resource: str, data: dict[str, Any]) -> Any:
@@ -100,7 +108,9 @@ class _Jobs:
 
         return self._await(ask, stop, good="Completed", bad=("Failed", "Stopped"))
 
-    def _await(self, ask: Callable[[], tuple[str, Any]], stop: Callable[[], None], good: str, bad: tuple[str, ...]) -> Any:
+    def _await(
+        self, ask: Callable[[], tuple[str, Any]], stop: Callable[[], None], good: str, bad: tuple[str, ...]
+    ) -> Any:
         pause = FIRST_POLL_SECONDS
         while True:
             state, job = ask()

@@ -19,7 +19,13 @@ from ministack.services import stepfunctions as service
 from emulator.host import AccessDenied, Host
 from emulator.ministack import sfn_sync
 from emulator.ministack.emulator import Emulator
-from emulator.ministack.sfn_calls import Optimised, TaskError, call_optimised, call_sdk, plain
+from emulator.ministack.sfn_calls import (
+    Optimised,
+    TaskError,
+    call_optimised,
+    call_sdk,
+    plain,
+)
 
 __all__ = ["Workflows", "install"]
 
@@ -31,7 +37,9 @@ SNS = Optimised("sns", "SNS", "AmazonSNSException")
 SQS = Optimised("sqs", "SQS", "AmazonSQSException")
 EVENTS = Optimised("events", "EventBridge", "AmazonEventBridgeException")
 
-_execution: contextvars.ContextVar[Mapping[str, Any] | None] = contextvars.ContextVar("rehearsal_execution", default=None)
+_execution: contextvars.ContextVar[Mapping[str, Any] | None] = contextvars.ContextVar(
+    "rehearsal_execution", default=None
+)
 _token: contextvars.ContextVar[str] = contextvars.ContextVar("rehearsal_task_token", default="")
 
 
@@ -53,8 +61,12 @@ class Workflows:
         service._invoke_with_callback = self._around_callback(service._invoke_with_callback)
         service._call_lambda = self._lambda(service._call_lambda)
         service._invoke_aws_sdk_integration = self._sdk
-        service._invoke_nested_start_execution = self._nested(service._invoke_nested_start_execution, waits=False)
-        service._invoke_nested_start_execution_sync = self._nested(service._invoke_nested_start_execution_sync, waits=True)
+        service._invoke_nested_start_execution = self._nested(
+            service._invoke_nested_start_execution, waits=False
+        )
+        service._invoke_nested_start_execution_sync = self._nested(
+            service._invoke_nested_start_execution_sync, waits=True
+        )
         service._scaled_sleep = self._sleep
         service._add_event = self._around_event(service._add_event)
         service._SERVICE_DISPATCH.update(self._optimised())
@@ -83,7 +95,9 @@ class Workflows:
             raise TaskError(error, f"{cause}Request ID: {uuid.uuid4()})") from denied
 
     def _around_task(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def execute_task(state: dict[str, Any], data: Any, execution: dict[str, Any], context: dict[str, Any]) -> Any:
+        def execute_task(
+            state: dict[str, Any], data: Any, execution: dict[str, Any], context: dict[str, Any]
+        ) -> Any:
             before = _execution.set(execution)
             try:
                 return original(state, data, execution, context)
@@ -104,7 +118,11 @@ class Workflows:
                 self._host.note("state", f"{machine}: {state}", execution=arn, machine=machine, state=state)
             elif kind in ("TaskFailed", "ExecutionFailed"):
                 said = (details or {}).get(f"{kind[:1].lower()}{kind[1:]}EventDetails", {})
-                failure = {"error": said.get("error", ""), "cause": said.get("cause", ""), "state": execution.get("_state", "")}
+                failure = {
+                    "error": said.get("error", ""),
+                    "cause": said.get("cause", ""),
+                    "state": execution.get("_state", ""),
+                }
                 self._host.note(
                     "state-failed" if kind == "TaskFailed" else "execution-failed",
                     f"{machine}: {failure['state']} failed with {failure['error']}: {str(failure['cause'])[:500]}",
@@ -121,7 +139,9 @@ class Workflows:
     def _lambda(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def call_lambda(function: str, event: Any) -> Any:
             try:
-                self._authorize("Lambda.AWSLambdaException", "lambda:InvokeFunction", self._function_arn(function))
+                self._authorize(
+                    "Lambda.AWSLambdaException", "lambda:InvokeFunction", self._function_arn(function)
+                )
                 return original(function, event)
             except TaskError as failure:
                 _fail_callback(failure)
@@ -151,12 +171,17 @@ class Workflows:
     def _sdk(self, resource: str, data: Any) -> Any:
         parts = resource.split(":")
         if len(parts) < 8 or parts[5] != "aws-sdk":
-            raise TaskError("States.Runtime", f"{resource} is no resource of a task: arn:aws:states:::aws-sdk:service:action expected")
+            raise TaskError(
+                "States.Runtime",
+                f"{resource} is no resource of a task: arn:aws:states:::aws-sdk:service:action expected",
+            )
         return call_sdk(self._host, self.role(), parts[6], parts[7].split(".", 1)[0], data)
 
     def _optimised(self) -> dict[str, Callable[[str, Any], Any]]:
         table: dict[str, Callable[[str, Any], Any]] = {
-            f"arn:aws:states:::dynamodb:{name}Item": self._simple(DYNAMODB, f"{name[:1].upper()}{name[1:]}Item")
+            f"arn:aws:states:::dynamodb:{name}Item": self._simple(
+                DYNAMODB, f"{name[:1].upper()}{name[1:]}Item"
+            )
             for name in ("get", "put", "update", "delete")
         }
         table["arn:aws:states:::sns:publish"] = self._simple(SNS, "Publish")
@@ -181,7 +206,9 @@ class Workflows:
             if waits:
                 execution = machine.replace(":stateMachine:", ":execution:") + ":*"
                 self._authorize(error, "states:DescribeExecution", execution)
-                sfn_sync.check_managed_rule(self._authorize, self._host, "StepFunctionsGetEventsForStepFunctionsExecutionRule")
+                sfn_sync.check_managed_rule(
+                    self._authorize, self._host, "StepFunctionsGetEventsForStepFunctionsExecutionRule"
+                )
             try:
                 return original(resource, data)
             except TaskError as failure:
@@ -195,7 +222,12 @@ class Workflows:
         execution = _execution.get() or {}
         if seconds > self._longest_wait:
             arn = str(execution.get("executionArn", ""))
-            self._host.note("wait", f"a wait of {seconds:g} s is played in {self._longest_wait:g} s", execution=arn, seconds=seconds)
+            self._host.note(
+                "wait",
+                f"a wait of {seconds:g} s is played in {self._longest_wait:g} s",
+                execution=arn,
+                seconds=seconds,
+            )
         time.sleep(max(0.0, min(seconds, self._longest_wait)))
 
 
@@ -216,7 +248,13 @@ def _named(failure: TaskError) -> TaskError:
     """MiniStack passes on the bare code of StartExecution."""
     if failure.error.startswith(("States.", "StepFunctions.")) or not failure.error.isidentifier():
         return failure
-    known = ("StateMachineDoesNotExist", "ExecutionAlreadyExists", "ExecutionLimitExceeded", "InvalidArn", "InvalidName")
+    known = (
+        "StateMachineDoesNotExist",
+        "ExecutionAlreadyExists",
+        "ExecutionLimitExceeded",
+        "InvalidArn",
+        "InvalidName",
+    )
     if failure.error in known:
         return TaskError(f"StepFunctions.{failure.error}Exception", failure.cause)
     return failure

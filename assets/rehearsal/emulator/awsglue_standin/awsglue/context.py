@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from awsglue.dynamicframe import DynamicFrame
 from pyspark.sql import SparkSession
+
+from awsglue.dynamicframe import DynamicFrame
 
 FORMATS = ("csv", "json", "parquet", "glueparquet")
 
@@ -22,7 +23,9 @@ class GlueContext:
 
     def getSource(self, *args: Any, **named: Any) -> Any:
         """Not played."""
-        raise NotImplementedError("GlueContext.getSource is not played in a rehearsal: use create_dynamic_frame.from_options")
+        raise NotImplementedError(
+            "GlueContext.getSource is not played in a rehearsal: use create_dynamic_frame.from_options"
+        )
 
     def get_logger(self) -> logging.Logger:
         """A logger of Python's own kind."""
@@ -50,7 +53,9 @@ class _Reader:
         """Reads files in S3."""
         _supported(connection_type, format)
         options = format_options or {}
-        reader = self._context.spark_session.read.format("parquet" if "parquet" in str(format) else str(format))
+        reader = self._context.spark_session.read.format(
+            "parquet" if "parquet" in str(format) else str(format)
+        )
         if format == "csv":
             reader = reader.option("header", str(options.get("withHeader", False)).lower())
             reader = reader.option("sep", options.get("separator", ","))
@@ -60,7 +65,9 @@ class _Reader:
         return DynamicFrame(frame, self._context, transformation_ctx)
 
     def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(f"create_dynamic_frame.{name} is not played in a rehearsal: use from_options with S3 paths")
+        raise NotImplementedError(
+            f"create_dynamic_frame.{name} is not played in a rehearsal: use from_options with S3 paths"
+        )
 
 
 class _Writer:
@@ -77,7 +84,9 @@ class _Writer:
         """Writes files to S3; like Glue, beside what is there already."""
         _supported(connection_type, format)
         options = connection_options or {}
-        writer = frame.toDF().write.mode("append").format("parquet" if "parquet" in str(format) else str(format))
+        writer = (
+            frame.toDF().write.mode("append").format("parquet" if "parquet" in str(format) else str(format))
+        )
         if format == "csv":
             writer = writer.option("header", str((format_options or {}).get("writeHeader", True)).lower())
         if options.get("partitionKeys"):
@@ -86,7 +95,9 @@ class _Writer:
         return frame
 
     def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(f"write_dynamic_frame.{name} is not played in a rehearsal: use from_options with an S3 path")
+        raise NotImplementedError(
+            f"write_dynamic_frame.{name} is not played in a rehearsal: use from_options with an S3 path"
+        )
 
 
 def _supported(connection_type: str, format: str | None) -> None:

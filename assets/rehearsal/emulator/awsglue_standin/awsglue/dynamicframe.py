@@ -60,4 +60,6 @@ class DynamicFrame:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise NotImplementedError(f"DynamicFrame.{name} is not played in a rehearsal: use toDF() and Spark's own operation")
+        raise NotImplementedError(
+            f"DynamicFrame.{name} is not played in a rehearsal: use toDF() and Spark's own operation"
+        )

@@ -1,0 +1,139 @@
+"""For the tests in this folder: an emulator as a process of its own, and short words for what they make in it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+PACKAGE = Path(__file__).resolve().parent.parent.parent
+ACCOUNT = "000000000000"
+Grant = tuple[Sequence[str], Sequence[str] | str]
+
+
+class Running:
+    """An emulator that listens on a port of its own. Use as a context manager."""
+
+    def __init__(self, **environment: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="emulator-test-"))
+        self.work = self.folder / "work"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "emulator", "--work", str(self.work), "--parent-pid", str(os.getpid())],
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(PACKAGE), os.environ.get("PYTHONPATH", "")]),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                **environment,
+            },
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the emulator did not start"
+        self.endpoint: str = json.loads(line)["endpoint"]
+
+    def __enter__(self) -> Running:  # noqa: PYI034 - typing.Self is not in Python 3.10
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def client(self, service: str) -> Any:
+        """A client of the account's root user."""
+        config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1})
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        return boto3.client(
+            service, endpoint_url=self.endpoint, region_name="us-east-1", config=config, **keys
+        )  # type: ignore[call-overload]
+
+    def notes(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """What the emulator has told so far."""
+        with urllib.request.urlopen(f"{self.endpoint}/_rehearsal/notes?since=0") as answer:
+            told = json.load(answer)["notes"]
+        return [note for note in told if kind is None or note["kind"] == kind]
+
+    def report(self) -> dict[str, Any]:
+        """Grants and denials."""
+        with urllib.request.urlopen(f"{self.endpoint}/_rehearsal/report") as answer:
+            return dict(json.load(answer))
+
+    def role(self, name: str, service: str, *grants: Grant) -> str:
+        """A role that `service` assumes and that may do exactly this."""
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": f"{service}.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        arn = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        if grants:
+            statements = [{"Effect": "Allow", "Action": list(a), "Resource": r} for a, r in grants]
+            policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            self.client("iam").put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=policy)
+        return str(arn)
+
+    def machine(self, name: str, role: str, definition: Mapping[str, Any]) -> str:
+        """A state machine; gives its ARN."""
+        made = self.client("stepfunctions").create_state_machine(
+            name=name, roleArn=role, definition=json.dumps(definition)
+        )
+        return str(made["stateMachineArn"])
+
+    def execute(self, machine: str, data: Any = None, seconds: float = 90) -> dict[str, Any]:
+        """Runs a state machine to its end; gives DescribeExecution's answer with `output` parsed."""
+        states = self.client("stepfunctions")
+        execution = states.start_execution(stateMachineArn=machine, input=json.dumps(data or {}))[
+            "executionArn"
+        ]
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            described = dict(states.describe_execution(executionArn=execution))
+            if described["status"] != "RUNNING":
+                described["output"] = json.loads(described.get("output") or "null")
+                return described
+            time.sleep(0.05)
+        raise AssertionError(f"{machine} still runs after {seconds} s")
+
+    def function(self, name: str, role: str, code: str, runtime: str = "python3.12", **settings: Any) -> str:
+        """A Lambda function of one file; gives its ARN."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("index.py" if runtime.startswith("python") else "index.js", code)
+        made = self.client("lambda").create_function(
+            FunctionName=name,
+            Role=role,
+            Runtime=runtime,
+            Handler="index.handler",
+            Code={"ZipFile": packed.getvalue()},
+            **settings,
+        )
+        return str(made["FunctionArn"])
+
+
+def task(resource: str, parameters: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """A state machine of one task."""
+    state = {
+        "Type": "Task",
+        "Resource": f"arn:aws:states:::{resource}",
+        "Parameters": parameters,
+        "End": True,
+        **more,
+    }
+    return {"StartAt": "Only", "States": {"Only": state}}
