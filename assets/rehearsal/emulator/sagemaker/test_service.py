@@ -174,29 +174,14 @@ def test_required_permissions() -> None:
 
 def test_every_played_operation_has_a_resource(sm: SageMaker) -> None:
     """No operation with resource-level permissions falls through to `*`."""
+    from emulator.sagemaker.model import operation_model
+
     for operation in sm.played:
-        request = {
-            key: f"arn:aws:sagemaker:us-east-1:000000000000:{key}"
-            for key in ("ResourceArn", "ModelPackageArn", "PipelineExecutionArn")
-        }
-        request.update(
-            {
-                key: "n"
-                for key in (
-                    "PipelineName",
-                    "ModelName",
-                    "EndpointName",
-                    "EndpointConfigName",
-                    "ModelPackageGroupName",
-                    "ModelPackageName",
-                    "ProcessingJobName",
-                    "TrainingJobName",
-                )
-            }
-        )
+        shape: Any = operation_model(operation).input_shape
+        request = {name: "arn:x" if name.endswith("Arn") else "n" for name in shape.members if name != "Tags"}
         resources = [found.resource for found in required_permissions(operation, request)]
-        free = operation.startswith(("List", "SendPipeline", "BatchDescribe"))
-        assert resources and (free or "*" not in resources), operation
+        everything = operation.startswith(("List", "SendPipeline", "BatchDescribe"))
+        assert resources and (everything or "*" not in resources), operation
 
 
 # jobs
