@@ -503,11 +503,11 @@ describe('what is told', () => {
     const [first, second] = describeFindings({
       findings: [
         { column: 'length', rule: 'missing', count: 2, severity: 'warning', message: 'few are missing' },
-        { column: 'sex', rule: 'values', count: 1, severity: 'error', message: '"X" is not allowed', first_rows: [{ row: 7, value: 'X' }] },
+        { column: 'sex', rule: 'values', count: 1, severity: 'error', message: '"X" is not allowed', examples: [{ row: 7, value: 'X' }] },
       ],
     });
     expect(first).toContain('column sex');
-    for (const part of ['values', '"X" is not allowed', '1 row', '7']) {
+    for (const part of ['values', '"X" is not allowed', 'count 1', '7']) {
       expect(first).toContain(part);
     }
     expect(second).toContain('length');

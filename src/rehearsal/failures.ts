@@ -25,6 +25,11 @@ export class RehearsalError extends Error {
     this.log = options.log ?? [];
     this.file = options.file;
   }
+
+  /** The same with another file to open. */
+  public withFile(file: string): RehearsalError {
+    return new RehearsalError(this.message, { exitCode: this.exitCode, log: this.log, file });
+  }
 }
 
 /** The command line was wrong, or this machine lacks what a rehearsal needs. */

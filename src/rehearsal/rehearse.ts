@@ -5,6 +5,7 @@ import { findApp } from './assembly';
 import { Denial, Emulator, EmulatorReport } from './emulator';
 import { ExitCode, Interrupted, RehearsalError, UsageError, messageOf } from './failures';
 import { isFile, makeWorkFolder, packageVersion, removeFolder } from './files';
+import { followNotes, linesOfFailure, momentOf, render } from './notes';
 import { RehearseOptions } from './options';
 import { Processes } from './processes';
 import { rehearsalDocument } from './report/document';
@@ -55,13 +56,16 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
     const onEmulator = (emulator: Emulator) => {
       emulators.push(emulator);
       emulator.onUnexpectedEnd((error) => interrupt.abort(error));
+      if (options.verbose) {
+        void followNotes(emulator, interrupt.signal, (note) => terminal.line(terminal.paint('dim', `     ${render(note)}`)));
+      }
     };
     outcome = await scenario(stage, () => setUp(stage, {
       options, app, env, work, processes, onEmulator, onVerbose: options.verbose ? (line) => terminal.line(`     ${line}`) : undefined,
     }), findings, options);
     clearTimeout(timer);
     const emulated = await emulators.at(-1)?.report().catch(() => undefined);
-    const kept = outcome ? keepLogs(outcome, work, report) : undefined;
+    const kept = outcome && await keepLogs(outcome, work, report, emulators.at(-1));
     finish(options, around, { stage, findings, outcome: kept, emulated, report });
     if (options.keep && emulators.at(-1)?.hasEnded === false && !interrupt.signal.aborted) {
       await keepRunning(emulators.at(-1)!, around);
@@ -104,34 +108,32 @@ function explainWith(emulator: () => Emulator | undefined): Stage['explain'] {
       return error;
     }
     const { denials } = await emulator()!.report();
-    const fresh = denials.filter(({ time }) => time === undefined || moment(time) >= start - 1000);
-    if (fresh.length === 0) {
-      return error;
-    }
+    const fresh = denials.filter(({ time }) => time === undefined || momentOf(time) >= start - 1000);
+    const notes = (await emulator()!.notes(0)).filter(({ time }) => momentOf(time) >= start - 1000);
     const sentences = [...new Set(fresh.map(denied))];
     // Services go on when they may not write a log, so that is seldom the reason.
     const cause = fresh.filter(({ action }) => !action.startsWith('logs:')).at(-1);
     const message = cause === undefined || error.message.includes(cause.action) ? error.message : `${error.message}; ${denied(cause)}`;
-    return new RehearsalError(message, { exitCode: error.exitCode, file: error.file ?? emulator()!.log, log: [...sentences, ...error.log] });
+    const lines = error.log.length > 0 ? error.log : linesOfFailure(notes);
+    return new RehearsalError(message, { exitCode: error.exitCode, file: error.file ?? emulator()!.log, log: [...sentences, ...lines] });
   };
-}
-
-function moment(time: number | string): number {
-  return typeof time === 'string' ? Date.parse(time) : time < 1e11 ? time * 1000 : time;
 }
 
 function denied({ principal, action, resource }: Denial): string {
   return `IAM denied ${action} on ${resource} to ${principal}`;
 }
 
-/** The work folder goes away; the log to open must not. */
-function keepLogs(error: RehearsalError, work: string, report: string): RehearsalError {
-  if (!error.file?.startsWith(work) || !isFile(error.file)) {
+/** The work folder goes away; what is in its logs, and what the emulator noted, must not. */
+async function keepLogs(error: RehearsalError, work: string, report: string, emulator?: Emulator): Promise<RehearsalError> {
+  if (error instanceof Interrupted || error instanceof UsageError || (error.file !== undefined && !error.file.startsWith(work))) {
     return error;
   }
+  const notes = emulator === undefined || emulator.hasEnded ? [] : await emulator.notes(0).catch(() => []);
+  const files = [path.join(work, 'cdk.log'), path.join(work, 'emulator-process.log'), emulator?.log].filter((file) => file !== undefined && isFile(file));
+  const parts = files.map((file) => `===== ${path.basename(file!)} =====\n${fs.readFileSync(file!, 'utf8')}`);
   const kept = logBeside(report);
-  fs.copyFileSync(error.file, kept);
-  return Object.assign(Object.create(Object.getPrototypeOf(error) as object) as RehearsalError, error, { message: error.message, file: kept });
+  fs.writeFileSync(kept, [`===== what happened =====\n${notes.map(render).join('\n')}\n`, ...parts].join('\n'));
+  return error.withFile(kept);
 }
 
 function logBeside(report: string): string {

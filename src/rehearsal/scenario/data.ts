@@ -8,7 +8,8 @@ import { DataQuarantined, RehearsalError } from '../failures';
 import { executionsOf, failureOf, followExecution, newExecution } from './executions';
 import { describeFindings } from './findings';
 import { getText, parseS3Uri } from './objects';
-import { Stage, poll } from './stage';
+import { count } from './set-up';
+import { Stage } from './stage';
 import { pipelineExecutions } from './training';
 import { World } from './world';
 
@@ -83,9 +84,9 @@ async function quarantined(world: World, data: DataPart, dataSet: DataSet): Prom
   const uri = dataSet.report ?? `s3://${data.facts.bucket}/reports/${dataSet.id}/validation.json`;
   const text = await getText(world.aws.s3, parseS3Uri(uri)).catch(() => undefined);
   const findings = text === undefined ? [`the report ${uri} cannot be read`] : describeFindings(JSON.parse(text));
-  return new DataQuarantined(`data set ${dataSet.id.slice(0, 12)} is in quarantine, nothing was trained: ${findings[0] ?? 'the report names no finding'}`, [
-    ...findings, `report: ${uri}`,
-  ]);
+  const first = findings[0]?.split(': ')[0] ?? 'the report names no finding';
+  const more = findings.length > 1 ? ` and ${count(findings.length - 1, 'more finding')}` : '';
+  return new DataQuarantined(`data set ${dataSet.id.slice(0, 12)} is in quarantine, nothing was trained: ${first}${more}`, [...findings, `report: ${uri}`]);
 }
 
 /** Hands the state machine the same event once more, as EventBridge may, and expects that nothing is trained again. */
@@ -99,7 +100,6 @@ export async function deliverAgain(stage: Stage, world: World, data: DataPart, f
     if (execution.status !== 'SUCCEEDED') {
       throw new RehearsalError(`the second delivery of the same event should end green: ${await failureOf(aws.stepFunctions, execution)}`);
     }
-    await poll(step.signal, async () => true);
     const after = pipelineName ? await pipelineExecutions(aws.sageMaker, pipelineName) : [];
     if (after.length !== before.length) {
       throw new RehearsalError(`the same event delivered twice started ${after.length - before.length + 1} trainings: ${after.join(', ')}`);

@@ -17,7 +17,7 @@ function describe(finding: Finding): string {
   return [
     `${finding.severity === 'warning' ? 'warning: ' : ''}${head}`,
     text(message),
-    typeof count === 'number' ? `${count} row${count === 1 ? '' : 's'}` : undefined,
+    typeof count === 'number' ? `count ${count}` : undefined,
     rows.length > 0 ? `first: ${rows.slice(0, 5).map(row).join('; ')}` : undefined,
   ].filter(Boolean).join(': ');
 }
