@@ -7,7 +7,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
+from ministack.services.cloudformation import (
+    changesets,
+    engine,
+    handlers,
+    provisioners,
+    stacks,
+)
 
 from emulator.host import ApiError
 from emulator.ministack import not_rehearsed

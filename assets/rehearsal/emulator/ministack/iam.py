@@ -13,6 +13,7 @@ from ministack.services import iam as iam_service
 
 from emulator.host import AccessDenied
 from emulator.journal import Journal
+from emulator.ministack import not_rehearsed
 from emulator.ministack.emulator import Emulator, Settings
 
 __all__ = ["Grants", "install", "role_name"]
@@ -152,7 +153,7 @@ class Grants:
     def report(self, without: Collection[str] = ()) -> dict[str, list[dict[str, Any]]]:
         """Every action of every Allow statement of the app's roles: used (with the number of calls) or not.
 
-        `without` names stacks whose roles are not the app's.
+        `without` names stacks whose roles are not the app's. An unused one that nothing here could use says `why`.
         """
         exercised: list[dict[str, Any]] = []
         unexercised: list[dict[str, Any]] = []
@@ -168,6 +169,9 @@ class Grants:
                     entry: dict[str, Any] = {"role": statement.role, "stack": stack, "logicalId": logical_id}
                     entry.update(policy=statement.policy, statement=statement.index, action=action)
                     entry.update(resources=statement.resources, count=statement.uses.get(action, 0))
+                    why = not_rehearsed.reason_for_action(action)
+                    if why and not entry["count"]:
+                        entry["why"] = why
                     (exercised if entry["count"] else unexercised).append(entry)
         return {"exercised": exercised, "unexercised": unexercised}
 

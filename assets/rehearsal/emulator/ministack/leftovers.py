@@ -105,6 +105,8 @@ def _why_kept(entry: dict[str, str], retained: set[str]) -> str | None:
         return "its removal policy retains it"
     if entry["kind"] == "log group" and _OF_PROVIDERS.search(entry["id"]):
         return "written by a function of CDK's own; on AWS it stays too"
+    if entry["kind"] == "log group" and entry["id"].startswith(("/aws/sagemaker/", "/aws-glue/")):
+        return "written by jobs, and shared by all of the account; on AWS it stays too"
     return None
 
 

@@ -5,10 +5,11 @@ A plain table. What an app uses of it is listed in the report as *not rehearsed*
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["lost_properties", "reason_for_type", "reason_for_whole"]
+__all__ = ["lost_properties", "reason_for_action", "reason_for_type", "reason_for_whole"]
 
 _NETWORK = "one machine has no network to filter: traffic is not restricted here"
 _BILLING = "nothing is billed here"
@@ -136,7 +137,7 @@ PROPERTIES: dict[str, dict[str, str]] = {
     },
     "AWS::DynamoDB::GlobalTable": {"SSESpecification": _UNENCRYPTED},
     "AWS::Events::Rule": {
-        "Targets.*.DeadLetterConfig": "undelivered events are not kept here",
+        "Targets.*.DeadLetterConfig": "only refused deliveries reach the queue here",
         "Targets.*.RetryPolicy": "events are delivered once here",
     },
     "AWS::Glue::Job": {"SecurityConfiguration": _UNENCRYPTED},
@@ -149,10 +150,7 @@ PROPERTIES: dict[str, dict[str, str]] = {
     "AWS::Lambda::EventInvokeConfig": {
         "DestinationConfig.OnSuccess": "successful calls are not forwarded here"
     },
-    "AWS::Logs::LogGroup": {
-        "KmsKeyId": _UNENCRYPTED,
-        "RetentionInDays": "logs live as long as the rehearsal",
-    },
+    "AWS::Logs::LogGroup": {"KmsKeyId": _UNENCRYPTED},
     "AWS::S3::Bucket": {
         "AccelerateConfiguration": "transfers are local here",
         "BucketEncryption": _UNENCRYPTED,
@@ -176,6 +174,16 @@ PROPERTIES: dict[str, dict[str, str]] = {
 }
 """Properties without effect, by type; `Targets.*.DeadLetterConfig` is that property of any entry of a list."""
 
+ACTIONS: dict[str, str] = {
+    "xray:*": _TRACING,
+    "logs:*LogDeliver*": "executions are not logged to CloudWatch here",
+    "logs:PutResourcePolicy": "executions are not logged to CloudWatch here",
+    "logs:DescribeResourcePolicies": "executions are not logged to CloudWatch here",
+    "kms:*": _UNENCRYPTED,
+    "ec2:*NetworkInterface*": _NETWORK,
+}
+"""Actions that nobody calls here, with the reason: their grants cannot be exercised."""
+
 _METRIC_NAMESPACES = ("AWS/Lambda",)
 
 
@@ -185,6 +193,11 @@ def reason_for_type(resource_type: str) -> str | None:
     if found:
         return found
     return next((why for prefix, why in PREFIXES.items() if resource_type.startswith(prefix)), None)
+
+
+def reason_for_action(action: str) -> str | None:
+    """Why no call here can use a grant of this action; None: one could."""
+    return next((why for pattern, why in ACTIONS.items() if fnmatch.fnmatchcase(action, pattern)), None)
 
 
 def reason_for_whole(resource_type: str) -> str | None:

@@ -23,6 +23,7 @@ __all__ = ["serve"]
 MODULES = (
     "iam",
     "conditions",
+    "delivery",
     "events",
     "storage",
     "apigateway",

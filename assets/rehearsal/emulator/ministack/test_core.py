@@ -419,7 +419,7 @@ def test_objects_tell_their_version_and_rules_deliver_what_they_may(emulator: Ru
         "detail": {"bucket": {"name": [{"Ref": "Bucket"}]}, "object": {"key": [{"prefix": "raw/"}]}},
     }
     allowed = {
-        "Queues": [{"Ref": "Open"}],
+        "Queues": [{"Ref": "Open"}, {"Ref": "Dead"}],
         "PolicyDocument": {
             "Statement": [
                 {
@@ -431,7 +431,10 @@ def test_objects_tell_their_version_and_rules_deliver_what_they_may(emulator: Ru
             ]
         },
     }
-    targets = [{"Id": name, "Arn": {"Fn::GetAtt": [name, "Arn"]}} for name in ("Open", "Closed")]
+    targets: list[dict[str, Any]] = [
+        {"Id": name, "Arn": {"Fn::GetAtt": [name, "Arn"]}} for name in ("Open", "Closed")
+    ]
+    targets[1]["DeadLetterConfig"] = {"Arn": {"Fn::GetAtt": ["Dead", "Arn"]}}
     stack.deploy(
         {
             "Bucket": {
@@ -443,6 +446,7 @@ def test_objects_tell_their_version_and_rules_deliver_what_they_may(emulator: Ru
             },
             "Open": {"Type": "AWS::SQS::Queue"},
             "Closed": {"Type": "AWS::SQS::Queue"},
+            "Dead": {"Type": "AWS::SQS::Queue"},
             "May": {"Type": "AWS::SQS::QueuePolicy", "Properties": allowed},
             "Rule": {
                 "Type": "AWS::Events::Rule",
@@ -472,6 +476,51 @@ def test_objects_tell_their_version_and_rules_deliver_what_they_may(emulator: Ru
         for d in ask(emulator, "report")["denials"]
         if d["action"] == "sqs:SendMessage" and "Closed" in d["resource"]
     ]
+    (dead,) = sqs.receive_message(QueueUrl=stack.physical("Dead"), MessageAttributeNames=["All"])["Messages"]
+    assert json.loads(dead["Body"])["detail"]["object"]["key"] == "raw/x"
+    assert dead["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+
+def test_topics_deliver_only_to_queues_that_let_them(emulator: Running, stack: Stack) -> None:
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    statement["Principal"] = {"Service": "sns.amazonaws.com"}
+    statement["Condition"] = {"ArnEquals": {"aws:SourceArn": {"Ref": "Topic"}}}
+    may = {"Queues": [{"Ref": "Open"}], "PolicyDocument": {"Statement": [statement]}}
+    resources: dict[str, Any] = {"Topic": {"Type": "AWS::SNS::Topic"}}
+    resources["May"] = {"Type": "AWS::SQS::QueuePolicy", "Properties": may}
+    for name in ("Open", "Closed"):
+        resources[name] = {"Type": "AWS::SQS::Queue"}
+        wanted = {"TopicArn": {"Ref": "Topic"}, "Protocol": "sqs", "Endpoint": {"Fn::GetAtt": [name, "Arn"]}}
+        resources[f"To{name}"] = {"Type": "AWS::SNS::Subscription", "Properties": wanted}
+    stack.deploy(resources)
+    emulator.client("sns").publish(TopicArn=stack.physical("Topic"), Message="hello")
+    sqs = emulator.client("sqs")
+    (message,) = sqs.receive_message(QueueUrl=stack.physical("Open"))["Messages"]
+    assert json.loads(message["Body"])["Message"] == "hello"
+    assert not sqs.receive_message(QueueUrl=stack.physical("Closed")).get("Messages")
+
+
+def test_grants_may_depend_on_what_is_sent(emulator: Running, stack: Stack) -> None:
+    def only(action: str, key: str, value: str) -> dict[str, Any]:
+        return {**allow(action), "Condition": {"StringEquals": {key: value}}}
+
+    stack.deploy(
+        {
+            "Sender": role_resource(
+                only("events:PutEvents", "events:source", "mine"),
+                only("cloudwatch:PutMetricData", "cloudwatch:namespace", "Mine"),
+            )
+        }
+    )
+    client = acting_as(emulator, stack.physical("Sender"))
+    entry = {"DetailType": "d", "Detail": "{}"}
+    assert client("events").put_events(Entries=[{**entry, "Source": "mine"}])["FailedEntryCount"] == 0
+    refused(lambda: client("events").put_events(Entries=[{**entry, "Source": "other"}]))
+    both = [{**entry, "Source": "mine"}, {**entry, "Source": "other"}]
+    refused(lambda: client("events").put_events(Entries=both))
+    data = [{"MetricName": "m", "Value": 1.0}]
+    client("cloudwatch").put_metric_data(Namespace="Mine", MetricData=data)
+    refused(lambda: client("cloudwatch").put_metric_data(Namespace="Other", MetricData=data))
 
 
 # --- HTTP APIs ----------------------------------------------------------------------------------------------------------

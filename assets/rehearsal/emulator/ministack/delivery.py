@@ -1,0 +1,62 @@
+"""May a service hand something to a queue, a topic or a function? Its own policy says so, as on AWS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.services import sns
+
+from emulator.ministack.emulator import Emulator
+
+__all__ = ["ACTIONS", "install", "may_deliver"]
+
+ACTIONS = {"lambda": "lambda:InvokeFunction", "sns": "sns:Publish", "sqs": "sqs:SendMessage"}
+"""What a service needs on a target that is protected by a policy of its own."""
+
+
+def install(emulator: Emulator) -> None:
+    """Topics deliver only to queues and functions that let them."""
+    to_queue, to_function = sns._deliver_to_sqs, sns._deliver_to_lambda
+
+    def queue(endpoint: str, *arguments: Any, **named: Any) -> None:
+        if may_deliver(emulator, "sns.amazonaws.com", endpoint, str(named.get("topic_arn", ""))):
+            to_queue(endpoint, *arguments, **named)
+
+    def function(endpoint: str, envelope: str, topic_arn: str, *arguments: Any) -> None:
+        if may_deliver(emulator, "sns.amazonaws.com", endpoint, topic_arn):
+            to_function(endpoint, envelope, topic_arn, *arguments)
+
+    sns._deliver_to_sqs = queue
+    sns._deliver_to_lambda = function
+
+
+def may_deliver(emulator: Emulator, service: str, target_arn: str, source_arn: str) -> bool:
+    """Whether the target's policy allows the service, for this source; a refusal is noted.
+
+    A target that does not exist is not refused here: the delivery itself says so.
+    """
+    kind = (target_arn.split(":") + [""] * 3)[2]
+    action = ACTIONS.get(kind)
+    found = iam_evaluator._resource_policy(kind, target_arn) if action else None
+    if action is None or found is None:
+        return True
+    settings = emulator.settings
+    keys = {"aws:sourcearn": source_arn, "aws:sourceaccount": settings.account, "aws:tagkeys": None}
+    context = iam_evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account=settings.account,
+        action=action,
+        resource_arn=target_arn,
+        region=settings.region,
+        secure_transport=True,
+        service_context=keys,
+    )
+    if iam_evaluator.evaluate_resource_policy(found[0], context, service=service).decision == "Allow":
+        return True
+    principal = f"{service} (for {source_arn.rsplit(':', 1)[-1]})"
+    what = f"{principal} is not authorized to perform: {action} on resource: {target_arn}"
+    reason = "because no resource-based policy allows it"
+    emulator.journal.denied(principal, action, target_arn, f"{what} {reason}")
+    return False
