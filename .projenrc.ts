@@ -76,8 +76,14 @@ project.eslint?.addRules({
 });
 
 // Types are checked by the compiler; the tests are only translated.
-project.tryFindObjectFile('package.json')?.addOverride('jest.transform', { '^.+\\.ts$': '@swc/jest' });
+project.jest!.config.transform = { '^.+\\.ts$': '@swc/jest' };
 project.tryFindObjectFile('package.json')?.addOverride('jest.testMatch', ['<rootDir>/test/**/*.test.ts']);
+
+// What is bundled is no dependency of the package.
+project.eslint?.addOverride({
+  files: ['src/**/*.lambda.ts', 'src/**/*.lambda-shared.ts', 'src/rehearsal/**/*.ts'],
+  rules: { 'import/no-extraneous-dependencies': 'off' },
+});
 
 project.npmignore?.addPatterns('/examples/', '/docs/', '/.ci/', 'test_*.py', 'conftest.py', '__pycache__/');
 project.package.addField('workspaces', ['examples/*']);
