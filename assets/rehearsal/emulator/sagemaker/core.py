@@ -166,7 +166,7 @@ def not_found(what: str, name: str) -> ApiError:
     """SageMaker's answer of the newer operations (pipelines, model package groups) for something that is not
     there.
     """
-    return ApiError("ResourceNotFound", f"{what} {name} does not exist.", 404)
+    return ApiError("ResourceNotFound", f"{what} {name} does not exist.", 400)
 
 
 def could_not_find(what: str, arn: str) -> ApiError:

@@ -49,11 +49,17 @@ class StandIn:
     train: str | None
     """Played when no entry point is given; `script` runs the user's program (script mode)."""
     serve: str | None
+    example: str
+    """A tag that exists."""
 
 
 _KNOWN = {
-    "sagemaker-scikit-learn": StandIn("sagemaker-scikit-learn", train=None, serve="sklearn_serve.py"),
-    "sagemaker-xgboost": StandIn("sagemaker-xgboost", train="xgboost_train.py", serve="xgboost_serve.py"),
+    "sagemaker-scikit-learn": StandIn(
+        "sagemaker-scikit-learn", train=None, serve="sklearn_serve.py", example="1.2-1-cpu-py3"
+    ),
+    "sagemaker-xgboost": StandIn(
+        "sagemaker-xgboost", train="xgboost_train.py", serve="xgboost_serve.py", example="1.7-1"
+    ),
 }
 
 
@@ -95,6 +101,11 @@ class Images:
         image = self.parse(uri)
         name = self._own.get(image.repository, image.repository)
         found = _KNOWN.get(name)
+        if found is not None and name == image.repository and not re.match(r"\d+\.\d+", image.tag or ""):
+            raise ApiError(
+                "ValidationException",
+                f"Requested image {uri} not found: tags of {name} begin with a version, e.g. {found.example}.",
+            )
         if found is None:
             example = json.dumps({image.repository: "sagemaker-scikit-learn"})
             raise ApiError(

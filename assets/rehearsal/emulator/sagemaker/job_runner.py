@@ -63,7 +63,7 @@ class JobRunner:
             raise ApiError(
                 "ResourceNotFound",
                 f"Requested resource not found: {kind.lower()} job {name} does not exist.",
-                404,
+                400,
             )
         return job
 

@@ -171,7 +171,7 @@ class Pipelines:
                     "ConflictException",
                     f"Pipeline {arn} has running executions: {', '.join(each.arn for each in running)}. Stop"
                     " them first.",
-                    409,
+                    400,
                 )
             del self.pipelines[record["PipelineName"]]
             for execution in own:
@@ -219,7 +219,7 @@ class Pipelines:
                     raise ApiError(
                         "ConflictException",
                         f"ClientRequestToken {token[1]} was used before for {arn} with other parameters.",
-                        409,
+                        400,
                     )
                 self.core.host.note(
                     "pipeline", f"the same ClientRequestToken again: {arn} is not started twice"
@@ -249,7 +249,7 @@ class Pipelines:
             raise ApiError(
                 "ConflictException",
                 f"Pipeline execution {execution.arn} is {execution.status} and cannot be stopped.",
-                409,
+                400,
             )
         return {"PipelineExecutionArn": execution.arn}
 

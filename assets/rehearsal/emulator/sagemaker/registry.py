@@ -121,7 +121,7 @@ class Registry:
                     "ConflictException",
                     f"Model Package Group {group['ModelPackageGroupArn']} contains Model Packages and cannot"
                     " be deleted.",
-                    409,
+                    400,
                 )
             del self.groups[group["ModelPackageGroupName"]]
             self.policies.pop(group["ModelPackageGroupName"], None)
