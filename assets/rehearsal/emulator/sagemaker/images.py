@@ -104,7 +104,7 @@ class Images:
         if found is not None and name == image.repository and not re.match(r"\d+\.\d+", image.tag or ""):
             raise ApiError(
                 "ValidationException",
-                f"Requested image {uri} not found: tags of {name} begin with a version, e.g. {found.example}.",
+                f"Requested image {uri} not found: its tags begin with a version, e.g. {found.example}.",
             )
         if found is None:
             example = json.dumps({image.repository: "sagemaker-scikit-learn"})
