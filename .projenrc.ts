@@ -63,6 +63,7 @@ const project = new awscdk.AwsCdkConstructLibrary({
     coverageText: false,
     jestConfig: {
       maxWorkers: 2,
+      setupFiles: ['<rootDir>/test/setup.ts'],
       collectCoverage: false,
     },
   },
