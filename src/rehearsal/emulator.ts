@@ -176,6 +176,7 @@ function pythonEnv(options: EmulatorOptions): NodeJS.ProcessEnv {
     PYTHONPATH: rehearsalAssets(),
     PYTHONPYCACHEPREFIX: options.environment.bytecode,
     PYTHONUNBUFFERED: '1',
+    NODE_NO_WARNINGS: '1', // Lambda functions run on the Node of this machine, about which the SDK has opinions
     ...(options.environment.javaHome ? { JAVA_HOME: options.environment.javaHome } : {}),
   };
 }

@@ -8,7 +8,8 @@ export function linesOfFailure(notes: readonly Note[]): string[] {
   const failed = notes.filter((note) => note.kind === 'function-failed' || note.kind === 'error' || (note.kind === 'job' && logOf(note).length > 0)).at(-1);
   const written = failed ? logOf(failed) : [];
   const lines = written.length > 0 ? written : notes.filter(({ kind, name }) => kind === 'log' && (!failed?.name || name === failed.name)).map(({ message }) => message);
-  return [...lines.slice(-LINES), ...(failed ? [failed.message] : [])];
+  const telling = lines.filter((line) => line.trim() !== '' && !/^\s+at /.test(line)); // frames of a bundle tell nobody anything
+  return [...telling.slice(-LINES), ...(failed ? [failed.message] : [])];
 }
 
 /** One note with the log that came with it, for a file. */

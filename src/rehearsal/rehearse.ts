@@ -110,11 +110,12 @@ function explainWith(emulator: () => Emulator | undefined): Stage['explain'] {
     const { denials } = await emulator()!.report();
     const fresh = denials.filter(({ time }) => time === undefined || momentOf(time) >= start - 1000);
     const notes = (await emulator()!.notes(0)).filter(({ time }) => momentOf(time) >= start - 1000);
-    const sentences = [...new Set(fresh.map(denied))];
     // Services go on when they may not write a log, so that is seldom the reason.
-    const cause = fresh.filter(({ action }) => !action.startsWith('logs:')).at(-1);
+    const isLog = ({ action }: Denial) => action.startsWith('logs:');
+    const cause = fresh.filter((denial) => !isLog(denial)).at(-1);
+    const sentences = [...new Set([...fresh.filter((denial) => !isLog(denial)), ...fresh.filter(isLog)].map(denied))];
     const message = cause === undefined || error.message.includes(cause.action) ? error.message : `${error.message}; ${denied(cause)}`;
-    const lines = error.log.length > 0 ? error.log : linesOfFailure(notes);
+    const lines = error.log.length > 0 ? error.log : linesOfFailure(notes).filter((line) => !error.message.includes(line));
     return new RehearsalError(message, { exitCode: error.exitCode, file: error.file ?? emulator()!.log, log: [...sentences, ...lines] });
   };
 }

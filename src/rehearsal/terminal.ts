@@ -2,6 +2,7 @@ import { RehearsalError } from './failures';
 
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const CODES = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2, bold: 1 } as const;
+const SHORT = 100;
 type Style = keyof typeof CODES;
 
 /** The part of a stream that is needed; tests give one of their own. */
@@ -57,7 +58,9 @@ export class Terminal {
     this.running = undefined;
     const mark = { passed: this.paint('green', '✔'), failed: this.paint('red', '✘'), skipped: this.paint('yellow', '–') }[status];
     const time = status === 'skipped' ? '' : seconds(milliseconds);
-    this.sink.write(` ${mark} ${title.padEnd(27)} ${this.paint('dim', time.padStart(8))}  ${summary}\n`);
+    // The whole of a failure is told after the steps.
+    const line = status === 'failed' && summary.length > SHORT ? `${summary.slice(0, SHORT)}…` : summary;
+    this.sink.write(` ${mark} ${title.padEnd(27)} ${this.paint('dim', time.padStart(10))}  ${line}\n`);
   }
 
   /** A failure with the last lines of its log and the file to open. */
@@ -84,7 +87,7 @@ export class Terminal {
     this.frame = (this.frame + 1) % SPINNER.length;
     const { title, text, since } = this.running;
     const width = this.sink.columns ?? 100;
-    const plain = `   ${title.padEnd(27)} ${seconds(Date.now() - since).padStart(8)}  ${text}`;
+    const plain = `   ${title.padEnd(27)} ${seconds(Date.now() - since).padStart(10)}  ${text}`;
     const cut = plain.length > width - 1 ? `${plain.slice(0, width - 2)}…` : plain;
     this.sink.write(`\r\u001b[2K ${this.paint('cyan', SPINNER[this.frame])}${cut.slice(2)}`);
   }
