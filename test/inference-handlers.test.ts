@@ -12,8 +12,8 @@ import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
 import { Column, DatasetSchema } from '../src/data';
 import { handler, removeAll } from '../src/inference/cleanup.lambda';
-import { answerProblem, smokeRows } from '../src/inference/smoke.lambda-shared';
 import { smokeHandler } from '../src/inference/smoke.lambda';
+import { answerProblem, smokeRows } from '../src/inference/smoke.lambda-shared';
 
 const sagemaker = mockClient(SageMakerClient);
 const runtime = mockClient(SageMakerRuntimeClient);
@@ -116,7 +116,8 @@ describe('smoke handler', () => {
 });
 
 describe('cleanup', () => {
-  const properties = { EndpointName: 'abalone', Prefix: 'abalone', StateMachineArn: 'arn:aws:states:eu-west-1:1:stateMachine:abalone-deploy', TableName: 't' };
+  const StateMachineArn = 'arn:aws:states:eu-west-1:1:stateMachine:abalone-deploy';
+  const properties = { EndpointName: 'abalone', Prefix: 'abalone', StateMachineArn, TableName: 't' };
   const time = { remainingMillis: () => 600_000 };
   const release = (digit: string) => `abalone-${digit.repeat(16)}`;
 
@@ -255,7 +256,12 @@ describe('cleanup', () => {
     const address = server.address() as { port: number };
     const context = { getRemainingTimeInMillis: () => 60_000, logStreamName: 's' } as unknown as Context;
     const request = (RequestType: string, PhysicalResourceId?: string) => ({
-      RequestType, PhysicalResourceId, ResponseURL: `http://127.0.0.1:${address.port}/`, StackId: 's', RequestId: 'r', LogicalResourceId: 'l',
+      RequestType,
+      PhysicalResourceId,
+      ResponseURL: `http://127.0.0.1:${address.port}/`,
+      StackId: 's',
+      RequestId: 'r',
+      LogicalResourceId: 'l',
       ResourceProperties: properties,
     }) as unknown as CloudFormationCustomResourceEvent;
     await handler(request('Create'), context);

@@ -29,7 +29,7 @@ interface AslState {
 
 function workflow(template: Template): { StartAt: string; QueryLanguage: string; TimeoutSeconds: number; States: Record<string, AslState> } {
   const [machine] = Object.values(template.findResources('AWS::StepFunctions::StateMachine'));
-  const parts = machine.Properties.DefinitionString['Fn::Join'][1] as (string | { Ref?: string; 'Fn::GetAtt'?: string[] })[];
+  const parts = machine.Properties.DefinitionString['Fn::Join'][1] as (string | { 'Ref'?: string; 'Fn::GetAtt'?: string[] })[];
   return JSON.parse(parts.map((part) => (typeof part === 'string' ? part : part.Ref === 'AWS::Partition' ? 'aws' : part.Ref ?? part['Fn::GetAtt']![0])).join(''));
 }
 
@@ -156,10 +156,12 @@ describe('an endpoint for production', () => {
       Resource: { 'Fn::GetAtt': [expect.stringMatching(/^EndpointRole/), 'Arn'] },
       Condition: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
     }]);
-    expect(granted('application-autoscaling:RegisterScalableTarget')[0].Condition).toEqual({ StringEquals: {
-      'application-autoscaling:service-namespace': 'sagemaker',
-      'application-autoscaling:scalable-dimension': 'sagemaker:variant:DesiredInstanceCount',
-    } });
+    expect(granted('application-autoscaling:RegisterScalableTarget')[0].Condition).toEqual({
+      StringEquals: {
+        'application-autoscaling:service-namespace': 'sagemaker',
+        'application-autoscaling:scalable-dimension': 'sagemaker:variant:DesiredInstanceCount',
+      },
+    });
   });
 
   test('has a grant for every call of the workflow', () => {

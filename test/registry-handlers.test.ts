@@ -9,8 +9,8 @@ import { DynamoDBDocumentClient, UpdateCommand, UpdateCommandInput } from '@aws-
 import type { CloudFormationCustomResourceEvent, CloudFormationCustomResourceResponse, Context } from 'aws-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
-import { flattenMetrics, versionKey, versionOf } from '../src/registry/catalog.lambda-shared';
 import { handler as catalog } from '../src/registry/catalog.lambda';
+import { flattenMetrics, versionKey, versionOf } from '../src/registry/catalog.lambda-shared';
 import { deleteVersions } from '../src/registry/cleanup.lambda';
 import { customResourceHandler, isGone, NEVER_MADE, sendResponse } from '../src/shared/custom-resource.lambda-shared';
 

@@ -6,8 +6,8 @@ export type State = Fields & { readonly Type: string };
 export type States = { [name: string]: State };
 
 /** A JSONata expression. */
-export function expr(text: string): string {
-  return `{% ${text} %}`;
+export function expr(jsonata: string): string {
+  return `{% ${jsonata} %}`;
 }
 
 /** A text literal of JSONata. Names given here may be tokens, and hold no quotes. */

@@ -11,8 +11,8 @@ import { Construct } from 'constructs';
 import { Capacity } from './capacity';
 import { DeployWorkflow, executionArns, sagemakerArns, stateMachineArn } from './deploy-workflow';
 import { CleanupProperties, DEPLOYED_EVENT, RELEASE_DIGITS, SCALABLE_DIMENSION, SCHEMA_FILE, VARIANT } from './environment';
-import { grantToModelRole } from './model-role';
 import { endpointMetric } from './metrics';
+import { grantToModelRole } from './model-role';
 import { DatasetSchema } from '../data';
 import { IModelRegistry } from '../registry';
 import { Cleanup } from '../shared/cleanup';
@@ -274,10 +274,12 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
         allow(
           ['application-autoscaling:DeregisterScalableTarget'],
           [stack.formatArn({ service: 'application-autoscaling', resource: 'scalable-target', resourceName: '*' })],
-          { StringEquals: {
-            'application-autoscaling:service-namespace': 'sagemaker',
-            'application-autoscaling:scalable-dimension': SCALABLE_DIMENSION,
-          } },
+          {
+            StringEquals: {
+              'application-autoscaling:service-namespace': 'sagemaker',
+              'application-autoscaling:scalable-dimension': SCALABLE_DIMENSION,
+            },
+          },
         ),
       ],
     });
@@ -308,9 +310,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
       eventPattern: options.eventPattern,
     });
     rule.addEventPattern(pattern);
-    if (options.target) {
-      rule.addTarget(options.target);
-    }
+    rule.addTarget(options.target);
     return rule;
   }
 }

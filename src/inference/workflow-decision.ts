@@ -28,8 +28,17 @@ export function decisionStates(settings: WorkflowSettings, deploy: string): Stat
     Begin: pass({
       package: expr('$states.input.modelPackageArn'),
       release: expr(`${text(`${settings.prefix}-`)} & $substring($replace($uuid(), '-', ''), 0, ${RELEASE_DIGITS})`),
-      there: false, status: '', served: '', previous: '', asked: false, restored: false,
-      outcome: '', message: '', errorName: '', cause: '', version: 0,
+      there: false,
+      status: '',
+      served: '',
+      previous: '',
+      asked: false,
+      restored: false,
+      outcome: '',
+      message: '',
+      errorName: '',
+      cause: '',
+      version: 0,
     }, 'TakeLock'),
     DescribePackage: task({
       resource: `${sagemaker}:describeModelPackage`,
@@ -86,7 +95,7 @@ export function decisionStates(settings: WorkflowSettings, deploy: string): Stat
     }),
     IsEndpointAbsent: choice([
       { when: "$contains($cause, 'Could not find')", next: deploy },
-      { when: "$contains($cause, /rate exceeded|throttl/i)", next: 'WaitForEndpoint' },
+      { when: '$contains($cause, /rate exceeded|throttl/i)', next: 'WaitForEndpoint' },
     ], 'NoteFailure'),
     SeeEndpoint: choice([
       { when: `$status in ${BUSY}`, next: 'WaitForEndpoint' },

@@ -28,16 +28,16 @@ export function failureStates(settings: WorkflowSettings): States {
       }],
     }),
     IsAbsentAfterFailure: choice([
-      { when: "$contains($lookCause, /rate exceeded|throttl/i)", next: 'WaitAfterFailure' },
+      { when: '$contains($lookCause, /rate exceeded|throttl/i)', next: 'WaitAfterFailure' },
       { when: "$contains($lookCause, 'Could not find') and $previous != '' and $not($restored)", next: 'RecreateEndpoint' },
       { when: "$contains($lookCause, 'Could not find')", next: 'DropConfig' },
     ], 'RecordFailure'),
     SeeAfterFailure: choice([
       { when: `$status in ${BUSY}`, next: 'WaitAfterFailure' },
-      { when: "$restored and $served = $previous", next: restored },
-      { when: "$restored", next: 'RecordFailure' },
+      { when: '$restored and $served = $previous', next: restored },
+      { when: '$restored', next: 'RecordFailure' },
       { when: "$status = 'Failed' or ($served = $release and $previous = '')", next: 'WithdrawEndpoint' },
-      { when: "$served = $release", next: 'RestoreEndpoint' },
+      { when: '$served = $release', next: 'RestoreEndpoint' },
     ], restored),
     WaitAfterFailure: wait(settings.pollSeconds, 'LookAfterFailure'),
     RestoreEndpoint: task({
