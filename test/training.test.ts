@@ -160,8 +160,8 @@ describe('a definition compared with what the official SDK 2.257.1 writes', () =
     const inner = new ConditionStep({
       name: 'Inner',
       conditions: [
-        PipelineCondition.not(PipelineCondition.stringEquals(text.valueAsString, 'a')),
-        PipelineCondition.or(
+        PipelineCondition.negate(PipelineCondition.stringEquals(text.valueAsString, 'a')),
+        PipelineCondition.anyOf(
           PipelineCondition.greaterThan(whole.valueAsNumber, 3),
           PipelineCondition.lessThan(real.valueAsNumber, whole.valueAsNumber),
         ),
@@ -298,7 +298,7 @@ describe('a definition fails when', () => {
     ['both branches are empty', () => define([new ConditionStep({ name: 'C', conditions: [PipelineCondition.stringEquals('a', 'a')] })]),
       'step "C": both of its branches are empty'],
     ['there is nothing to choose from', () => define([new ConditionStep({
-      name: 'C', conditions: [PipelineCondition.not(PipelineCondition.isIn('a', []))], ifSteps: [fail('A')],
+      name: 'C', conditions: [PipelineCondition.negate(PipelineCondition.isIn('a', []))], ifSteps: [fail('A')],
     })]), 'step "C": a condition "In" has nothing to choose from'],
     ['a step waits for one that is not there', () => define([new FailStep({ name: 'A', message: '', dependsOn: [fail('Tarin')] }), train]),
       'step "A", DependsOn: there is no step "Tarin"; did you mean "Train"?'],

@@ -86,7 +86,9 @@ class Job:
         return preprocess.run(self.data, self.schema, self.outputs)
 
     def matrix(self, split: str) -> Tuple[Any, Any]:
-        table = pd.read_csv(self.outputs[split] / f"{split}.csv", header=None).to_numpy(dtype="float64")
+        table = pd.read_csv(
+            self.outputs[split] / f"{split}.csv", header=None, float_precision="round_trip"
+        ).to_numpy(dtype="float64")
         return table[:, 0], table[:, 1:]
 
     def train(self, parameters: Mapping[str, Any], rounds: int = 20) -> None:

@@ -172,7 +172,10 @@ def _read_test(folder: Path, inputs: int) -> Tuple[Array, Array]:
     if not files:
         raise ContractError(f"there is no test data in {folder}")
     matrix: Array = np.concatenate(
-        [pd.read_csv(file, header=None).to_numpy(dtype="float64") for file in files]
+        [
+            pd.read_csv(file, header=None, float_precision="round_trip").to_numpy(dtype="float64")
+            for file in files
+        ]
     )
     if matrix.shape[1] != inputs + 1:
         raise ContractError(

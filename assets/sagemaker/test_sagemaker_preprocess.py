@@ -23,7 +23,7 @@ def test_target_comes_first_and_without_header(regression: Job) -> None:
     rows = regression.preprocess()
     assert rows == {"train": 200, "validation": 60, "test": 60}
     labels, inputs = regression.matrix("test")
-    raw = pd.read_csv(regression.data / "test" / "part-0.csv")
+    raw = pd.read_csv(regression.data / "test" / "part-0.csv", float_precision="round_trip")
     assert labels.tolist() == raw["y"].tolist()
     assert inputs.shape == (60, 6)
     assert inputs[:, 0].tolist() == raw["size"].tolist()
@@ -49,7 +49,9 @@ def test_fitted_on_the_training_split_only(regression: Job) -> None:
     table.loc[0, "size"] = None
     regression.write("test", table)
     regression.preprocess()
-    median = float(pd.read_csv(regression.data / "train" / "part-0.csv")["size"].median())
+    median = float(
+        pd.read_csv(regression.data / "train" / "part-0.csv", float_precision="round_trip")["size"].median()
+    )
     _, inputs = regression.matrix("test")
     assert inputs[0, 0] == median
     table["size"] = [None] + ["1000.0"] * 59

@@ -58,7 +58,9 @@ def test_empty_fields_are_missing(regression: Job) -> None:
     regression.preprocess()
     model = inference.model_fn(str(unpack(regression)))
     answer = inference.predict_fn(inference.input_fn(",,true,2024-05-01T00:00:00Z,5", "text/csv"), model)
-    median = float(pd.read_csv(regression.data / "train" / "part-0.csv")["size"].median())
+    median = float(
+        pd.read_csv(regression.data / "train" / "part-0.csv", float_precision="round_trip")["size"].median()
+    )
     assert answer.tolist() == [[median, 0.0, 0.0, 1.0, 1714521600.0, 5.0]]
 
 

@@ -179,7 +179,7 @@ export class DefaultDefinition {
     const value = evaluate.jsonString(REPORT, limit._path(this.props.document.problemType));
     const fail = new FailStep({
       name: this.limits.length === 1 ? 'Reject' : `Reject${capitalised(metricName)}`,
-      message: `${metricName} ${value} ${limit.operator === '<=' ? '>' : '<'} ${parameter.valueAsString}`,
+      message: `${metricName} ${value} ${limit.comparison === '<=' ? '>' : '<'} ${parameter.valueAsString}`,
     });
     return index === this.limits.length - 1 ? fail : new ConditionStep({
       name: `Kept${capitalised(metricName)}`,
@@ -192,7 +192,7 @@ export class DefaultDefinition {
   private condition(evaluate: ProcessingStep, index: number): PipelineCondition {
     const { limit, parameter } = this.limits[index];
     const value = evaluate.jsonNumber(REPORT, limit._path(this.props.document.problemType));
-    return limit.operator === '<='
+    return limit.comparison === '<='
       ? PipelineCondition.lessThanOrEqualTo(value, parameter.valueAsNumber)
       : PipelineCondition.greaterThanOrEqualTo(value, parameter.valueAsNumber);
   }

@@ -44,12 +44,12 @@ export class PipelineCondition {
   }
 
   /** The condition does not hold. */
-  public static not(condition: PipelineCondition): PipelineCondition {
+  public static negate(condition: PipelineCondition): PipelineCondition {
     return new PipelineCondition({ Type: 'Not', Condition: condition._render() });
   }
 
   /** At least one of the conditions holds. */
-  public static or(...conditions: PipelineCondition[]): PipelineCondition {
+  public static anyOf(...conditions: PipelineCondition[]): PipelineCondition {
     return new PipelineCondition({ Type: 'Or', Conditions: conditions.map((condition) => condition._render()) });
   }
 

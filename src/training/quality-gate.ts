@@ -104,7 +104,7 @@ export class MetricLimit {
     /** The metric. */
     public readonly metric: ModelMetric,
     /** `<=` or `>=`. */
-    public readonly operator: string,
+    public readonly comparison: string,
     /** The limit, unless a start of the pipeline gives another. */
     public readonly limit: number,
   ) {

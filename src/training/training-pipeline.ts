@@ -108,7 +108,7 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
         metric: limit.metric.metricName,
         path: limit._path(props.schema.problemType),
         parameter: limit.parameterName,
-        operator: limit.operator === '<=' ? '<=' : '>=',
+        operator: limit.comparison === '<=' ? '<=' : '>=',
       })),
     });
   }
