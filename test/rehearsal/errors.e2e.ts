@@ -1,0 +1,104 @@
+import { spawn } from 'child_process';
+import * as fs from 'fs';
+import { createServer } from 'net';
+import * as os from 'os';
+import * as path from 'path';
+import { ABALONE, assembly, ROOT, run } from './command';
+
+/** A temporary folder for one command, which must be empty when the command has ended. */
+async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cdk-mlops-errors-'));
+  try {
+    const result = await work(folder);
+    expect(fs.readdirSync(folder)).toEqual([]);
+    return result;
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+describe('what a person gets wrong', () => {
+  test('a data file that is not there is one sentence', async () => {
+    const { exitCode, stdout } = await inFolder((folder) => run(['rehearse', '--app', assembly(), '--data', 'no-such.csv'], folder));
+    expect(exitCode).toBe(2);
+    expect(stdout.trim().split('\n')).toHaveLength(1);
+    expect(stdout).toContain('no-such.csv does not exist');
+  });
+
+  test('a port that is taken is named', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    try {
+      const { exitCode, stdout } = await inFolder((folder) => run(
+        ['rehearse', '--app', assembly(), '--data', ABALONE, '--port', String(port), '--report', path.join(os.tmpdir(), `port-${port}.html`)], folder));
+      expect(exitCode).toBe(2);
+      expect(stdout).toMatch(new RegExp(`port ${port}.*(taken|in use)`));
+    } finally {
+      server.close();
+      [`port-${port}.html`, `port-${port}.log`].forEach((file) => fs.rmSync(path.join(os.tmpdir(), file), { force: true }));
+    }
+  });
+
+  test('without Python it says what to install', async () => {
+    await inFolder((folder) => new Promise<void>((resolve, reject) => {
+      const child = spawn(process.execPath, ['assets/rehearsal/cli.js', 'rehearse', '--app', assembly(), '--data', ABALONE, '--report', path.join(folder, 'r.html')], {
+        cwd: ROOT, env: { PATH: folder, HOME: folder, TMPDIR: folder }, stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let output = '';
+      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      child.on('error', reject);
+      child.on('close', (code) => {
+        try {
+          expect(code).toBe(2);
+          expect(output).toMatch(/Python 3\.10/);
+          fs.rmSync(path.join(folder, 'r.html'), { force: true });
+          fs.rmSync(path.join(folder, 'r.log'), { force: true });
+          resolve();
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    }));
+  });
+
+  test('Ctrl-C in the middle leaves no process, no port and no folder', async () => {
+    await inFolder((folder) => new Promise<void>((resolve, reject) => {
+      const child = spawn(process.execPath, ['assets/rehearsal/cli.js', 'rehearse', '--app', assembly(), '--data', ABALONE, '--report', path.join(folder, 'r.html')], {
+        cwd: ROOT, env: { ...process.env, TMPDIR: folder }, stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let output = '';
+      let endpoint: string | undefined;
+      child.stdout.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+        endpoint ??= /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0];
+        if (output.includes('upload the data')) {
+          child.kill('SIGINT');
+        }
+      });
+      child.on('error', reject);
+      child.on('close', (code) => {
+        fetch(`${endpoint}/_rehearsal/health`)
+          .then(() => 'still answers', () => 'gone')
+          .then((port) => {
+            expect({ code, port, processes: processesIn(folder) }).toEqual({ code: 130, port: 'gone', processes: [] });
+            expect(output).toContain('interrupted');
+          })
+          .then(resolve, reject);
+      });
+    }));
+  });
+});
+
+/** Command lines of the processes that speak of a folder. */
+function processesIn(folder: string): string[] {
+  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      const line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      return line.includes(folder) && Number(pid) !== process.pid ? [line] : [];
+    } catch {
+      return []; // it ended meanwhile
+    }
+  });
+}

@@ -1,0 +1,133 @@
+import * as fs from 'fs';
+import * as path from 'path';
+import { DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand } from '@aws-sdk/client-sfn';
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
+import { ListPipelineExecutionsCommand } from '@aws-sdk/client-sagemaker';
+import { ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { findApp } from '../../src/rehearsal/assembly';
+import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
+import { Emulator } from '../../src/rehearsal/emulator';
+import { Processes } from '../../src/rehearsal/processes';
+import { DataSet } from '../../src/rehearsal/scenario/data';
+import { setUp } from '../../src/rehearsal/scenario/set-up';
+import { Stage } from '../../src/rehearsal/scenario/stage';
+import { World } from '../../src/rehearsal/scenario/world';
+import { Terminal } from '../../src/rehearsal/terminal';
+import { ABALONE, assembly, rehearse, testFolder } from './command';
+
+const ROWS = fs.readFileSync(ABALONE, 'utf8').trimEnd().split('\n').map((line) => line.split(','));
+const HEADER = ROWS[0];
+
+/** The abalone data with each row (the header is row 0) changed by `change`. */
+function spoiled(change: (cells: string[], row: number) => string[]): string {
+  return `${ROWS.map((cells, row) => change([...cells], row).join(',')).join('\n')}\n`;
+}
+
+function set(column: string, value: string, when: (row: number) => boolean): string {
+  return spoiled((cells, row) => row > 0 && when(row) ? cells.map((cell, i) => i === HEADER.indexOf(column) ? value : cell) : cells);
+}
+
+interface Finding {
+  readonly column?: string;
+  readonly rule: string;
+  readonly count: number;
+  readonly severity?: string;
+  readonly message: string;
+  readonly examples: { readonly row: number; readonly value?: string }[];
+}
+
+const BAD: Record<string, { readonly csv: string; readonly column?: string; readonly count: number; readonly first?: { row: number; value?: string } }> = {
+  'a column is missing': { csv: spoiled((cells) => cells.filter((_, i) => i !== HEADER.indexOf('height'))), column: 'height', count: 1 },
+  'a value is not allowed': { csv: set('sex', 'X', (row) => row % 1000 === 7), column: 'sex', count: 5, first: { row: 7, value: 'X' } },
+  'text stands in a number': { csv: set('diameter', 'wide', (row) => row === 12 || row === 99), column: 'diameter', count: 2, first: { row: 12, value: 'wide' } },
+  'the file is empty': { csv: '', count: 1 },
+  'a fifth is missing': { csv: set('shell_weight', '', (row) => row % 5 === 0), column: 'shell_weight', count: 835, first: { row: 5 } },
+};
+
+describe('data that break the contract', () => {
+  const work = path.join(testFolder(), 'validation');
+  const processes = new Processes();
+  const emulators: Emulator[] = [];
+  const ended = new Map<string, DescribeExecutionCommandOutput>();
+  let world: World;
+  let facts: { bucket: string; stateMachineArn: string; tableName: string; pipelineName?: string };
+
+  beforeAll(async () => {
+    fs.mkdirSync(work);
+    const options = parseOptions(['rehearse', '--app', assembly(), '--report', path.join(work, 'report.html')]) as RehearseOptions;
+    world = await setUp(new Stage(new Terminal({ write: () => undefined }), new AbortController().signal), {
+      options, app: findApp(options.app), env: { ...process.env, TMPDIR: work }, work, processes, onEmulator: (emulator) => void emulators.push(emulator),
+    });
+    facts = world.cast.data!.facts;
+    await Promise.all(Object.entries(BAD).map(([name, { csv }]) => world.aws.s3.send(new PutObjectCommand({
+      Bucket: facts.bucket, Key: `raw/${name}.csv`, Body: csv,
+    }))));
+    await until(async () => {
+      const { executions = [] } = await world.aws.stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: facts.stateMachineArn }));
+      return executions.length === Object.keys(BAD).length && executions.every(({ status }) => status !== 'RUNNING');
+    });
+    const { executions = [] } = await world.aws.stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: facts.stateMachineArn }));
+    for (const { executionArn } of executions) {
+      const execution = await world.aws.stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
+      ended.set(Object.keys(BAD).find((name) => execution.input!.includes(`raw/${name}.csv`))!, execution);
+    }
+  });
+
+  afterAll(async () => {
+    world?.aws.destroy();
+    await Promise.all(emulators.map(async (emulator) => emulator.stop()));
+    processes.kill();
+  });
+
+  test.each(Object.entries(BAD))('%s: a red execution, quarantine, and a report that names column, rule, count and first rows', async (name, { column, count, first }) => {
+    const execution = ended.get(name)!;
+    expect(execution.status).toBe('FAILED');
+    const set = (await dataSets()).find(({ executionArn }) => executionArn === execution.executionArn)!;
+    expect(set.status).toBe('QUARANTINED');
+
+    const { Contents: kept = [] } = await world.aws.s3.send(new ListObjectsV2Command({ Bucket: facts.bucket, Prefix: `quarantine/${set.id}/` }));
+    expect(kept.map(({ Key }) => Key).sort()).toEqual([`quarantine/${set.id}/${name}.csv`, `quarantine/${set.id}/validation.json`]);
+    const { KeyCount: raw } = await world.aws.s3.send(new ListObjectsV2Command({ Bucket: facts.bucket, Prefix: `raw/${name}` }));
+    expect(raw).toBe(0);
+
+    const object = await world.aws.s3.send(new GetObjectCommand({ Bucket: facts.bucket, Key: `quarantine/${set.id}/validation.json` }));
+    const report = JSON.parse(await object.Body!.transformToString()) as { valid: boolean; findings: Finding[] };
+    expect(report.valid).toBe(false);
+    const finding = report.findings.find((each) => each.severity !== 'warning' && (column === undefined || each.column === column))!;
+    expect(finding).toMatchObject({ count, rule: expect.any(String) as string, message: expect.any(String) as string });
+    if (first) {
+      expect(finding.examples[0]).toMatchObject(first);
+    }
+    expect(execution.cause).toContain(column ?? 'empty');
+  });
+
+  test('nothing was trained', async () => {
+    const { PipelineExecutionSummaries: executions } = await world.aws.sageMaker.send(new ListPipelineExecutionsCommand({ PipelineName: facts.pipelineName }));
+    expect(executions).toEqual([]);
+  });
+
+  async function dataSets(): Promise<DataSet[]> {
+    const { Items = [] } = await world.aws.dynamo.send(new ScanCommand({ TableName: facts.tableName, ConsistentRead: true }));
+    return Items as DataSet[];
+  }
+});
+
+test('the command ends with 4 and prints column, rule, count and first rows', async () => {
+  const csv = path.join(testFolder(), 'spoiled.csv');
+  fs.writeFileSync(csv, BAD['a value is not allowed'].csv);
+  const { exitCode, document, progress } = await rehearse('quarantine', '--app', assembly(), '--data', csv);
+  expect(exitCode).toBe(4);
+  expect(document.failure).toMatchObject({ step: 'data' });
+  expect(progress).toMatch(/nothing was trained: .*sex/);
+  expect(progress).toMatch(/count 5: first: .*row 7.*"X"/);
+});
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 400; tries++) {
+    if (await condition()) {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Error('waited 200 s in vain');
+}
