@@ -88,7 +88,7 @@ def call_optimised(host: Host, role_arn: str, kind: Optimised, operation: str, a
     except ClientError as refused:
         status = refused.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
         code = refused.response["Error"]["Code"]
-        cause = f"{_message(refused)} (Service: {kind.base}; Status Code: {status}; Error Code: {code}; Request ID: {uuid.uuid4()})"
+        cause = f"{_message(refused)} (Service: {kind.base.removesuffix('Exception')}; Status Code: {status}; Error Code: {code}; Request ID: {uuid.uuid4()})"
         model = client.meta.service_model
         base = kind.base if kind.base.endswith("Exception") else f"{kind.base}Exception"
         raise TaskError(error_name(model, operation, code, kind.prefix, base), cause) from refused

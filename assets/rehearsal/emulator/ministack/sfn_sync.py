@@ -31,11 +31,15 @@ JOBS = {
 PLAIN = ("createEndpoint", "createEndpointConfig", "createModel", "updateEndpoint")
 
 Dispatch = dict[str, Callable[[str, Any], Any]]
+Authorize = Callable[[str, str, str], None]
+"""Error name, action, resource: raises the error unless the state machine's role may."""
 
 
-def dispatch(host: Host, role: Callable[[], str], stopped: Callable[[], bool]) -> Dispatch:
+def dispatch(
+    host: Host, role: Callable[[], str], stopped: Callable[[], bool], authorize: Authorize
+) -> Dispatch:
     """Handlers by the beginning of the task's resource, without `.sync`."""
-    jobs = _Jobs(host, role, stopped)
+    jobs = _Jobs(host, role, stopped, authorize)
     table: Dispatch = {"arn:aws:states:::glue:startJobRun": jobs.glue}
     for action in JOBS:
         table[f"arn:aws:states:::sagemaker:{action}"] = jobs.sagemaker_job
@@ -45,7 +49,7 @@ def dispatch(host: Host, role: Callable[[], str], stopped: Callable[[], bool]) -
     return dict(sorted(table.items(), key=lambda entry: -len(entry[0])))
 
 
-def check_managed_rule(authorize: Callable[[str, str, str], None], host: Host, rule: str) -> None:
+def check_managed_rule(authorize: Authorize, host: Host, rule: str) -> None:
     """To hear of an end Step Functions keeps a rule in the account, which the state machine's role must allow."""
     arn = f"arn:aws:events:{host.region}:{host.account}:rule/{rule}"
     for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
@@ -53,10 +57,13 @@ def check_managed_rule(authorize: Callable[[str, str, str], None], host: Host, r
 
 
 class _Jobs:
-    def __init__(self, host: Host, role: Callable[[], str], stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self, host: Host, role: Callable[[], str], stopped: Callable[[], bool], authorize: Authorize
+    ) -> None:
         self._host = host
         self._role = role
         self._stopped = stopped
+        self._authorize = authorize
 
     def _call(self, kind: Optimised, operation: str, arguments: dict[str, Any]) -> Any:
         return call_optimised(self._host, self._role(), kind, operation, arguments)
@@ -92,7 +99,9 @@ class _Jobs:
     def sagemaker_job(self, resource: str, data: dict[str, Any]) -> Any:
         """`sagemaker:createTrainingJob` and the like, with or without `.sync`."""
         action = resource.rsplit(":", 1)[-1].split(".")[0]
-        job, _rule = JOBS[action]
+        job, rule = JOBS[action]
+        if resource.endswith(".sync"):
+            check_managed_rule(self._authorize, self._host, rule)
         started = self._call(SAGEMAKER, f"Create{job}", data)
         if not resource.endswith(".sync"):
             return plain(started)

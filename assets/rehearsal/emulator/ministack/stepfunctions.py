@@ -70,7 +70,9 @@ class Workflows:
         service._scaled_sleep = self._sleep
         service._add_event = self._around_event(service._add_event)
         service._SERVICE_DISPATCH.update(self._optimised())
-        service._SERVICE_DISPATCH.update(sfn_sync.dispatch(self._host, self.role, self.stopped))
+        service._SERVICE_DISPATCH.update(
+            sfn_sync.dispatch(self._host, self.role, self.stopped, self._authorize)
+        )
 
     # --- whose call it is -------------------------------------------------------------------------------------------
 
@@ -143,9 +145,10 @@ class Workflows:
                     "Lambda.AWSLambdaException", "lambda:InvokeFunction", self._function_arn(function)
                 )
                 return original(function, event)
-            except TaskError as failure:
+            except TaskError as problem:
+                failure = _throttled(problem)
                 _fail_callback(failure)
-                raise
+                raise failure from problem
 
         return call_lambda
 
@@ -242,6 +245,12 @@ def _fail_callback(failure: TaskError) -> None:
     if record is not None:
         record["error"] = {"Error": failure.error, "Cause": failure.cause}
         record["event"].set()
+
+
+def _throttled(failure: TaskError) -> TaskError:
+    """MiniStack has no name for a function that is at its concurrency limit."""
+    busy = failure.error == "Lambda.Unknown" and "TooManyRequestsException" in str(failure.cause)
+    return TaskError("Lambda.TooManyRequestsException", failure.cause) if busy else failure
 
 
 def _named(failure: TaskError) -> TaskError:
