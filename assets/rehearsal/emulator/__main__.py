@@ -55,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     processes.watch_parent(options.parent_pid, stop)
+    processes.adopt_orphans()
 
     from emulator.ministack.emulator import Settings
     from emulator.ministack.server import serve
@@ -127,4 +128,8 @@ def _fail(message: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that wait for something which does not come any more must not keep the process.
+    os._exit(code)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["descendants", "end_children", "watch_parent"]
+__all__ = ["adopt_orphans", "descendants", "end_children", "watch_parent"]
+
+_SET_CHILD_SUBREAPER = 36
+"""Of Linux's `prctl`."""
 
 
 def watch_parent(parent: int, stop: threading.Event) -> None:
@@ -74,9 +79,17 @@ def _pairs() -> list[tuple[int, int]]:
     return pairs
 
 
-def end_children(patience: float = 1.5) -> None:
-    """Ends every process below this one: politely first, after `patience` seconds for good."""
-    below = descendants(os.getpid())
+def adopt_orphans() -> None:
+    """On Linux, a process whose parent below us ends becomes our child, so that `end_children` still finds it."""
+    try:
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (OSError, AttributeError):
+        pass  # another system: those known beforehand are ended all the same
+
+
+def end_children(patience: float = 1.5, known: Iterable[int] = ()) -> None:
+    """Ends every process below this one, and those `known`: politely first, after `patience` seconds for good."""
+    below = list(dict.fromkeys([*descendants(os.getpid()), *known]))
     for pid in below:
         _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + patience

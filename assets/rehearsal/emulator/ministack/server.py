@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import json
 import logging
+import os
 import shutil
 import socket
 import sys
@@ -13,8 +14,10 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
+from emulator import processes
 from emulator.journal import Journal
 from emulator.ministack.emulator import ADMIN_KEY, ADMIN_SECRET, Emulator, Settings
 
@@ -39,14 +42,20 @@ MODULES = (
 """Modules of this folder with `install(emulator)`, in the order in which they are installed."""
 
 
+PATIENCE_SECONDS = 2.5
+"""The command line waits 8 s for all of the ending before it uses force."""
+
+
 def serve(settings: Settings, listening: socket.socket, stop: threading.Event) -> None:
     """Runs until `stop` is set. Prints one line of JSON to standard output when every service answers."""
     settings.apply()
     tempfile.tempdir = str(settings.folders["tmp"])
     _log_to(settings)
     emulator = create(settings)
+    # Not `asyncio.run`, which at the end would wait for every thread that still runs a function or a workflow.
+    loop = asyncio.new_event_loop()
     try:
-        asyncio.run(_run(emulator, listening, stop))
+        loop.run_until_complete(_run(emulator, listening, stop))
     finally:
         _end(emulator)
 
@@ -75,7 +84,7 @@ async def _run(emulator: Emulator, listening: socket.socket, stop: threading.Eve
     config.bind = [f"fd://{listening.fileno()}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    config.shutdown_timeout = 5
+    config.shutdown_timeout = 1
     config.errorlog = logging.getLogger("hypercorn.error")
     config.accesslog = None
 
@@ -119,12 +128,27 @@ def _log_to(settings: Settings) -> None:
 
 
 def _end(emulator: Emulator) -> None:
+    """Ends what the modules started, all at the same time; what is not over by then is ended with its process."""
     from ministack.core import lambda_runtime
 
-    for action in [lambda_runtime.reset, *emulator.on_stop][::-1]:
-        try:
-            action()
-        except Exception:  # the others must end all the same
-            logging.getLogger("rehearsal").exception("ending failed")
+    # Read before anything ends: where orphans cannot be adopted, they could not be found afterwards.
+    below = processes.descendants(os.getpid())
+    ending = [
+        threading.Thread(target=_safely, args=(action,), daemon=True)
+        for action in [*emulator.on_stop[::-1], lambda_runtime.reset]
+    ]
+    for thread in ending:
+        thread.start()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for thread in ending:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    processes.end_children(patience=1.0, known=below)
     for folder in emulator.settings.folders.values():
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _safely(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except Exception:  # the others must end all the same
+        logging.getLogger("rehearsal").exception("ending failed")

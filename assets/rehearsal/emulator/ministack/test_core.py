@@ -634,5 +634,29 @@ def test_it_ends_with_its_parent_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_function_started_ends_with_the_emulator(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    code = f"""
+import pathlib, subprocess, time
+def handler(event, context):
+    pathlib.Path({str(told)!r}).write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+    time.sleep(60)
+"""
+    with Running() as running:
+        role = json.dumps({"Statement": [PERSON]})
+        arn = running.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=role)["Role"]["Arn"]
+        running.function("slow", arn, code, Timeout=90)
+        running.client("lambda").invoke(FunctionName="slow", InvocationType="Event")
+        until = time.monotonic() + 30
+        while not (told.exists() and told.read_text()) and time.monotonic() < until:
+            time.sleep(0.05)
+        started = time.monotonic()
+        running.process.terminate()
+        assert running.process.wait(20) == 0
+        assert time.monotonic() - started < 7, "the command line waits 8 s"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)
+
+
 def test_ministack_is_as_it_was_when_this_was_written() -> None:
     assert contract.check() == []
