@@ -58,7 +58,8 @@ describe('the manifest', () => {
     expect(result).toMatchObject({ outcome: 'NEW', id, manifest: `s3://b/manifests/${id}.json`, output: `s3://b/processed/${id}` });
     const put = s3.commandCalls(PutObjectCommand)[0].args[0].input;
     expect(put.Key).toBe(`manifests/${id}.json`);
-    expect(JSON.parse(String(put.Body))).toMatchObject({ version: 1, id, dataset: 'animals', files: [{ key: KEY, versionId: 'v1', etag: 'e1', size: 9 }] });
+    const file1 = { key: KEY, versionId: 'v1', etag: 'e1', size: 9 };
+    expect(JSON.parse(String(put.Body))).toMatchObject({ version: 1, id, dataset: 'animals', files: [file1] });
     const claim = table.commandCalls(UpdateCommand)[0];
     expect(claim.args[0].input.ConditionExpression).toBe('attribute_not_exists(id) OR #status = :failed OR executionArn = :me');
     expect(claim.args[0].input.ExpressionAttributeValues).toMatchObject({ ':failed': 'FAILED', ':me': ME, ':running': 'RUNNING' });
@@ -127,7 +128,8 @@ describe('the manifest', () => {
     expect(result.files).toEqual([{ bucket: 'b', key: 'raw/x.CSV', etag: 'e1', size: 0 }]);
   });
 
-  const files = fc.array(fc.record({ bucket: fc.string(), key: fc.string(), versionId: fc.string(), etag: fc.string(), size: fc.nat() }), { minLength: 1 });
+  const version = fc.record({ bucket: fc.string(), key: fc.string(), versionId: fc.string(), etag: fc.string(), size: fc.nat() });
+  const files = fc.array(version, { minLength: 1 });
 
   test('has an id that follows from the versions, not from their order', () => {
     fc.assert(fc.property(files, (some) => {

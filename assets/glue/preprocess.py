@@ -155,7 +155,7 @@ def _shares(text: str) -> tuple[float, float, float]:
     shares = tuple(float(share) for share in text.split(","))
     if len(shares) != 3:
         raise argparse.ArgumentTypeError(f"{text!r} must be three numbers with commas between them")
-    return shares  # type: ignore[return-value]
+    return shares
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -196,7 +196,7 @@ PAIR = {
 }
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(CELL, st.text("xyé🐚", min_size=1, max_size=4)), min_size=1, max_size=20),
     st.integers(-(2**31), 2**31),
@@ -214,12 +214,12 @@ def test_the_split_follows_content_and_seed_alone(
         assert row["_part"] == expected_part([row["c0"], row["c1"]], seed, shares)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_numbers_survive_as_they_are(spark: SparkSession, number: float) -> None:
-    column = Schema.of(SCHEMA).columns[2]
-    text = spark.range(1).select(canonical(column, F.lit(number))).collect()[0][0]
-    assert float(text) == number
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=50, max_size=100))
+def test_numbers_survive_as_they_are(spark: SparkSession, numbers: list[float]) -> None:
+    frame = spark.createDataFrame([(number,) for number in numbers], "x double").coalesce(1)
+    texts = frame.select(canonical(Schema.of(SCHEMA).columns[2], F.col("x"))).collect()
+    assert [float(row[0]) for row in texts] == numbers
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,5 +1,6 @@
 import {
-  AbortMultipartUploadCommand, CompletedPart, CompleteMultipartUploadCommand, CopyObjectCommand, CreateMultipartUploadCommand, S3Client, UploadPartCopyCommand,
+  AbortMultipartUploadCommand, CompletedPart, CompleteMultipartUploadCommand, CopyObjectCommand, CreateMultipartUploadCommand, S3Client,
+  UploadPartCopyCommand,
 } from '@aws-sdk/client-s3';
 import type { ManifestFile } from './ingestion.lambda-shared';
 

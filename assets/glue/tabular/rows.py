@@ -71,9 +71,9 @@ def well_formed() -> Expression:
 
 
 def _read_file(spark: SparkSession, index: int, path: str, header: Header, schema: Schema) -> DataFrame:
-    lines = spark.read.text(path).select(
-        F.col("value").alias("_line"), F.monotonically_increasing_id().alias("_id")
-    )
+    # Spark hands on bytes as they are; decoding puts the replacement character where they are no UTF-8.
+    decoded = F.decode(F.col("value").cast("binary"), "UTF-8").alias("_line")
+    lines = spark.read.text(path).select(decoded, F.monotonically_increasing_id().alias("_id"))
     lines = lines.where(F.col("_id") != 0)
     if len(header.names) > 1:
         lines = lines.where(F.trim("_line") != "")
