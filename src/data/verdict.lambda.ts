@@ -1,7 +1,7 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { copyVersion } from './copy-object';
+import { copyVersion } from './copy-object.lambda-shared';
 import { Env, Prefix, VALIDATION_REPORT } from './environment';
 import { ClaimedIngestion, keyOf, ManifestFile, shorten } from './ingestion.lambda-shared';
 
