@@ -56,8 +56,19 @@ describe('options', () => {
     const options = parseOptions(['rehearse', '--app', 'x', '--data', 'd.csv', '--parameter', 'A=1', '--parameter', 'B=x=y', '--context', 'k=v',
       '--until', 'gate', '--keep', '--json', '--port', '4566', '--timeout=60', '--report', 'r.html']);
     expect(options).toEqual({
-      command: 'rehearse', app: 'x', data: 'd.csv', parameters: { A: '1', B: 'x=y' }, context: ['k=v'], until: 'gate',
-      keep: true, json: true, open: false, verbose: false, port: 4566, timeout: 60, report: 'r.html',
+      command: 'rehearse',
+      app: 'x',
+      data: 'd.csv',
+      parameters: { A: '1', B: 'x=y' },
+      context: ['k=v'],
+      until: 'gate',
+      keep: true,
+      json: true,
+      open: false,
+      verbose: false,
+      port: 4566,
+      timeout: 60,
+      report: 'r.html',
     });
   });
 
@@ -516,7 +527,11 @@ describe('what is told', () => {
 
   test('a signature as AWS documents it', () => {
     const headers = sign({
-      method: 'GET', url: new URL('http://127.0.0.1:1/a/b?x=1'), headers: {}, service: 'execute-api', region: 'us-east-1',
+      method: 'GET',
+      url: new URL('http://127.0.0.1:1/a/b?x=1'),
+      headers: {},
+      service: 'execute-api',
+      region: 'us-east-1',
       credentials: { accessKeyId: 'AKID', secretAccessKey: 'secret' },
     }, new Date('2024-01-02T03:04:05Z'));
     expect(headers['x-amz-date']).toBe('20240102T030405Z');
@@ -576,7 +591,13 @@ function sampleDocument(app: string): RehearsalDocument {
       { id: 'deploy', title: 'cdk deploy', status: 'passed', summary: '80 resources in 1 stack', start: 0, end: 12_000, details: [], spans: [] },
       { id: 'data', title: 'data pipeline', status: 'passed', summary: 'accepted', start: 12_000, end: 35_000, details: [app], spans: [] },
       {
-        id: 'training', title: 'training pipeline', status: 'passed', summary: 'Preprocess → Train', start: 35_000, end: 50_000, details: [],
+        id: 'training',
+        title: 'training pipeline',
+        status: 'passed',
+        summary: 'Preprocess → Train',
+        start: 35_000,
+        end: 50_000,
+        details: [],
         spans: [{ name: 'Preprocess', start: 36_000, end: 41_000 }, { name: 'Train', start: 41_000, end: 44_000 }],
       },
       { id: 'predictions', title: 'predict held-out rows', status: 'passed', summary: '627 rows', start: 50_000, end: 55_000, details: [], spans: [] },

@@ -88,12 +88,12 @@ export class Emulator {
   public readonly log: string;
   private stopping = false;
 
-  private constructor(ready: Ready & { log: string }, private readonly child: ChildProcess, private readonly processes: Processes) {
-    this.endpoint = ready.endpoint;
-    this.region = ready.region;
-    this.account = ready.account;
-    this.credentials = ready.credentials;
-    this.log = ready.log;
+  private constructor(said: Ready & { log: string }, private readonly child: ChildProcess, private readonly processes: Processes) {
+    this.endpoint = said.endpoint;
+    this.region = said.region;
+    this.account = said.account;
+    this.credentials = said.credentials;
+    this.log = said.log;
   }
 
   /** Whether its process has ended, which it should not before `stop`. */

@@ -1,8 +1,8 @@
 import { CloudFormationClient, paginateListStackResources } from '@aws-sdk/client-cloudformation';
-import { SchemaDocument } from '../data/schema-document';
-import { RehearsalFacts } from '../shared/rehearsal-facts';
 import { AssembledStack, Template } from './assembly';
 import { RehearsalError } from './failures';
+import { SchemaDocument } from '../data/schema-document';
+import { RehearsalFacts } from '../shared/rehearsal-facts';
 
 export type Kind = keyof RehearsalFacts;
 

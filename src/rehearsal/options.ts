@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { suggestion } from '../shared/validation';
 import { UsageError } from './failures';
+import { suggestion } from '../shared/validation';
 import { STEPS, StepId } from './scenario/steps';
 
 export const HELP = `cdk-mlops: rehearse a CDK app on this machine before AWS sees it
@@ -14,7 +14,7 @@ Options of rehearse
   --data FILE                    CSV file to upload; without it the rehearsal ends after the deployment
   --parameter NAME=VALUE         another default for a parameter of the SageMaker pipeline; may be repeated
   --context KEY=VALUE            context for the CDK app; may be repeated
-  --until STEP                   stop after this step: ${STEPS.map((step) => step.id).join(', ')}
+  --until STEP                   stop after this step: ${STEPS.map(({ id }) => id).join(', ')}
   --keep                         leave everything running afterwards, until Ctrl-C
   --report FILE                  where to write the report (default: rehearsal-report.html)
   --open                         open the report in the browser

@@ -155,7 +155,8 @@ function finish(options: RehearseOptions, around: Surroundings, ending: Ending):
   const failed = stage.results.find(({ status }) => status === 'failed');
   const step = STEPS.find(({ id }) => id === failed?.id)?.title;
   const document = rehearsalDocument({ ...ending, options });
-  if (!(outcome instanceof Interrupted)) {
+  const told = !(outcome instanceof Interrupted || outcome instanceof UsageError);
+  if (told) {
     writeReport(report, document);
   }
   if (outcome && !(outcome instanceof Interrupted)) {
@@ -165,11 +166,11 @@ function finish(options: RehearseOptions, around: Surroundings, ending: Ending):
   const total = seconds(Date.now() - stage.began);
   terminal.line(outcome instanceof Interrupted
     ? `interrupted after ${total}; everything is removed`
-    : `${outcome ? terminal.paint('red', 'the rehearsal failed') : terminal.paint('green', 'everything worked')} after ${total}${live(stage)}; report: ${path.relative('', report)}`);
+    : `${outcome ? terminal.paint('red', 'the rehearsal failed') : terminal.paint('green', 'everything worked')} after ${total}${live(stage)}${told ? `; report: ${path.relative('', report)}` : ''}`);
   if (options.json) {
     around.print(`${JSON.stringify(document, undefined, 2)}\n`);
   }
-  if (options.open && !(outcome instanceof Interrupted)) {
+  if (options.open && told) {
     around.processes.open(report);
   }
 }

@@ -7,9 +7,9 @@ type Style = keyof typeof CODES;
 
 /** The part of a stream that is needed; tests give one of their own. */
 export interface Sink {
-  write(text: string): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
+  write(text: string): unknown;
 }
 
 /** Shows the progress of steps: one line each, with the time it took; on a terminal the running one lives. */

@@ -2,12 +2,12 @@ import { EmulatorReport } from '../emulator';
 import { RehearsalError } from '../failures';
 import { packageVersion } from '../files';
 import { RehearseOptions } from '../options';
-import { Findings } from '../scenario/play';
-import { GateCheck } from '../scenario/training';
-import { Judged, Scores } from '../scenario/scores';
 import { targetOf } from '../scenario/instances';
+import { Findings } from '../scenario/play';
+import { Judged, Scores } from '../scenario/scores';
 import { Stage } from '../scenario/stage';
 import { StepResult } from '../scenario/steps';
+import { GateCheck } from '../scenario/training';
 
 /** All that there is to tell of a rehearsal when it has ended. */
 export interface Told {

@@ -1,5 +1,5 @@
-import { Judged } from '../scenario/scores';
 import { Markup, html } from './html';
+import { Judged } from '../scenario/scores';
 
 const SIZE = 420;
 const LEFT = 44;

@@ -1,7 +1,7 @@
-import { sentence, short } from '../scenario/training';
 import { RehearsalDocument } from './document';
 import { Markup, html } from './html';
 import { confusion, scatter } from './plots';
+import { sentence, short } from '../scenario/training';
 
 /** What the model is worth: metrics of the pipeline beside those of the deployed model, and the plot. */
 export function modelSection({ evaluation, gate, predictions, model, endpoint, dataSet }: RehearsalDocument): Markup | undefined {
@@ -20,8 +20,8 @@ ${gate.length > 0 && html`<p>${gate.map((check) => html`<span class="badge ${che
 ${fact('Model package', model && `${model.group}, version ${model.version}`)}${fact('Endpoint', endpoint)}
 ${fact('Rows predicted', predictions?.rows.length)}${fact('One prediction', predictions && `${predictions.latencies.map((ms) => Math.round(ms)).join(', ')} ms`)}</table></div>
 </div>${predictions && html`<div class="card">${predictions.problemType === 'regression'
-    ? scatter(predictions.rows, predictions.target)
-    : html`<p class="soft">${predictions.target}, ${predictions.rows.length} rows</p><div class="wide">${confusion(predictions.rows, predictions.classes)}</div>`}</div>`}</div>`;
+  ? scatter(predictions.rows, predictions.target)
+  : html`<p class="soft">${predictions.target}, ${predictions.rows.length} rows</p><div class="wide">${confusion(predictions.rows, predictions.classes)}</div>`}</div>`}</div>`;
 }
 
 /** Calls that were refused, grants that were used and those that were not. */
@@ -57,8 +57,8 @@ export function notRehearsedSection({ emulated }: RehearsalDocument): Markup | u
   return html`<h2>Not rehearsed</h2><p class="soft">These deploy here without having their effect: check them on the template, or on AWS.</p>
 <div class="card wide"><table><tr><th>what</th><th>why</th><th>where</th></tr>${[...groups.values()].map((group) => html`<tr><td><code>${group[0].type}</code></td>
 <td>${group[0].why}</td><td class="text">${group.length > 3
-    ? html`<details><summary>${group.length} resources</summary>${group.map(place)}</details>`
-    : group.map(place)}</td></tr>`)}</table></div>`;
+  ? html`<details><summary>${group.length} resources</summary>${group.map(place)}</details>`
+  : group.map(place)}</td></tr>`)}</table></div>`;
 }
 
 function place({ stack, logicalId }: { stack: string; logicalId: string }): Markup {

@@ -1,7 +1,7 @@
 import * as path from 'node:path';
 import { SchemaDocument } from '../../data/schema-document';
-import { RehearsalError } from '../failures';
 import { Leftover } from '../emulator';
+import { RehearsalError } from '../failures';
 import { said } from './api-client';
 import { Ingested, deliverAgain, ingest } from './data';
 import { HeldOut, heldOutRows } from './instances';

@@ -58,7 +58,8 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
       throw new RehearsalError(`the app synthesized no stack (${trial.assembly})`);
     }
     const { account, region } = oneEnvironment(read);
-    const kinds = [...new Set(read.flatMap(({ metadata }) => metadata.map(({ type }) => type)).filter((type) => type.startsWith('cdk-mlops:')))];
+    const types = read.flatMap(({ metadata }) => metadata.map(({ type }) => type));
+    const kinds = [...new Set(types.filter((type) => type.startsWith('cdk-mlops:')))];
     step.summary(`${count(read.length, 'stack')}: ${kinds.map((kind) => kind.replace('cdk-mlops:', '')).join(', ') || 'no construct of cdk-mlops'}`);
     if (account === first.account && region === first.region) {
       return { cdk: trial, emulator: first, stacks: read };
@@ -88,7 +89,9 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
   return { options: given.options, emulator, cdk, aws, cast, api: apiOf(cast, emulator) };
 }
 
-async function startEmulator(given: SetUp, environment: Environment, signal: AbortSignal, account: string | undefined, region: string): Promise<Emulator> {
+async function startEmulator(
+  given: SetUp, environment: Environment, signal: AbortSignal, account: string | undefined, region: string,
+): Promise<Emulator> {
   const { processes, env, work, options } = given;
   return Emulator.start({ environment, processes, env, work: path.resolve(work), region, account, port: options.port, signal });
 }

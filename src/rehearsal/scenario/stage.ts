@@ -27,13 +27,16 @@ export type Explain = (error: RehearsalError, stepBegan: number) => Promise<Rehe
 export class Stage {
   public readonly began = Date.now();
   public readonly results: StepResult[] = [];
-  public explain: Explain = async (error) => error;
+  /** What is known of a failure besides its message. */
+  public explain: Explain;
 
   constructor(
     private readonly terminal: Terminal,
     private readonly signal: AbortSignal,
     private readonly until?: StepId,
-  ) {}
+  ) {
+    this.explain = async (error) => error;
+  }
 
   /** Plays one step. Throws what it threw, in words. */
   public async play<T>(id: StepId, work: (step: Step) => Promise<T>): Promise<T> {

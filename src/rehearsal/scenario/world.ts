@@ -1,5 +1,5 @@
-import { Aws } from '../aws';
 import { Cdk } from '../assembly';
+import { Aws } from '../aws';
 import { Emulator } from '../emulator';
 import { Cast } from '../facts';
 import { RehearseOptions } from '../options';
