@@ -58,22 +58,24 @@ async function interpreter() {
   return python;
 }
 
-async function pytest() {
-  const file = path.join(work, 'pytest.xml');
-  const { code } = await run(await interpreter(), ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', `--junitxml=${file}`, 'assets']);
-  const [, errors, failures, , tests] = /<testsuite [^>]*errors="(\d+)" failures="(\d+)" skipped="(\d+)" tests="(\d+)"/.exec(readFileSync(file, 'utf8'));
-  const failed = Number(errors) + Number(failures);
-  return { passed: Number(tests) - failed, failed: code === 0 ? failed : Math.max(1, failed) };
+async function pytest(folder) {
+  const file = path.join(work, `${path.basename(folder)}.xml`);
+  const { code } = await run(await interpreter(), ['-m', 'pytest', '-c', 'assets/pyproject.toml', `--rootdir=${folder}`, `--junitxml=${file}`, folder]);
+  const counts = /<testsuite [^>]*errors="(\d+)" failures="(\d+)" skipped="\d+" tests="(\d+)"/.exec(readFileSync(file, 'utf8')).slice(1).map(Number);
+  const failed = counts[0] + counts[1];
+  return { passed: counts[2] - failed, failed: code === 0 ? failed : Math.max(1, failed) };
 }
 
 const suites = {
   lint: () => check(bin('eslint'), ['--ext', '.ts', 'src', 'test', 'examples'], { env: { ESLINT_USE_FLAT_CONFIG: 'false', NODE_NO_WARNINGS: '1' } }),
   types: () => check(bin('tsc'), ['--noEmit', '-p', 'test/tsconfig.json']),
   unit: () => jest('unit'),
-  'python-lint': async () => check(await interpreter(), ['-m', 'ruff', 'check', '--no-cache', 'assets', 'test']),
-  'python-format': async () => check(await interpreter(), ['-m', 'ruff', 'format', '--no-cache', '--check', 'assets', 'test']),
-  'python-types': async () => check(await interpreter(), ['-m', 'mypy', '--no-incremental', '-p', 'emulator'], { env: { MYPYPATH: 'assets/rehearsal' } }),
-  python: pytest,
+  'python-lint': async () => check(await interpreter(), ['-m', 'ruff', 'check', '--no-cache', 'assets']),
+  'python-format': async () => check(await interpreter(), ['-m', 'ruff', 'format', '--no-cache', '--check', 'assets']),
+  'python-types': async () => check(await interpreter(), ['-m', 'mypy', '--no-incremental', '--config-file', 'assets/pyproject.toml', 'assets/rehearsal/emulator'], { env: { MYPYPATH: 'assets/rehearsal' } }),
+  glue: () => pytest('assets/glue'),
+  sagemaker: () => pytest('assets/sagemaker'),
+  emulator: () => pytest('assets/rehearsal'),
   rehearsal: () => jest('rehearsal', '--config', 'test/rehearsal/jest.config.json'),
 };
 

@@ -64,14 +64,13 @@ def check(
     s3.objects["b", "manifest.json"] = json.dumps(manifest).encode()
     validate.main(
         [
-            "--schema",
-            "s3://b/schema.json",
-            "--manifest",
-            "s3://b/manifest.json",
-            "--report",
-            "s3://b/reports/0/validation.json",
+            *("--schema", "s3://b/schema.json"),
+            *("--manifest", "s3://b/manifest.json"),
+            *("--report", "s3://b/reports/0/validation.json"),
+            *("--minimum-rows", "10"),
+            *("--JOB_NAME", "glue says"),
+            *arguments,
         ]
-        + ["--minimum-rows", "10", "--JOB_NAME", "glue says", *arguments]
     )
     document: dict[str, Any] = json.loads(s3.objects["b", "reports/0/validation.json"])
     return document

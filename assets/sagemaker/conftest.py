@@ -9,10 +9,9 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 
 import numpy as np
 import pandas as pd
+import preprocess
 import pytest
 import xgboost
-
-import preprocess
 
 
 def column(name: str, kind: str = "numeric", role: str = "feature", **more: Any) -> Dict[str, Any]:

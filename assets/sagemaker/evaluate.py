@@ -12,10 +12,9 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 import numpy as np
 import pandas as pd
 import xgboost
-from sklearn import metrics
-
 from contract import BINARY, Contract, ContractError, parse_contract, read_document
 from features import feature_names
+from sklearn import metrics
 
 MODEL_FILE = "xgboost-model"
 SAMPLE_ROWS = 2000

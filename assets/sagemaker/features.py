@@ -6,7 +6,6 @@ from typing import Any, Dict, List
 
 import numpy as np
 import pandas as pd
-
 from contract import Column, Contract, ContractError, class_indexes, to_numbers
 
 

@@ -22,7 +22,6 @@ for _folder in (os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", ""), os.path.dirnam
 import joblib  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-
 from contract import Contract, parse_contract  # noqa: E402
 from features import csv_matrix, feature_table  # noqa: E402
 

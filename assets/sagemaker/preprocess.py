@@ -13,12 +13,11 @@ from typing import Any, Dict, List, Optional
 import joblib
 import numpy as np
 import pandas as pd
+from contract import Contract, ContractError, parse_contract, read_document, read_split, target_numbers
+from features import csv_matrix, feature_names, feature_table
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
-
-from contract import Contract, ContractError, parse_contract, read_document, read_split, target_numbers
-from features import csv_matrix, feature_names, feature_table
 
 SPLITS = ("train", "validation", "test")
 PREPROCESSOR_FILE = "preprocessor.joblib"

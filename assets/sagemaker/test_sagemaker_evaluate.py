@@ -8,16 +8,15 @@ import tarfile
 from pathlib import Path
 from typing import Any, List
 
+import evaluate
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost
-from hypothesis import given
-from hypothesis import strategies as st
-
-import evaluate
 from conftest import Job, objective, schema_document
 from contract import ContractError, parse_contract
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def measure(job: Job, *required: str) -> Any:
@@ -35,7 +34,7 @@ def test_regression(regression: Job) -> None:
     assert found["rmse"]["value"] == pytest.approx(found["mse"]["value"] ** 0.5, rel=1e-4)
     assert found["mse"]["standard_deviation"] > 0
     assert written["rows"] == 60
-    assert list(written["feature_importance"])[0] == "size"
+    assert next(iter(written["feature_importance"])) == "size"
     assert sum(written["feature_importance"].values()) == pytest.approx(1, abs=1e-4)
     sample = pd.read_csv(regression.evaluation / "predictions.csv")
     assert list(sample.columns) == ["truth", "prediction"]

@@ -9,14 +9,13 @@ from typing import Any, List
 
 import numpy as np
 import pandas as pd
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 import preprocess
+import pytest
 from conftest import Job, column, schema_document, things
 from contract import ContractError, is_missing, parse_contract, target_numbers, to_numbers
 from features import csv_matrix, feature_names, feature_table
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 def test_target_comes_first_and_without_header(regression: Job) -> None:

@@ -11,14 +11,13 @@ import zipfile
 from pathlib import Path
 from typing import Any, List
 
+import inference
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import Job
 from hypothesis import given
 from hypothesis import strategies as st
-
-import inference
-from conftest import Job
 
 HERE = Path(__file__).parent
 

@@ -136,7 +136,7 @@ class SparkPool:
                 with self._lock:
                     self._idle.append(worker)
                 worker.await_ready()
-        except Exception:  # noqa: BLE001 - the job that needs Spark will say what is wrong; nobody waits for a warm-up
+        except Exception:
             return
         finally:
             with self._lock:

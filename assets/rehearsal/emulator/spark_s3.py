@@ -81,8 +81,8 @@ def install(root: Path) -> Stage:
         setattr(SparkContext, name, _reading(getattr(SparkContext, name), stage))
     for name in ("csv", "json", "parquet", "orc", "text", "save"):
         setattr(DataFrameWriter, name, _writing(getattr(DataFrameWriter, name), stage))
-    RDD.saveAsTextFile = _writing(RDD.saveAsTextFile, stage)
-    DataFrameWriter.mode = _remember_mode(DataFrameWriter.mode)
+    setattr(RDD, "saveAsTextFile", _writing(RDD.saveAsTextFile, stage))  # noqa: B010
+    setattr(DataFrameWriter, "mode", _remember_mode(DataFrameWriter.mode))  # noqa: B010
     return stage
 
 

@@ -72,7 +72,7 @@ def _run(order: dict[str, Any]) -> int:
         if code:
             error = f"SystemExit: {stop.code}"
             print(error, file=sys.stderr)
-    except BaseException as failure:  # noqa: BLE001 - the script may raise anything
+    except BaseException as failure:
         code = 1
         error = _sentence(failure)
         traceback.print_exc()
@@ -105,7 +105,8 @@ def _java_properties() -> Any:
     """System properties of Java: what starts with `spark.` is the default of the next session."""
     from pyspark import SparkContext
 
-    return SparkContext._jvm.java.lang.System
+    gateway: Any = SparkContext._jvm
+    return gateway.java.lang.System
 
 
 def _load_s3(here: str) -> Any:
@@ -126,7 +127,7 @@ def _sentence(failure: BaseException) -> str:
         while java.getCause() is not None:
             java = java.getCause()
         return str(java.toString())
-    except Exception:  # noqa: BLE001 - Java may be gone by now
+    except Exception:
         return f"{type(failure).__name__}: {failure}"
 
 

@@ -85,7 +85,9 @@ class AutoScaling:
             raise ApiError(
                 "UnknownOperationException", f"Application Auto Scaling has no operation {operation}"
             )
-        problems = ParamValidator().validate(request, self._model.operation_model(operation).input_shape)
+        shape = self._model.operation_model(operation).input_shape
+        assert shape is not None  # each of its operations takes a request
+        problems = ParamValidator().validate(request, shape)
         if problems.has_errors():
             raise ApiError("ValidationException", " ".join(problems.generate_report().split()))
         method = getattr(self, "_" + re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower(), None)

@@ -47,7 +47,7 @@ class Settings:
         for folder in self.folders.values():
             folder.mkdir(parents=True, exist_ok=True)
         for name in list(os.environ):
-            if name.startswith("AWS_") or name.startswith("MINISTACK_") or name.startswith("LOCALSTACK_"):
+            if name.startswith(("AWS_", "MINISTACK_", "LOCALSTACK_")):
                 del os.environ[name]
         os.environ.update(
             {

@@ -180,7 +180,7 @@ class JobRuns:
             self._play(run, job, given)
         except (ClientError, BotoCoreError, NoJava, ValueError, RuntimeError, OSError) as problem:
             self._end(run, "FAILED", str(problem))
-        except Exception as problem:  # noqa: BLE001 - whatever it is, the run must end
+        except Exception as problem:
             self._end(run, "FAILED", f"{type(problem).__name__}: {problem}")
         finally:
             with self._lock:

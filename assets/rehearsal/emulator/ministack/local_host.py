@@ -87,7 +87,8 @@ class LocalHost:
             proxies={},
             inject_host_prefix=False,
         )
-        session = boto3.session.Session(
+        # Typed for names known in advance; here the caller says which service.
+        session: Any = boto3.session.Session(
             aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=keys.get("AWS_SESSION_TOKEN"),

@@ -47,7 +47,7 @@ class Running:
         assert line, "the emulator did not start"
         self.endpoint: str = json.loads(line)["endpoint"]
 
-    def __enter__(self) -> Running:  # noqa: PYI034 - typing.Self is not in Python 3.10
+    def __enter__(self) -> Running:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -21,10 +21,26 @@ EXECUTION_VARIABLES = frozenset(
         "ProcessingJobName",
     )
 )
-STEP_TYPES = frozenset("Processing Training RegisterModel Model Condition Fail Lambda Callback".split())
+STEP_TYPES = frozenset(
+    ["Processing", "Training", "RegisterModel", "Model", "Condition", "Fail", "Lambda", "Callback"]
+)
 NOT_PLAYED = frozenset(
-    "Tuning Transform AutoML EMR EMRServerless QualityCheck ClarifyCheck Endpoint EndpointConfig"
-    " InferenceComponent Lineage ForEach Job Cleanup".split()
+    [
+        "Tuning",
+        "Transform",
+        "AutoML",
+        "EMR",
+        "EMRServerless",
+        "QualityCheck",
+        "ClarifyCheck",
+        "Endpoint",
+        "EndpointConfig",
+        "InferenceComponent",
+        "Lineage",
+        "ForEach",
+        "Job",
+        "Cleanup",
+    ]
 )
 """Known to the service; a step of these kinds fails when it is reached."""
 COMPARISONS = ("Equals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo")

@@ -17,7 +17,7 @@ from ..host import ApiError
 UTC = dt.timezone.utc
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def service_model(service: str = "sagemaker") -> ServiceModel:
     """botocore's model of the service, loaded once."""
     return botocore.session.get_session().get_service_model(service)
@@ -55,7 +55,7 @@ _CLASSES = {
 }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     text = pattern
     for name, inner in _CLASSES.items():

@@ -31,7 +31,7 @@ def load() -> Any:
     try:
         booster.load_model(bytearray(path.read_bytes()))
     except xgboost.core.XGBoostError:
-        booster = pickle.loads(path.read_bytes())  # noqa: S301
+        booster = pickle.loads(path.read_bytes())
     booster.set_param({"nthread": 1})
     return booster
 
