@@ -85,6 +85,10 @@ export function acknowledge({ data, training, registry, endpoint, api }: Parts):
   resource(endpoint, regional('states', `execution:${endpoint.endpointName}-deploy:*`), 'It looks at the executions of its own workflow');
   resource(endpoint, regional('application-autoscaling', 'scalable-target/*'), 'The id of a scalable target is made by the service; the condition holds it to SageMaker');
 
+  // Scaling (production): the alarms of a target-tracking policy are made with the rights of who puts the policy
+  resource(endpoint, regional('cloudwatch', `alarm:TargetTracking-endpoint/${endpoint.endpointName}/*`), 'Application Auto Scaling names the alarms of this endpoint itself');
+  resource(endpoint, regional('cloudwatch', 'alarm:*'), 'cloudwatch:DescribeAlarms is asked of all alarms before a policy is put');
+
   // State machines: a grant on a function covers its versions and aliases
   data.node.findAll().concat(endpoint.node.findAll())
     .filter((child) => child.node.defaultChild && (child.node.defaultChild as CfnElement & { cfnResourceType?: string }).cfnResourceType === 'AWS::Lambda::Function')
