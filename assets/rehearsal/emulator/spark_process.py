@@ -59,7 +59,7 @@ class SparkProcess:
         (folder / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
         with open(folder / "java.log", "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(WORKER)],
+                [sys.executable, str(WORKER), str(os.getpid())],
                 cwd=folder,
                 env={**self._base, "PYSPARK_SUBMIT_ARGS": _submit_arguments(folder, java, archive, dump)},
                 stdin=subprocess.PIPE,

@@ -14,6 +14,7 @@ import runpy
 import signal
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -24,20 +25,22 @@ READY = "ready"
 
 def main() -> None:
     """Warms up, waits, runs. The exit code is the script's."""
+    # From the first moment: a Java that is still starting must not outlive the emulator either.
+    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
     folder = Path.cwd()
     _warm_up(folder)
     (folder / READY).touch()
     line = sys.stdin.readline()
     if not line:
         _end_group()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     order = json.loads(line)
     sys.exit(_run(order))
 
 
-def _end_with_parent() -> None:
-    """Whoever gave the order holds the other end of standard input; when it goes, so does the job."""
-    sys.stdin.read()
+def _end_with(parent: int) -> None:
+    """Ends the worker, its Java and its job when the emulator has ended, however that was."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
     _end_group()
 
 
