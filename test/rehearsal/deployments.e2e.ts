@@ -1,0 +1,330 @@
+import { spawnSync } from 'child_process';
+import * as fs from 'fs';
+import * as path from 'path';
+import { ApplicationAutoScalingClient, DescribeScalableTargetsCommand, DescribeScalingPoliciesCommand } from '@aws-sdk/client-application-auto-scaling';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
+import {
+  CreateModelPackageCommand, DescribeEndpointCommand, DescribeEndpointConfigCommand, ListEndpointConfigsCommand, ListEndpointsCommand, ListModelsCommand,
+  ModelApprovalStatus, UpdateModelPackageCommand,
+} from '@aws-sdk/client-sagemaker';
+import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
+import { DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import { QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { findApp } from '../../src/rehearsal/assembly';
+import { Emulator } from '../../src/rehearsal/emulator';
+import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
+import { Processes } from '../../src/rehearsal/processes';
+import { setUp } from '../../src/rehearsal/scenario/set-up';
+import { Stage } from '../../src/rehearsal/scenario/stage';
+import { World } from '../../src/rehearsal/scenario/world';
+import { Terminal } from '../../src/rehearsal/terminal';
+import { IMAGE_ACCOUNTS } from '../../src/shared/container-images';
+import { ROOT, run, testFolder } from './command';
+
+const APP = path.join(ROOT, 'test', 'rehearsal', 'deployments');
+
+/** Each model answers with one number, so that a prediction tells which version serves; null cannot be loaded. */
+const MODELS = { one: 1, two: 2, three: 3, broken: null, nonsense: 90_000 } as const;
+type Model = keyof typeof MODELS;
+
+interface Serving {
+  readonly version: number;
+  readonly modelPackageArn: string;
+  readonly release: string;
+}
+
+describe('deployments', () => {
+  const work = path.join(testFolder(), 'deployments');
+  const processes = new Processes();
+  const emulators: Emulator[] = [];
+  let world: World;
+  let runtime: SageMakerRuntimeClient;
+  let scaling: ApplicationAutoScalingClient;
+  let endpoint: { endpointName: string; stateMachineArn: string; schema: unknown };
+  let registry: { groupName: string; tableName: string; bucket: string };
+  const known = new Set<string>();
+
+  beforeAll(async () => {
+    fs.mkdirSync(work);
+    const options = parseOptions(['rehearse', '--app', APP, '--report', path.join(work, 'report.html')]) as RehearseOptions;
+    world = await setUp(new Stage(new Terminal({ write: () => undefined }), new AbortController().signal), {
+      options, app: findApp(options.app), env: { ...process.env, TMPDIR: work }, work, processes, onEmulator: (emulator) => void emulators.push(emulator),
+    });
+    const { endpoint: at, region, credentials } = world.emulator;
+    runtime = new SageMakerRuntimeClient({ endpoint: at, region, credentials });
+    scaling = new ApplicationAutoScalingClient({ endpoint: at, region, credentials });
+    endpoint = world.cast.endpoint!.facts;
+    registry = world.cast.registry!.facts;
+    await uploadModels();
+  });
+
+  afterAll(async () => {
+    world?.aws.destroy();
+    runtime?.destroy();
+    scaling?.destroy();
+    await Promise.all(emulators.map(async (emulator) => emulator.stop()));
+    processes.kill();
+  });
+
+  test('the stack deploys without a model, and makes no endpoint', async () => {
+    expect(await made()).toEqual({ endpoints: [], configs: [], models: [] });
+    expect(await serving()).toBeUndefined();
+  });
+
+  test('a first model that cannot be loaded is a red deployment that leaves nothing', async () => {
+    const [first] = await after(() => register('broken', 'Approved'));
+    expect(first).toMatchObject({ status: 'FAILED', error: 'EndpointFailed' });
+    expect(first.cause).toMatch(/the endpoint is Failed with version 1: .*did not pass the ping health check/);
+    expect(first.cause).toMatch(/the endpoint was deleted$/);
+    expect(await made()).toEqual({ endpoints: [], configs: [], models: [] });
+    expect(await serving()).toBeUndefined();
+    expect(await items('LOCK')).toEqual([]);
+  });
+
+  test('a registered version waits for its approval, which creates the endpoint', async () => {
+    const arn = await register('one');
+    const [first] = await after(() => decide(arn, 'Approved'));
+    expect(first.status).toBe('SUCCEEDED');
+    expect(JSON.parse(first.output!)).toMatchObject({ outcome: 'DEPLOYED', message: 'version 2 serves' });
+    await expectServing({ version: 2, predicts: 1 });
+    expect(await scalingOf()).toEqual(SCALED);
+    const { ProductionVariants: variants } = await world.aws.sageMaker.send(new DescribeEndpointCommand({ EndpointName: endpoint.endpointName }));
+    expect(variants).toMatchObject([{ VariantName: 'AllTraffic', CurrentInstanceCount: 2 }]);
+  });
+
+  test('the next version updates the endpoint, once, although its approval is delivered twice', async () => {
+    const before = (await serving())!;
+    await fault({ kind: 'duplicate-event', rule: 'OnApproved' });
+    const both = await after(() => register('two', 'Approved'), 2);
+    expect(both.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
+    expect(outcomes(both)).toEqual(['ALREADY_SERVING', 'DEPLOYED']);
+    await expectServing({ version: 3, predicts: 2 });
+    expect((await serving())!.release).not.toBe(before.release);
+    expect(await scalingOf()).toEqual(SCALED);
+  });
+
+  test('the same input by hand deploys nothing again', async () => {
+    const { release, modelPackageArn } = (await serving())!;
+    const [again] = await after(async () => world.aws.stepFunctions.send(new StartExecutionCommand({
+      stateMachineArn: endpoint.stateMachineArn, input: JSON.stringify({ modelPackageArn }),
+    })));
+    expect(outcomes([again])).toEqual(['ALREADY_SERVING']);
+    expect((await serving())!.release).toBe(release);
+  });
+
+  test('a rollback of which SageMaker says nothing is red and names both configs; the earlier version serves on', async () => {
+    const before = (await serving())!;
+    await fault({ kind: 'endpoint-rollback', endpoint: endpoint.endpointName });
+    const [silent] = await after(() => register('three', 'Approved'));
+    expect(silent).toMatchObject({ status: 'FAILED', error: 'RolledBack' });
+    const [, served, asked] = /^SageMaker rolled the endpoint back .* in service with config (\S+) instead of (\S+), which was asked for$/.exec(silent.cause!)!;
+    expect(served).toBe(before.release);
+    expect(asked).toMatch(new RegExp(`^${endpoint.endpointName}-[0-9a-f]{16}$`));
+    expect(asked).not.toBe(served);
+    await expectServing({ version: 3, predicts: 2 });
+    expect(await serving()).toEqual(before);
+    expect(await scalingOf()).toEqual(SCALED);
+  });
+
+  test.each([
+    { model: 'broken', error: 'RolledBack', cause: /instead of/ },
+    { model: 'nonsense', error: 'SmokePredictionFailed', cause: /version 6 does not predict: .*90000.*far from its range of 0 to 100.*goes back to what it served before$/ },
+  ] as const)('a model that is $model is red, and the earlier version serves as before', async ({ model, error, cause }) => {
+    const before = (await serving())!;
+    const [failed] = await after(() => register(model, 'Approved'));
+    expect(failed).toMatchObject({ status: 'FAILED', error });
+    expect(failed.cause).toMatch(cause);
+    await expectServing({ version: 3, predicts: 2 });
+    expect(await serving()).toEqual(before);
+    expect(await scalingOf()).toEqual(SCALED);
+  });
+
+  test('of approvals that come together the highest version wins; one that comes late is skipped', async () => {
+    const late = await register('one');
+    const arns = [await register('two'), await register('three')];
+    const both = await after(() => Promise.all(arns.map(async (arn) => decide(arn, 'Approved'))), 2);
+    expect(both.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
+    expect(outcomes(both)).toContain('DEPLOYED');
+    await expectServing({ version: 9, predicts: 3 });
+
+    const [skipped] = await after(() => decide(late, 'Approved'));
+    expect(skipped.status).toBe('SUCCEEDED');
+    expect(JSON.parse(skipped.output!)).toMatchObject({
+      outcome: 'SKIPPED', message: 'version 7 is older than version 9, which serves and is approved: reject that one first to go back',
+    });
+    await expectServing({ version: 9, predicts: 3 });
+  });
+
+  test('rejecting the version that serves and approving an older one again goes back to it', async () => {
+    const arnOf = (version: number) => (arn: string) => arn.replace(/\d+$/, String(version));
+    const { modelPackageArn } = (await serving())!;
+    await decide(modelPackageArn, 'Rejected');
+    const [back] = await after(() => decide(arnOf(7)(modelPackageArn), 'Approved'));
+    expect(outcomes([back])).toEqual(['DEPLOYED']);
+    await expectServing({ version: 7, predicts: 1 });
+    expect(await scalingOf()).toEqual(SCALED);
+  });
+
+  test('every deployment is in the history, and nothing was denied', async () => {
+    const told = await items('DEPLOYMENT');
+    expect(told.map(({ version, outcome }) => `${String(version)} ${String(outcome)}`).sort()).toEqual(expect.arrayContaining([
+      '1 FAILED', '2 DEPLOYED', '3 DEPLOYED', '4 FAILED', '5 FAILED', '6 FAILED', '7 DEPLOYED', '9 DEPLOYED',
+    ]));
+    expect(told.filter(({ version }) => version === 3)).toHaveLength(1);
+    expect((await world.emulator.report()).denials).toEqual([]);
+  });
+
+  test('the stack takes everything along, the logs of the containers too', async () => {
+    await world.cdk.destroy(new AbortController().signal);
+    const left = await world.emulator.leftovers();
+    expect(left.filter((entry) => !('why' in entry) || entry.id.startsWith('/aws/sagemaker/Endpoints/'))).toEqual([]);
+    expect(await made()).toEqual({ endpoints: [], configs: [], models: [] });
+    expect((await scalingOf()).targets).toEqual([]);
+  });
+
+  const SCALED = {
+    targets: [{ min: 2, max: 3 }],
+    policies: [{ target: 600, metric: 'SageMakerVariantInvocationsPerInstance' }],
+  };
+
+  // --- what the tests do ---
+
+  async function uploadModels(): Promise<void> {
+    const schema = path.join(work, 'schema.json');
+    fs.writeFileSync(schema, JSON.stringify(endpoint.schema));
+    const { stdout } = await run(['prepare'], work);
+    const folder = path.join(work, 'models');
+    const made = spawnSync(stdout.trim().split('\n').at(-1)!, [path.join(APP, 'models.py'), schema, folder, path.join(ROOT, 'assets', 'sagemaker')], {
+      input: JSON.stringify(MODELS), encoding: 'utf8', env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+    });
+    expect({ status: made.status, stderr: made.status === 0 ? '' : made.stderr }).toEqual({ status: 0, stderr: '' });
+    const upload = async (key: string, file: string) => world.aws.s3.send(new PutObjectCommand({
+      Bucket: registry.bucket, Key: `${key}/model.tar.gz`, Body: fs.readFileSync(path.join(folder, file)),
+    }));
+    await upload('preprocessor', 'preprocessor/model.tar.gz');
+    await Promise.all(Object.keys(MODELS).map(async (name) => upload(name, `${name}.tar.gz`)));
+  }
+
+  /** As the training pipeline registers it: preprocessor and model in a row. */
+  async function register(model: Model, approval: ModelApprovalStatus = 'PendingManualApproval'): Promise<string> {
+    const { region } = world.emulator;
+    const image = (name: string) => `${IMAGE_ACCOUNTS[region]}.dkr.ecr.${region}.amazonaws.com/${name}`;
+    const { ModelPackageArn } = await world.aws.sageMaker.send(new CreateModelPackageCommand({
+      ModelPackageGroupName: registry.groupName,
+      ModelApprovalStatus: approval,
+      InferenceSpecification: {
+        Containers: [
+          {
+            Image: image('sagemaker-scikit-learn:1.2-1-cpu-py3'),
+            ModelDataUrl: `s3://${registry.bucket}/preprocessor/model.tar.gz`,
+            Environment: {
+              SAGEMAKER_PROGRAM: 'inference.py',
+              SAGEMAKER_SUBMIT_DIRECTORY: '/opt/ml/model/code',
+              SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT: 'text/csv',
+            },
+          },
+          { Image: image('sagemaker-xgboost:1.7-1'), ModelDataUrl: `s3://${registry.bucket}/${model}/model.tar.gz` },
+        ],
+        SupportedContentTypes: ['text/csv'],
+        SupportedResponseMIMETypes: ['text/csv'],
+      },
+    }));
+    return ModelPackageArn!;
+  }
+
+  async function decide(ModelPackageArn: string, status: ModelApprovalStatus): Promise<void> {
+    await world.aws.sageMaker.send(new UpdateModelPackageCommand({ ModelPackageArn, ModelApprovalStatus: status }));
+  }
+
+  /** The deployments that `act` starts, ended: as many as expected, and no more. */
+  async function after(act: () => Promise<unknown>, expected = 1): Promise<DescribeExecutionCommandOutput[]> {
+    const { aws: { stepFunctions } } = world;
+    await act();
+    const fresh = async () => {
+      const { executions = [] } = await stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: endpoint.stateMachineArn }));
+      return executions.filter(({ executionArn }) => !known.has(executionArn!));
+    };
+    await until(async () => {
+      const executions = await fresh();
+      return executions.length >= expected && executions.every(({ status }) => status !== 'RUNNING');
+    });
+    const executions = await fresh();
+    expect(executions).toHaveLength(expected);
+    executions.forEach(({ executionArn }) => known.add(executionArn!));
+    return Promise.all(executions.map(async ({ executionArn }) => stepFunctions.send(new DescribeExecutionCommand({ executionArn }))));
+  }
+
+  function outcomes(executions: DescribeExecutionCommandOutput[]): string[] {
+    return executions.map(({ output, cause }) => output ? (JSON.parse(output) as { outcome: string }).outcome : String(cause)).sort();
+  }
+
+  async function fault(body: Record<string, string>): Promise<void> {
+    const response = await fetch(`${world.emulator.endpoint}/_rehearsal/faults`, { method: 'POST', body: JSON.stringify(body) });
+    expect({ status: response.status, text: response.ok ? '' : await response.text() }).toEqual({ status: 200, text: '' });
+  }
+
+  // --- what the tests see ---
+
+  /** Endpoint, catalog and prediction agree, one release is there and nobody holds the lock. */
+  async function expectServing({ version, predicts }: { version: number; predicts: number }): Promise<void> {
+    const record = (await serving())!;
+    expect(record).toMatchObject({ version, modelPackageArn: expect.stringMatching(new RegExp(`/${version}$`)) as string });
+    const described = await world.aws.sageMaker.send(new DescribeEndpointCommand({ EndpointName: endpoint.endpointName }));
+    expect(described).toMatchObject({ EndpointStatus: 'InService', EndpointConfigName: record.release });
+    expect(await made()).toEqual({ endpoints: [endpoint.endpointName], configs: [record.release], models: [record.release] });
+    const config = await world.aws.sageMaker.send(new DescribeEndpointConfigCommand({ EndpointConfigName: record.release }));
+    expect(config.ProductionVariants).toMatchObject([{ ModelName: record.release, InstanceType: 'ml.m5.large', InitialInstanceCount: 2 }]);
+    const { Body: answer } = await runtime.send(new InvokeEndpointCommand({
+      EndpointName: endpoint.endpointName, ContentType: 'text/csv', Accept: 'text/csv', Body: 'nut,2.5\nbolt,\n',
+    }));
+    expect(Buffer.from(answer!).toString().trim().split(/[,\n]/).map(Number)).toEqual([predicts, predicts]);
+    expect(await items('LOCK')).toEqual([]);
+  }
+
+  async function serving(): Promise<Serving | undefined> {
+    const found = await items('SERVING');
+    expect(found.length).toBeLessThanOrEqual(1);
+    return found[0] as Serving | undefined;
+  }
+
+  async function items(partition: string): Promise<Record<string, unknown>[]> {
+    const { Items = [] } = await world.aws.dynamo.send(new QueryCommand({
+      TableName: registry.tableName, KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: { ':pk': partition }, ConsistentRead: true,
+    }));
+    return Items;
+  }
+
+  async function made(): Promise<{ endpoints: string[]; configs: string[]; models: string[] }> {
+    const { sageMaker } = world.aws;
+    const [{ Endpoints = [] }, { EndpointConfigs = [] }, { Models = [] }] = await Promise.all([
+      sageMaker.send(new ListEndpointsCommand({})), sageMaker.send(new ListEndpointConfigsCommand({})), sageMaker.send(new ListModelsCommand({})),
+    ]);
+    return {
+      endpoints: Endpoints.map(({ EndpointName }) => EndpointName!),
+      configs: EndpointConfigs.map(({ EndpointConfigName }) => EndpointConfigName!),
+      models: Models.map(({ ModelName }) => ModelName!),
+    };
+  }
+
+  async function scalingOf() {
+    const of = { ServiceNamespace: 'sagemaker', ResourceIds: [`endpoint/${endpoint.endpointName}/variant/AllTraffic`] } as const;
+    const { ScalableTargets = [] } = await scaling.send(new DescribeScalableTargetsCommand({ ...of, ResourceIds: [...of.ResourceIds] }));
+    const { ScalingPolicies = [] } = await scaling.send(new DescribeScalingPoliciesCommand({ ServiceNamespace: 'sagemaker', ResourceId: of.ResourceIds[0] }));
+    return {
+      targets: ScalableTargets.map(({ MinCapacity, MaxCapacity }) => ({ min: MinCapacity, max: MaxCapacity })),
+      policies: ScalingPolicies.map(({ TargetTrackingScalingPolicyConfiguration: tracking }) => ({
+        target: tracking?.TargetValue, metric: tracking?.PredefinedMetricSpecification?.PredefinedMetricType,
+      })),
+    };
+  }
+});
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    if (await condition()) {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  }
+  throw new Error('waited 90 s in vain');
+}

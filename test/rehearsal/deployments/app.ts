@@ -1,0 +1,17 @@
+// A registry and an endpoint without a training pipeline: models come from the test itself.
+import { App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Capacity, Column, DatasetSchema, InferenceEndpoint, ModelRegistry } from 'cdk-mlops';
+
+const stack = new Stack(new App(), 'Deployments');
+const schema = DatasetSchema.of('parts', [
+  Column.categorical('kind', { values: ['bolt', 'nut'] }),
+  Column.numeric('weight', { min: 0, max: 10, maxMissing: 0.5 }),
+  Column.target('age', { min: 0, max: 100 }),
+]);
+const registry = new ModelRegistry(stack, 'Models', { removalPolicy: RemovalPolicy.DESTROY });
+new InferenceEndpoint(stack, 'Endpoint', {
+  schema,
+  registry,
+  capacity: Capacity.autoscaled({ min: 2, max: 3, invocationsPerInstance: 600 }),
+  pollInterval: Duration.seconds(1),
+});
