@@ -52,8 +52,14 @@ export class Cdk {
   constructor(private readonly options: CdkOptions) {
     this.log = path.join(options.work, 'cdk.log');
     this.cli = findCdkCli(options.app.folder, options.env);
+    const temporary = path.join(options.work, 'cdk-tmp');
+    fs.mkdirSync(temporary, { recursive: true });
     this.env = {
       ...options.env,
+      // What the tools of the app leave in their temporary folder goes with ours.
+      TMPDIR: temporary,
+      TEMP: temporary,
+      TMP: temporary,
       PATH: [...binFolders(options.app.folder), options.env.PATH].join(path.delimiter),
       CI: 'true',
       FORCE_COLOR: '0',

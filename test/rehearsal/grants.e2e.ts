@@ -37,7 +37,7 @@ function without(action: string, policy: string): string {
 
 describe('one grant less', () => {
   test.each([
-    { action: 'dynamodb:PutItem', policy: 'DataFunctionsManifestRole', step: 'data', role: /Manifest/ },
+    { action: 'dynamodb:UpdateItem', policy: 'DataFunctionsManifestRole', step: 'data', role: /Manifest/ },
     { action: 'sagemaker:CreateTrainingJob', policy: 'TrainingRole', step: 'training', role: /TrainingRole/ },
     { action: 'sagemaker:CreateEndpointConfig', policy: 'EndpointDeployRole', step: 'endpoint', role: /EndpointDeployRole/ },
   ])('fails at the step "$step" without $action, and names role and action', async ({ action, policy, step, role }) => {
