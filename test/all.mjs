@@ -69,7 +69,9 @@ async function pytest(folder) {
 const suites = {
   lint: () => check(bin('eslint'), ['--ext', '.ts', 'src', 'test', 'examples'], { env: { ESLINT_USE_FLAT_CONFIG: 'false', NODE_NO_WARNINGS: '1' } }),
   types: () => check(bin('tsc'), ['--noEmit', '-p', 'test/tsconfig.json']),
-  unit: () => jest('unit'),
+  unit: () => jest('unit', '--testPathIgnorePatterns', 'test/(docs|package)\\.test\\.ts$'),
+  docs: () => jest('docs', 'test/docs.test.ts'),
+  package: () => jest('package', 'test/package.test.ts'),
   'python-lint': async () => check(await interpreter(), ['-m', 'ruff', 'check', '--no-cache', 'assets']),
   'python-format': async () => check(await interpreter(), ['-m', 'ruff', 'format', '--no-cache', '--check', 'assets']),
   'python-types': async () => check(await interpreter(), ['-m', 'mypy', '--no-incremental', '--config-file', 'assets/pyproject.toml', 'assets/rehearsal/emulator'], { env: { MYPYPATH: 'assets/rehearsal' } }),

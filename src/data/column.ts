@@ -77,7 +77,7 @@ export interface TargetDisplay {
  */
 export interface TargetOptions {
   /**
-   * The classes, exactly as the data have them; a class's index is its position.
+   * The classes, exactly as the data have them. A class's index is its position.
    * @default - a regression
    */
   readonly values?: string[];
@@ -140,7 +140,7 @@ export class Column {
     return new Column({ name, kind: 'boolean', role: 'feature', ...presence(options) });
   }
 
-  /** A feature that is a point in time in ISO 8601, such as `2024-05-31T12:00:00Z`; without a zone it is UTC. */
+  /** A feature that is a point in time in ISO 8601, such as `2024-05-31T12:00:00Z`. Without a zone it is UTC. */
   public static timestamp(name: string, options: ColumnOptions = {}): Column {
     return new Column({ name, kind: 'timestamp', role: 'feature', ...presence(options) });
   }

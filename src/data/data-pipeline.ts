@@ -64,7 +64,7 @@ export interface DataPipelineProps {
    */
   readonly jobTimeout?: Duration;
   /**
-   * Runs of the same Glue job at the same time; further ones wait.
+   * Most runs of the same Glue job at the same time. Further ones wait.
    * @default 10
    */
   readonly maxConcurrentRuns?: number;
@@ -96,9 +96,12 @@ export interface DataPipelineProps {
  *
  * A row is one line: a line break inside quotes is reported as malformed.
  *
+ * @see https://docs.aws.amazon.com/step-functions/latest/dg/connect-glue.html
+ *
  * @example
  * declare const animals: DatasetSchema;
- * const data = new DataPipeline(this, 'Data', { schema: animals });
+ * declare const training: TrainingPipeline;
+ * const data = new DataPipeline(this, 'Data', { schema: animals, starts: training });
  */
 export class DataPipeline extends Construct implements iam.IGrantable {
   /** Where the data lie: `raw/`, `manifests/`, `reports/`, `quarantine/`, `processed/`. */

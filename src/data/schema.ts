@@ -18,8 +18,8 @@ const COLUMN_NAME = /^[A-Za-z_]([A-Za-z0-9_ .()-]{0,126}[A-Za-z0-9_)])?$/;
 
 /**
  * The contract of a data set, declared once: its columns in the order of the file, what each may hold, and which one
- * is predicted. Validation rules, encoders, the request validation of the API, the form in the console and the
- * features of drift detection all follow it. A value, not a construct: use it in as many stacks as you like.
+ * is predicted. Validation rules, encoders, the request check of the API and the prediction that a deployment asks
+ * for all follow it. A value, not a construct: use it in as many stacks as you like.
  *
  * Errors: everything that contradicts itself is told at once when the schema is made.
  *

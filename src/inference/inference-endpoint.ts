@@ -20,9 +20,7 @@ import { HandlerFunction } from '../shared/handler-function';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { Problems } from '../shared/validation';
 
-/**
- * Properties of an `InferenceEndpoint`.
- */
+/** Properties of an `InferenceEndpoint`. */
 export interface InferenceEndpointProps {
   /** The data contract: each model must answer a row of it before it serves. */
   readonly schema: DatasetSchema;
@@ -53,14 +51,12 @@ export interface InferenceEndpointProps {
 
   /**
    * Time between two looks at an endpoint that is being created or updated.
-   *
    * @default Duration.seconds(15)
    */
   readonly pollInterval?: Duration;
 
   /**
    * Longest time that one deployment may take.
-   *
    * @default Duration.hours(2)
    */
   readonly deploymentTimeout?: Duration;
@@ -86,6 +82,11 @@ const PREFIX_LENGTH = 63 - 1 - RELEASE_DIGITS;
  * An endpoint costs as long as it exists, see `Capacity`. Until the first approval there is none.
  *
  * @see https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints.html
+ *
+ * @example
+ * declare const animals: DatasetSchema;
+ * declare const registry: ModelRegistry;
+ * const endpoint = new InferenceEndpoint(this, 'Endpoint', { schema: animals, registry, capacity: Capacity.prod() });
  */
 export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, iam.IGrantable {
   /** An endpoint that exists, by its name, in the account and region of the stack. */

@@ -150,6 +150,7 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
     return this.spellings().map((name) => this.arn('model-package', `${name}/*`));
   }
 
+  /** ARNs that match the group itself. */
   protected groupArns(): string[] {
     return this.spellings().map((name) => this.arn('model-package-group', name));
   }

@@ -10,7 +10,7 @@ const VERSION = '2020-12-01';
 
 /** Props of `PipelineDefinition`. */
 export interface PipelineDefinitionProps {
-  /** The steps; those of branches stand in their `ConditionStep` only. The order does not matter: references decide it. */
+  /** The steps, but for those of branches, which stand in their `ConditionStep` only. The order does not matter: references decide it. */
   readonly steps: PipelineStep[];
   /** What a start may give. @default - nothing */
   readonly parameters?: PipelineParameter[];

@@ -51,7 +51,7 @@ export class PipelineParameter {
 
   /** Name, as a start gives it. */
   public readonly name: string;
-  /** Its value where a string is asked for; may be part of a longer string. */
+  /** Its value where a string is asked for. May be part of a longer string. */
   public readonly valueAsString: string;
 
   private readonly token: PipelineToken;

@@ -39,17 +39,17 @@ export class ModelMetric {
     return new ModelMetric('accuracy', CLASSIFICATION, 0, 1);
   }
 
-  /** Share of right ones among those predicted as class 1; weighted over the classes if there are more than two. Classification. */
+  /** Share of right ones among those predicted as class 1, weighted over the classes if there are more than two. Classification. */
   public static precision(): ModelMetric {
     return new ModelMetric('precision', CLASSIFICATION, 0, 1);
   }
 
-  /** Share of class 1 that was found; weighted over the classes if there are more than two. Classification. */
+  /** Share of class 1 that was found, weighted over the classes if there are more than two. Classification. */
   public static recall(): ModelMetric {
     return new ModelMetric('recall', CLASSIFICATION, 0, 1);
   }
 
-  /** Harmonic mean of precision and recall; weighted over the classes if there are more than two. Classification. */
+  /** Harmonic mean of precision and recall, weighted over the classes if there are more than two. Classification. */
   public static f1(): ModelMetric {
     return new ModelMetric('f1', CLASSIFICATION, 0, 1);
   }

@@ -66,6 +66,16 @@ export interface TrainingPipelineProps {
  * data set about 5 US cents.
  *
  * @see https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines.html
+ *
+ * @example
+ * declare const animals: DatasetSchema;
+ * const registry = new ModelRegistry(this, 'Models');
+ * const training = new TrainingPipeline(this, 'Training', {
+ *   schema: animals,
+ *   registry,
+ *   algorithm: Algorithm.xgboost({ maxDepth: 5, rounds: 50 }),
+ *   gate: QualityGate.of(ModelMetric.mse().atMost(6.0)),
+ * });
  */
 export class TrainingPipeline extends Resource implements sagemaker.IPipeline, ITrainingTarget {
   /** Name of the pipeline. */

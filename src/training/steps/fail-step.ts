@@ -3,7 +3,7 @@ import { PipelineStep, PipelineStepProps, renderStep, StepContext } from './pipe
 
 /** Props of `FailStep`. */
 export interface FailStepProps extends PipelineStepProps {
-  /** Why the execution failed; values of other steps may stand in it. */
+  /** Why the execution failed. Values of other steps may stand in it. */
   readonly message: string;
 }
 

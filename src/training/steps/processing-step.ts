@@ -15,7 +15,7 @@ export interface ProcessingInput {
 
 /** A folder that a processing job leaves on S3. */
 export interface ProcessingOutput {
-  /** Name, unique in the step; `step.output(name)` refers to it. */
+  /** Name, unique in the step. `step.output(name)` refers to it. */
   readonly name: string;
   /** S3 URI of the prefix to write to. */
   readonly destination: string;

@@ -15,7 +15,7 @@ export interface RegisteredContainer {
 export interface RegisterModelStepProps extends PipelineStepProps {
   /** Name of the model package group. */
   readonly groupName: string;
-  /** The containers, in the order in which a request passes them; 1 to 15. */
+  /** The containers, 1 to 15, in the order in which a request passes them. */
   readonly containers: RegisteredContainer[];
   /** `PendingManualApproval`, `Approved` or `Rejected`, or a parameter. @default 'PendingManualApproval' */
   readonly approvalStatus?: string;

@@ -24,7 +24,7 @@ export interface TrainingStepProps extends JobStepProps {
   readonly instanceCount?: number;
   /** What the job reads. @default - nothing */
   readonly channels?: TrainingChannel[];
-  /** Hyper-parameters, all as strings; references are welcome. @default - none */
+  /** Hyper-parameters, all as strings. References are welcome. @default - none */
   readonly hyperParameters?: { [name: string]: string };
   /** Environment of the container. @default - none */
   readonly environment?: { [name: string]: string };
