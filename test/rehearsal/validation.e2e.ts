@@ -36,12 +36,13 @@ interface Finding {
   readonly examples: { readonly row: number; readonly value?: string }[];
 }
 
+/** `first` is the line of the file, the header being line 1. */
 const BAD: Record<string, { readonly csv: string; readonly column?: string; readonly count: number; readonly first?: { row: number; value?: string } }> = {
   'a column is missing': { csv: spoiled((cells) => cells.filter((_, i) => i !== HEADER.indexOf('height'))), column: 'height', count: 1 },
-  'a value is not allowed': { csv: set('sex', 'X', (row) => row % 1000 === 7), column: 'sex', count: 5, first: { row: 7, value: 'X' } },
-  'text stands in a number': { csv: set('diameter', 'wide', (row) => row === 12 || row === 99), column: 'diameter', count: 2, first: { row: 12, value: 'wide' } },
-  'the file is empty': { csv: '', count: 1 },
-  'a fifth is missing': { csv: set('shell_weight', '', (row) => row % 5 === 0), column: 'shell_weight', count: 835, first: { row: 5 } },
+  'a value is not allowed': { csv: set('sex', 'X', (row) => row % 1000 === 7), column: 'sex', count: 5, first: { row: 8, value: 'X' } },
+  'text stands in a number': { csv: set('diameter', 'wide', (row) => row === 12 || row === 99), column: 'diameter', count: 2, first: { row: 13, value: 'wide' } },
+  'the file is empty': { csv: '', count: 0 },
+  'a fifth is missing': { csv: set('shell_weight', '', (row) => row % 5 === 0), column: 'shell_weight', count: 835, first: { row: 6 } },
 };
 
 describe('data that break the contract', () => {
@@ -119,7 +120,7 @@ test('the command ends with 4 and prints column, rule, count and first rows', as
   expect(exitCode).toBe(4);
   expect(document.failure).toMatchObject({ step: 'data' });
   expect(progress).toMatch(/nothing was trained: .*sex/);
-  expect(progress).toMatch(/count 5: first: .*row 7.*"X"/);
+  expect(progress).toMatch(/count 5: first: .*row 8.*"X"/);
 });
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
