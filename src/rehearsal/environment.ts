@@ -2,14 +2,19 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { RehearsalError, UsageError } from './failures';
-import { cacheFolder, isFile, rehearsalAssets, removeFolder } from './files';
+import { cacheFolder, isFile, isFolder, rehearsalAssets, removeFolder } from './files';
 import { withLock } from './lock';
 import { Processes } from './processes';
 import { Python, findPython, hasJava } from './python';
 
 /** Files below `assets/rehearsal`, all pinned and hashed. */
 const REQUIREMENTS = { uv: 'requirements-uv.txt', base: 'requirements.txt', jdk: 'requirements-jdk.txt', dev: 'requirements-dev.txt' };
+/** Written last; touched at each use. */
 const MARKER = 'complete.json';
+/** Goes up when an environment from the same requirements is made in another way. */
+const LAYOUT = 2;
+/** An environment that nobody used for so long is removed when another one is made. In milliseconds. */
+const FORGOTTEN = 30 * 24 * 60 * 60 * 1000;
 
 export interface Environment {
   readonly interpreter: string;
@@ -33,7 +38,8 @@ export interface EnvironmentOptions {
 
 /**
  * Makes the Python environment of the rehearsal, or takes the one that a former run made. It stands in a cache folder named
- * after everything that it depends on; a marker, written last, says that it is whole.
+ * after everything that it depends on; a marker, written last, says that it is whole. Versions of the package that are used
+ * side by side each have their own; one that is used no more goes.
  */
 export async function prepareEnvironment(options: EnvironmentOptions): Promise<Environment> {
   const own = options.env.CDK_MLOPS_ENVIRONMENT;
@@ -50,12 +56,13 @@ export async function prepareEnvironment(options: EnvironmentOptions): Promise<E
   if (ready) {
     return ready;
   }
-  return withLock(`${folder}.lock`, options.signal, () => options.progress('another run is making the environment'), async () => {
+  return withLock(lockOf(folder), options.signal, () => options.progress('another run is making the environment'), async () => {
     const made = await whole(folder, options);
     if (made) {
       return made;
     }
     removeFolder(folder); // what an interrupted run left
+    removeForgotten(cacheFolder(options.env));
     await build(folder, python, files, source, options);
     const result = await whole(folder, options);
     if (!result) {
@@ -75,11 +82,35 @@ async function ownEnvironment(folder: string, options: EnvironmentOptions): Prom
 }
 
 async function whole(folder: string, options: EnvironmentOptions): Promise<Environment | undefined> {
-  if (!isFile(path.join(folder, MARKER))) {
+  const marker = path.join(folder, MARKER);
+  if (!isFile(marker)) {
     return undefined;
+  }
+  try {
+    fs.utimesSync(marker, new Date(), new Date());
+  } catch {
+    // a cache that this user may only read, as in a prepared image
   }
   return inspect(folder, options);
 }
+
+/** Removes environments that nobody used for long: their requirements are those of an older version of the package. */
+function removeForgotten(cache: string): void {
+  for (const name of fs.readdirSync(cache).filter((entry) => /^[0-9a-f]{20}$/.test(entry))) {
+    const folder = path.join(cache, name);
+    const marker = path.join(folder, MARKER);
+    const used = fs.statSync(isFile(marker) ? marker : folder, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - used > FORGOTTEN && !isFolder(lockOf(folder))) {
+      fs.rmSync(marker, { force: true }); // whoever comes now makes it anew
+      removeFolder(folder);
+      fs.rmSync(logOf(folder), { force: true });
+    }
+  }
+}
+
+const lockOf = (folder: string): string => `${folder}.lock`;
+const logOf = (folder: string): string => `${folder}.log`;
+const bytecodeOf = (folder: string): string => path.join(folder, 'bytecode');
 
 async function inspect(folder: string, options: EnvironmentOptions): Promise<Environment | undefined> {
   const interpreter = path.join(folder, 'bin', 'python');
@@ -87,7 +118,7 @@ async function inspect(folder: string, options: EnvironmentOptions): Promise<Env
   try {
     const { code, stdout } = await options.processes.run(options.signal, interpreter, ['-c', ask], { env: cleaned(options.env) });
     const [version, javaHome] = stdout.trim().split(' ');
-    return code === 0 ? { interpreter, version, javaHome: javaHome || undefined, bytecode: path.join(folder, 'bytecode'), fresh: false } : undefined;
+    return code === 0 ? { interpreter, version, javaHome: javaHome || undefined, bytecode: bytecodeOf(folder), fresh: false } : undefined;
   } catch {
     options.signal.throwIfAborted();
     return undefined; // its base interpreter is gone
@@ -95,13 +126,16 @@ async function inspect(folder: string, options: EnvironmentOptions): Promise<Env
 }
 
 async function build(folder: string, python: Python, files: string[], source: string, options: EnvironmentOptions): Promise<void> {
-  const log = path.join(cacheFolder(options.env), `${path.basename(folder)}.log`);
+  const log = logOf(folder);
   const tools = path.join(folder, 'tools');
   fs.mkdirSync(folder, { recursive: true });
   fs.rmSync(log, { force: true });
-  const run = async (what: string, command: string, args: string[], env = cleaned(options.env)) => {
+  const attempt = (what: string, command: string, args: string[], env: NodeJS.ProcessEnv) => {
     options.progress(what);
-    const { code, tail } = await options.processes.run(options.signal, command, args, { env, log, onLine: options.progress });
+    return options.processes.run(options.signal, command, args, { env, log, onLine: options.progress });
+  };
+  const run = async (what: string, command: string, args: string[], env = cleaned(options.env)) => {
+    const { code, tail } = await attempt(what, command, args, env);
     if (code !== 0) {
       throw new UsageError(explain(what, tail), { log: tail, file: log });
     }
@@ -113,9 +147,14 @@ async function build(folder: string, python: Python, files: string[], source: st
   const settings = await uvSettings(toolsPython, options);
   const uv = path.join(tools, 'bin', 'uv');
   await run('make the environment', uv, ['venv', '--python', python.executable, '--allow-existing', folder], settings);
+  const interpreter = path.join(folder, 'bin', 'python');
+  const compiled = { PYTHONPYCACHEPREFIX: bytecodeOf(folder) };
   await run('install the packages', uv,
-    ['pip', 'sync', '--python', path.join(folder, 'bin', 'python'), '--require-hashes', ...files], settings);
+    ['pip', 'sync', '--python', interpreter, '--require-hashes', '--compile-bytecode', ...files], { ...settings, ...compiled });
   removeFolder(tools);
+  // Where it fails, Spark starts slower, or says itself why it does not start.
+  await attempt('start Spark once, to keep its classes for faster starts', interpreter, ['-m', 'emulator.spark'],
+    { ...cleaned(options.env), ...compiled, PYTHONPATH: rehearsalAssets() });
   const marker = path.join(folder, MARKER);
   fs.writeFileSync(`${marker}.part`, JSON.stringify({ python: python.version, files: files.map((file) => path.basename(file)) }));
   fs.renameSync(`${marker}.part`, marker);
@@ -173,7 +212,7 @@ function cleaned(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 function digest(python: Python, files: readonly string[]): string {
-  const hash = createHash('sha256').update(`${python.executable}\n${python.version}\n${python.platform}\n`);
+  const hash = createHash('sha256').update(`${LAYOUT}\n${python.executable}\n${python.version}\n${python.platform}\n`);
   for (const file of files) {
     hash.update(`${path.basename(file)}\n`).update(fs.readFileSync(file));
   }

@@ -16,6 +16,8 @@ FOR_GLUE = {
     "--continuous-log-conversionPattern",
     "--continuous-log-logGroup",
     "--continuous-log-logStreamPrefix",
+    "--custom-logGroup-prefix",
+    "--custom-logStream-prefix",
     "--customer-driver-env-vars",
     "--customer-executor-env-vars",
     "--datalake-formats",
@@ -59,6 +61,10 @@ class JobArguments:
     environment: Mapping[str, str] = field(default_factory=dict)
     log_group: str = ""
     """Log group of continuous logging, when the job names one."""
+    log_group_prefix: str = ""
+    """What stands before `/output` and `/error`, when the job names it."""
+    log_stream_prefix: str = ""
+    """What stands before `-driver`, when the job names it."""
     remarks: tuple[str, ...] = ()
     """What cannot be had here, a sentence each."""
 
@@ -84,6 +90,8 @@ def read_arguments(
         properties=_properties(merged.get("--conf", "")),
         environment=_pairs(merged.get("--customer-driver-env-vars", "")),
         log_group=merged.get("--continuous-log-logGroup", ""),
+        log_group_prefix=merged.get("--custom-logGroup-prefix", ""),
+        log_stream_prefix=merged.get("--custom-logStream-prefix", ""),
         remarks=tuple(remarks),
     )
 

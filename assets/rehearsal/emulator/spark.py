@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.java import Java, find_java
-from emulator.spark_process import START_SECONDS, SparkJob, SparkProcess
+from emulator.spark_process import READY, START_SECONDS, WARM, SparkJob, SparkProcess
 
 __all__ = ["Outcome", "SparkJob", "SparkPool", "SparkRun", "prepare"]
 
@@ -94,17 +94,18 @@ class SparkPool:
         self._lock = threading.Lock()
         self._idle: list[SparkProcess] = []
         self._all: set[SparkProcess] = set()
+        self._wanted = 0
         self._filling = False
         self._closed = False
-        self._busy = 0
 
     def warm(self, count: int) -> None:
         """Makes sure that `count` workers are, or will be, ready; they warm up one after the other, in the background."""
         with self._lock:
-            if self._closed or self._filling or len(self._idle) >= count:
+            self._wanted = max(self._wanted, count - len(self._idle))
+            if self._closed or self._filling or self._wanted <= 0:
                 return
             self._filling = True
-        threading.Thread(target=self._fill, args=(count,), daemon=True, name="spark-warm-up").start()
+        threading.Thread(target=self._fill, daemon=True, name="spark-warm-up").start()
 
     def run(self, job: SparkJob) -> SparkRun:
         """Starts the job on a warm worker, or on a new one. Raises `NoJava` or `RuntimeError` when none can start."""
@@ -112,7 +113,7 @@ class SparkPool:
             self._idle = [worker for worker in self._idle if worker.alive()]
             worker = self._idle.pop(0) if self._idle else None
         worker = worker or self._start()
-        worker.await_ready()
+        worker.await_sign(READY)
         return SparkRun(worker, job)
 
     def close(self) -> None:
@@ -126,21 +127,22 @@ class SparkPool:
             worker.end()
             shutil.rmtree(worker.folder, ignore_errors=True)
 
-    def _fill(self, count: int) -> None:
+    def _fill(self) -> None:
         try:
-            while True:
-                with self._lock:
-                    if self._closed or len(self._idle) >= count:
-                        return
+            while self._more_wanted():
                 worker = self._start()
                 with self._lock:
                     self._idle.append(worker)
-                worker.await_ready()
+                    self._wanted -= 1
+                worker.await_sign(WARM)
         except Exception:
-            return
-        finally:
             with self._lock:
-                self._filling = False
+                self._filling, self._wanted = False, 0
+
+    def _more_wanted(self) -> bool:
+        with self._lock:
+            self._filling = self._wanted > 0 and not self._closed
+            return self._filling
 
     def _start(self) -> SparkProcess:
         java = find_java()
@@ -174,7 +176,7 @@ def prepare(work: Path, cache: Path | None = None) -> Path | None:
         dump=_DUMP + ([f"-XX:SharedArchiveFile={base}"] if base else []),
     )
     try:
-        worker.await_ready()
+        worker.await_sign(WARM)
         script = worker.folder / "nothing.py"
         script.write_text("", encoding="utf-8")
         worker.order(SparkJob(script), worker.folder / "job.log")

@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.java import Java
-from emulator.spark_worker import READY
+from emulator.spark_worker import READY, WARM
 
-__all__ = ["START_SECONDS", "SparkJob", "SparkProcess"]
+__all__ = ["READY", "START_SECONDS", "WARM", "SparkJob", "SparkProcess"]
 
 WORKER = Path(__file__).with_name("spark_worker.py")
-NICE = 10
-"""Workers give way to whatever else runs: the deployment while they warm up."""
 START_SECONDS = 180.0
 
 
@@ -67,16 +65,15 @@ class SparkProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        _give_way(self.process.pid)
 
     def alive(self) -> bool:
         """Whether it still runs."""
         return self.process.poll() is None
 
-    def await_ready(self) -> None:
-        """Raises RuntimeError when Spark does not come up."""
+    def await_sign(self, sign: str) -> None:
+        """Waits until it says `READY` or `WARM`. Raises RuntimeError when Spark does not come up."""
         until = time.monotonic() + START_SECONDS
-        while not (self.folder / READY).exists():
+        while not (self.folder / sign).exists():
             if not self.alive() or time.monotonic() > until:
                 self.end()
                 raise RuntimeError(f"Spark did not start: {self.java_says()}")
@@ -137,15 +134,19 @@ class SparkProcess:
         return (telling or lines or ["it printed nothing"])[-1].strip()
 
 
-def _give_way(pid: int) -> None:
-    try:
-        os.setpriority(os.PRIO_PROCESS, pid, NICE)
-    except OSError:
-        pass
-
-
 def _base_environment(java: Java) -> dict[str, str]:
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "no_proxy", "NO_PROXY")
+    kept = (
+        "PATH",
+        "HOME",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "no_proxy",
+        "NO_PROXY",
+        "PYTHONPYCACHEPREFIX",
+    )
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
         "JAVA_HOME": str(java.home),

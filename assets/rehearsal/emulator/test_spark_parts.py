@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from emulator import java
 from emulator.glue_arguments import read_arguments
+from emulator.ministack.glue_records import log_places
 from emulator.spark_s3 import _braces, _inside, _split
 
 
@@ -76,6 +77,25 @@ class TestArguments:
     def test_environment_variables(self) -> None:
         read = read_arguments({"--customer-driver-env-vars": 'A=1,B="x,y"'}, {}, {})
         assert read.environment == {"A": "1", "B": "x,y"}
+
+    def test_places_of_the_log(self) -> None:
+        own = {
+            "--custom-logGroup-prefix": "/own",
+            "--custom-logStream-prefix": "s",
+            "--continuous-log-logGroup": "/c",
+        }
+        read = read_arguments(own, {}, {})
+        assert read.script == ()
+
+        def places(kind: str, version: str, succeeded: bool = True) -> tuple[list[str], str]:
+            return log_places({"Id": "jr_1", "GlueVersion": version}, kind, read, succeeded)
+
+        assert places("glueetl", "5.1") == (["/own/output"], "s-driver")
+        assert places("glueetl", "5.1", succeeded=False) == (["/own/output", "/own/error"], "s-driver")
+        assert places("glueetl", "4.0") == (["/aws-glue/jobs/output", "/c"], "jr_1")
+        assert places("pythonshell", "5.1")[0][0] == "/aws-glue/python-jobs/output"
+        plain = log_places({"Id": "jr_1", "GlueVersion": "5.1"}, "glueetl", read_arguments({}, {}, {}), True)
+        assert plain == (["/aws-glue/jobs/output"], "jr_1")
 
     @given(st.dictionaries(st.from_regex(r"--[a-z]{3,12}", fullmatch=True), st.text(max_size=20), max_size=5))
     def test_own_arguments_reach_the_script(self, own: dict[str, str]) -> None:

@@ -23,6 +23,7 @@ from emulator.ministack.emulator import Emulator
 from emulator.ministack.glue_records import (
     SPARK,
     execution_property,
+    log_places,
     new_run,
     own_arguments,
     write_log,
@@ -97,7 +98,7 @@ class JobRuns:
         """Warms Spark up while the rest of the stack deploys."""
         if job.get("Command", {}).get("Name") in SPARK:
             self._spark_jobs += 1
-            self._warm()
+            self._pool.warm(min(self._spark_jobs, MOST_WARM))
 
     def close(self) -> None:
         """Ends every run."""
@@ -185,7 +186,6 @@ class JobRuns:
         finally:
             with self._lock:
                 self._running.pop(run["Id"], None)
-            self._warm()
         if run["JobRunState"] == "FAILED" and run["Attempt"] < int(job.get("MaxRetries") or 0):
             self._again(run, job, given)
 
@@ -219,7 +219,7 @@ class JobRuns:
             running.stop()
         log = read_log(running.log)
         running.discard()
-        self._write_log(role, run, kind, arguments.log_group, log, outcome is not None and outcome.succeeded)
+        self._write_log(role, run, kind, arguments, log, outcome is not None and outcome.succeeded)
         self._judge(run, outcome, arguments, log)
 
     def _stage(
@@ -315,25 +315,15 @@ class JobRuns:
         self._begin(again, job, given)
 
     def _write_log(
-        self, role: str, run: dict[str, Any], kind: str, own_group: str, log: str, succeeded: bool
+        self, role: str, run: dict[str, Any], kind: str, arguments: JobArguments, log: str, succeeded: bool
     ) -> None:
         """As the job's role: without the permission the job works and its log is lost."""
-        base = "/aws-glue/python-jobs" if kind == "pythonshell" else "/aws-glue/jobs"
-        groups = [
-            f"{base}/output",
-            *([own_group] if own_group else []),
-            *([] if succeeded else [f"{base}/error"]),
-        ]
+        groups, stream = log_places(run, kind, arguments, succeeded)
         try:
-            write_log(self._host.client("logs", role), groups, run["Id"], log)
+            write_log(self._host.client("logs", role), groups, stream, log)
         except ClientError as refused:
             message = f"the log of Glue job {run['JobName']} would be lost on AWS: {refused.response['Error']['Message']}"
             self._host.note("warning", message, service="glue", job=run["JobName"])
-
-    def _warm(self) -> None:
-        """Makes the next workers while nothing runs."""
-        if self._spark_jobs and not self._running:
-            self._pool.warm(min(self._spark_jobs, MOST_WARM))
 
 
 def _role_arn(role: str, account: str) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-__all__ = ["SPARK", "execution_property", "new_run", "own_arguments", "write_log"]
+from emulator.glue_arguments import JobArguments
+
+__all__ = ["SPARK", "execution_property", "log_places", "new_run", "own_arguments", "write_log"]
 
 SPARK = ("glueetl", "gluestreaming")
 MOST_LINES = 2000
@@ -58,6 +60,23 @@ def execution_property(data: Mapping[str, Any]) -> dict[str, int]:
     return {"MaxConcurrentRuns": int((data.get("ExecutionProperty") or {}).get("MaxConcurrentRuns") or 1)}
 
 
+def log_places(
+    run: Mapping[str, Any], kind: str, arguments: JobArguments, succeeded: bool
+) -> tuple[list[str], str]:
+    """The log groups of a run and the stream in each. Prefixes of one's own are of Glue 5; continuous logging was before."""
+    own = kind in SPARK and int(str(run["GlueVersion"]).split(".")[0]) >= 5
+    base = "/aws-glue/jobs" if kind in SPARK else "/aws-glue/python-jobs"
+    if own and arguments.log_group_prefix:
+        base = arguments.log_group_prefix
+    groups = [f"{base}/output"]
+    if arguments.log_group and not own:
+        groups.append(arguments.log_group)
+    if not succeeded:
+        groups.append(f"{base}/error")
+    prefix = arguments.log_stream_prefix if own else ""
+    return groups, f"{prefix}-driver" if prefix else run["Id"]
+
+
 def write_log(logs: Any, groups: Sequence[str], stream: str, text: str) -> None:
     """Puts the last lines into each group; raises `ClientError` when the role may not."""
     now = int(time.time() * 1000)
@@ -65,8 +84,14 @@ def write_log(logs: Any, groups: Sequence[str], stream: str, text: str) -> None:
     if not lines:
         return
     for group in groups:
-        _unless_there(logs.create_log_group, logGroupName=group)
-        _unless_there(logs.create_log_stream, logGroupName=group, logStreamName=stream)
+        try:
+            _unless_there(logs.create_log_stream, logGroupName=group, logStreamName=stream)
+        except ClientError as missing:
+            # A group that is there needs no permission to make groups.
+            if missing.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            _unless_there(logs.create_log_group, logGroupName=group)
+            _unless_there(logs.create_log_stream, logGroupName=group, logStreamName=stream)
         events = [{"timestamp": now, "message": line} for line in lines]
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 

@@ -1,4 +1,4 @@
-"""Glue jobs and crawlers against a running emulator. One Spark job after the other: each has a warm worker only if there was time."""
+"""Glue jobs and crawlers against a running emulator. One Spark job after the other: the first ones have warm workers."""
 
 from __future__ import annotations
 
@@ -75,15 +75,30 @@ def emulator() -> Iterator[Running]:
             (["glue:CreateTable", "glue:UpdateTable"], "*"),
         )
         running.role("Blind", "glue")
+        # May write into groups that are there, not make any.
+        teller = running.role(
+            "Teller",
+            "glue",
+            (["s3:GetObject", "s3:ListBucket"], ["arn:aws:s3:::lake", "arn:aws:s3:::lake/*"]),
+            (
+                ["logs:CreateLogStream", "logs:PutLogEvents"],
+                f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/own/logs/*",
+            ),
+        )
+        for stream in ("output", "error"):
+            running.client("logs").create_log_group(logGroupName=f"/own/logs/{stream}")
         arguments = {
             "--source": "s3://lake/in/",
             "--target": "s3://lake/out/",
             "--extra-py-files": "s3://lake/words.py",
         }
-        for name in ("spark-good", "spark-bad"):
+        arguments |= {"--extra-files": "s3://lake/extra.txt", "--enable-metrics": "true"}
+        places = {"--custom-logGroup-prefix": "/own/logs", "--custom-logStream-prefix": "told"}
+        for name, who, own in (("spark-good", role, {}), ("spark-bad", teller, places)):
             command = {"Name": "glueetl", "ScriptLocation": "s3://lake/spark.py", "PythonVersion": "3"}
-            own = {**arguments, "--extra-files": "s3://lake/extra.txt", "--enable-metrics": "true"}
-            glue.create_job(Name=name, Role=role, GlueVersion="5.1", Command=command, DefaultArguments=own)
+            glue.create_job(
+                Name=name, Role=who, GlueVersion="5.1", Command=command, DefaultArguments=arguments | own
+            )
         command = {"Name": "pythonshell", "ScriptLocation": "s3://lake/shell.py", "PythonVersion": "3.9"}
         glue.create_job(Name="shell", Role=role, Command=command, ExecutionProperty={"MaxConcurrentRuns": 2})
         glue.create_job(Name="alone", Role=role, Command=command)
@@ -134,6 +149,10 @@ class TestSparkJobs:
             if note.get("run") == run["Id"] and note.get("state") == "FAILED"
         ]
         assert any("Traceback" in line for line in told[0]["log"])
+        for group in ("/own/logs/output", "/own/logs/error"):
+            logged = emulator.client("logs").get_log_events(logGroupName=group, logStreamName="told-driver")
+            assert "rows 3 hello more" in [event["message"] for event in logged["events"]]
+        assert not [denial for denial in emulator.report()["denials"] if "Teller" in denial["principal"]]
 
     def test_fails_when_the_role_may_not_read(self, emulator: Running) -> None:
         run = play(emulator, "spark-good", Arguments={"--source": "s3://other/in/"})
