@@ -14,7 +14,9 @@ interface Violation {
 }
 
 /** Synthesizes an app of the example's folder with every check of the CDK and of cdk-nag on. */
-function synth(app: string, context: Record<string, unknown> = {}): { status: number | null; output: string; outdir: string; violations: Violation[] } {
+function synth(app: string, context: Record<string, unknown> = {}): {
+  status: number | null; output: string; outdir: string; violations: Violation[];
+} {
   const outdir = fs.mkdtempSync(path.join(os.tmpdir(), 'cdk-mlops-example-'));
   const settings = JSON.parse(fs.readFileSync(path.join(EXAMPLE, 'cdk.json'), 'utf8')) as { context: Record<string, unknown> };
   const run = spawnSync(process.execPath, ['--require', require.resolve('tsx/cjs'), app], {

@@ -146,7 +146,8 @@ describe('cleanup', () => {
       state.order.push('endpoint');
       return {};
     });
-    sagemaker.on(ListEndpointConfigsCommand).callsFake(async () => ({ EndpointConfigs: [...configs].map((EndpointConfigName) => ({ EndpointConfigName })) }));
+    sagemaker.on(ListEndpointConfigsCommand)
+      .callsFake(async () => ({ EndpointConfigs: [...configs].map((EndpointConfigName) => ({ EndpointConfigName })) }));
     sagemaker.on(ListModelsCommand).callsFake(async () => ({ Models: [...models].map((ModelName) => ({ ModelName })) }));
     sagemaker.on(DeleteEndpointConfigCommand).callsFake(async ({ EndpointConfigName }) => {
       state.order.push(EndpointConfigName);

@@ -1,19 +1,19 @@
 import * as fs from 'fs';
 import * as path from 'path';
-import { DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand } from '@aws-sdk/client-sfn';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { ListPipelineExecutionsCommand } from '@aws-sdk/client-sagemaker';
+import { DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand } from '@aws-sdk/client-sfn';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
+import { ABALONE, assembly, rehearse, testFolder } from './command';
 import { findApp } from '../../src/rehearsal/assembly';
-import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
 import { Emulator } from '../../src/rehearsal/emulator';
+import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
 import { Processes } from '../../src/rehearsal/processes';
 import { DataSet } from '../../src/rehearsal/scenario/data';
 import { setUp } from '../../src/rehearsal/scenario/set-up';
 import { Stage } from '../../src/rehearsal/scenario/stage';
 import { World } from '../../src/rehearsal/scenario/world';
 import { Terminal } from '../../src/rehearsal/terminal';
-import { ABALONE, assembly, rehearse, testFolder } from './command';
 
 const ROWS = fs.readFileSync(ABALONE, 'utf8').trimEnd().split('\n').map((line) => line.split(','));
 const HEADER = ROWS[0];
@@ -37,7 +37,12 @@ interface Finding {
 }
 
 /** `first` is the line of the file, the header being line 1. */
-const BAD: Record<string, { readonly csv: string; readonly column?: string; readonly count: number; readonly first?: { row: number; value?: string } }> = {
+const BAD: Record<string, {
+  readonly csv: string;
+  readonly column?: string;
+  readonly count: number;
+  readonly first?: { row: number; value?: string };
+}> = {
   'a column is missing': { csv: spoiled((cells) => cells.filter((_, i) => i !== HEADER.indexOf('height'))), column: 'height', count: 1 },
   'a value is not allowed': { csv: set('sex', 'X', (row) => row % 1000 === 7), column: 'sex', count: 5, first: { row: 8, value: 'X' } },
   'text stands in a number': { csv: set('diameter', 'wide', (row) => row === 12 || row === 99), column: 'diameter', count: 2, first: { row: 13, value: 'wide' } },
@@ -57,7 +62,12 @@ describe('data that break the contract', () => {
     fs.mkdirSync(work);
     const options = parseOptions(['rehearse', '--app', assembly(), '--report', path.join(work, 'report.html')]) as RehearseOptions;
     world = await setUp(new Stage(new Terminal({ write: () => undefined }), new AbortController().signal), {
-      options, app: findApp(options.app), env: { ...process.env, TMPDIR: work }, work, processes, onEmulator: (emulator) => void emulators.push(emulator),
+      options,
+      app: findApp(options.app),
+      env: { ...process.env, TMPDIR: work },
+      work,
+      processes,
+      onEmulator: (emulator) => void emulators.push(emulator),
     });
     facts = world.cast.data!.facts;
     await Promise.all(Object.entries(BAD).map(([name, { csv }]) => world.aws.s3.send(new PutObjectCommand({
@@ -83,15 +93,15 @@ describe('data that break the contract', () => {
   test.each(Object.entries(BAD))('%s: a red execution, quarantine, and a report that names column, rule, count and first rows', async (name, { column, count, first }) => {
     const execution = ended.get(name)!;
     expect(execution.status).toBe('FAILED');
-    const set = (await dataSets()).find(({ executionArn }) => executionArn === execution.executionArn)!;
-    expect(set.status).toBe('QUARANTINED');
+    const dataSet = (await dataSets()).find(({ executionArn }) => executionArn === execution.executionArn)!;
+    expect(dataSet.status).toBe('QUARANTINED');
 
-    const { Contents: kept = [] } = await world.aws.s3.send(new ListObjectsV2Command({ Bucket: facts.bucket, Prefix: `quarantine/${set.id}/` }));
-    expect(kept.map(({ Key }) => Key).sort()).toEqual([`quarantine/${set.id}/${name}.csv`, `quarantine/${set.id}/validation.json`]);
+    const { Contents: kept = [] } = await world.aws.s3.send(new ListObjectsV2Command({ Bucket: facts.bucket, Prefix: `quarantine/${dataSet.id}/` }));
+    expect(kept.map(({ Key }) => Key).sort()).toEqual([`quarantine/${dataSet.id}/${name}.csv`, `quarantine/${dataSet.id}/validation.json`]);
     const { KeyCount: raw } = await world.aws.s3.send(new ListObjectsV2Command({ Bucket: facts.bucket, Prefix: `raw/${name}` }));
     expect(raw).toBe(0);
 
-    const object = await world.aws.s3.send(new GetObjectCommand({ Bucket: facts.bucket, Key: `quarantine/${set.id}/validation.json` }));
+    const object = await world.aws.s3.send(new GetObjectCommand({ Bucket: facts.bucket, Key: `quarantine/${dataSet.id}/validation.json` }));
     const report = JSON.parse(await object.Body!.transformToString()) as { valid: boolean; findings: Finding[] };
     expect(report.valid).toBe(false);
     const finding = report.findings.find((each) => each.severity !== 'warning' && (column === undefined || each.column === column))!;
@@ -103,7 +113,8 @@ describe('data that break the contract', () => {
   });
 
   test('nothing was trained', async () => {
-    const { PipelineExecutionSummaries: executions } = await world.aws.sageMaker.send(new ListPipelineExecutionsCommand({ PipelineName: facts.pipelineName }));
+    const list = new ListPipelineExecutionsCommand({ PipelineName: facts.pipelineName });
+    const { PipelineExecutionSummaries: executions } = await world.aws.sageMaker.send(list);
     expect(executions).toEqual([]);
   });
 
