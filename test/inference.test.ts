@@ -19,7 +19,7 @@ interface AslState {
   readonly Type: string;
   readonly Next?: string;
   readonly Default?: string;
-  readonly Choices?: { readonly Next: string; readonly Condition: string }[];
+  readonly Choices?: { readonly Next: string; readonly Condition: string; readonly Assign?: Record<string, unknown> }[];
   readonly Catch?: { readonly Next: string; readonly ErrorEquals: string[] }[];
   readonly Resource?: string;
   readonly Arguments?: Record<string, unknown>;
@@ -116,6 +116,16 @@ describe('an endpoint for production', () => {
     expect(targetsOf(states.SmokePrediction)).toEqual(['IsSmokeGood', 'NoteFailure']);
     const beforeRecord = Object.entries(states).filter(([, state]) => targetsOf(state).includes('RecordServing')).map(([name]) => name);
     expect(beforeRecord).toEqual(['PutScalingPolicy']);
+  });
+
+  test('deletes what served before and, where that is another, what the catalog knew; each once', () => {
+    expect(states.IsOldThere.Choices!.map(({ Assign, Next }) => [Assign, Next])).toEqual([
+      [{ old: '{% $previous %}' }, 'DeleteOldConfig'], [{ old: '{% $servingRelease %}' }, 'DeleteOldConfig'],
+    ]);
+    expect(states.IsRecordedThere).toMatchObject({
+      Choices: [{ Condition: "{% $servingRelease != '' and $servingRelease != $old %}", Assign: { old: '{% $servingRelease %}' }, Next: 'DeleteOldConfig' }],
+      Default: 'ReleaseLock',
+    });
   });
 
   test('makes the model from the package, and keeps the scaled number of instances in an update', () => {

@@ -210,9 +210,14 @@ function recording(settings: WorkflowSettings): States {
     DeleteOldModel: task({
       resource: `${sagemaker}:deleteModel`,
       args: { ModelName: expr('$old') },
-      next: 'ReleaseLock',
-      on: [ignore('ReleaseLock')],
+      next: 'IsRecordedThere',
+      on: [ignore('IsRecordedThere')],
     }),
+    // A deployment that was stopped on its way left two: what the endpoint served, and what the catalog knew.
+    IsRecordedThere: choice(
+      [{ when: "$servingRelease != '' and $servingRelease != $old", assign: { old: expr('$servingRelease') }, next: 'DeleteOldConfig' }],
+      'ReleaseLock',
+    ),
   };
 }
 

@@ -8,13 +8,16 @@ import {
   ModelApprovalStatus, UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
-import { DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import {
+  DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand, StartExecutionCommand, StopExecutionCommand,
+} from '@aws-sdk/client-sfn';
 import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { findApp } from '../../src/rehearsal/assembly';
 import { Emulator } from '../../src/rehearsal/emulator';
 import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
 import { Processes } from '../../src/rehearsal/processes';
 import { setUp } from '../../src/rehearsal/scenario/set-up';
+import { sign } from '../../src/rehearsal/scenario/sigv4';
 import { Stage } from '../../src/rehearsal/scenario/stage';
 import { World } from '../../src/rehearsal/scenario/world';
 import { Terminal } from '../../src/rehearsal/terminal';
@@ -165,21 +168,36 @@ describe('deployments', () => {
     expect(await scalingOf()).toEqual(SCALED);
   });
 
-  test('every deployment is in the history, and nothing was denied', async () => {
+  test('every deployment is in the history', async () => {
     const told = await items('DEPLOYMENT');
     expect(told.map(({ version, outcome }) => `${String(version)} ${String(outcome)}`).sort()).toEqual(expect.arrayContaining([
       '1 FAILED', '2 DEPLOYED', '3 DEPLOYED', '4 FAILED', '5 FAILED', '6 FAILED', '7 DEPLOYED', '9 DEPLOYED',
     ]));
     expect(told.filter(({ version }) => version === 3)).toHaveLength(1);
-    expect((await world.emulator.report()).denials).toEqual([]);
   });
 
-  test('the stack takes everything along, the logs of the containers too', async () => {
+  test('a deployment that was stopped loses its lock to the next one, which waits for the endpoint', async () => {
+    const stopped = await atWork(() => register('two', 'Approved'));
+    await world.aws.stepFunctions.send(new StopExecutionCommand({ executionArn: stopped }));
+    expect(await items('LOCK')).toMatchObject([{ owner: stopped }]);
+    const [next] = await after(() => register('three', 'Approved'));
+    expect(outcomes([next])).toEqual(['DEPLOYED']);
+    await expectServing({ version: 11, predicts: 3 });
+  });
+
+  test('the containers log as the role of the model, into the group of the endpoint', async () => {
+    const lines = await logged(`/aws/sagemaker/Endpoints/${endpoint.endpointName}`);
+    expect(lines.join('\n')).toContain('UnpicklingError'); // of the model that could not be loaded
+  });
+
+  test('the stack takes everything along while a deployment is at work: its release, those before, the logs of the containers', async () => {
+    await atWork(() => register('one', 'Approved'));
+    expect((await world.emulator.report()).denials).toEqual([]);
     await world.cdk.destroy(new AbortController().signal);
     const left = await world.emulator.leftovers();
     expect(left.filter((entry) => !('why' in entry) || entry.id.startsWith('/aws/sagemaker/Endpoints/'))).toEqual([]);
     expect(await made()).toEqual({ endpoints: [], configs: [], models: [] });
-    expect((await scalingOf()).targets).toEqual([]);
+    expect(await scalingOf()).toEqual({ targets: [], policies: [] });
   });
 
   const SCALED = {
@@ -254,6 +272,20 @@ describe('deployments', () => {
     return Promise.all(executions.map(async ({ executionArn }) => stepFunctions.send(new DescribeExecutionCommand({ executionArn }))));
   }
 
+  /** The deployment that `act` starts, at the moment when SageMaker updates the endpoint for it. */
+  async function atWork(act: () => Promise<unknown>): Promise<string> {
+    const { sageMaker, stepFunctions } = world.aws;
+    await act();
+    await until(async () => {
+      const { EndpointStatus } = await sageMaker.send(new DescribeEndpointCommand({ EndpointName: endpoint.endpointName }));
+      return EndpointStatus === 'Updating';
+    }, 50);
+    const { executions = [] } = await stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: endpoint.stateMachineArn, statusFilter: 'RUNNING' }));
+    expect(executions).toHaveLength(1);
+    known.add(executions[0].executionArn!);
+    return executions[0].executionArn!;
+  }
+
   function outcomes(executions: DescribeExecutionCommandOutput[]): string[] {
     return executions.map(({ output, cause }) => output ? (JSON.parse(output) as { outcome: string }).outcome : String(cause)).sort();
   }
@@ -274,11 +306,15 @@ describe('deployments', () => {
     expect(await made()).toEqual({ endpoints: [endpoint.endpointName], configs: [record.release], models: [record.release] });
     const config = await world.aws.sageMaker.send(new DescribeEndpointConfigCommand({ EndpointConfigName: record.release }));
     expect(config.ProductionVariants).toMatchObject([{ ModelName: record.release, InstanceType: 'ml.m5.large', InitialInstanceCount: 2 }]);
+    expect(await predictions()).toEqual([predicts, predicts]);
+    expect(await items('LOCK')).toEqual([]);
+  }
+
+  async function predictions(): Promise<number[]> {
     const { Body: answer } = await runtime.send(new InvokeEndpointCommand({
       EndpointName: endpoint.endpointName, ContentType: 'text/csv', Accept: 'text/csv', Body: 'nut,2.5\nbolt,\n',
     }));
-    expect(Buffer.from(answer!).toString().trim().split(/[,\n]/).map(Number)).toEqual([predicts, predicts]);
-    expect(await items('LOCK')).toEqual([]);
+    return Buffer.from(answer!).toString().trim().split(/[,\n]/).map(Number);
   }
 
   async function serving(): Promise<Serving | undefined> {
@@ -306,10 +342,19 @@ describe('deployments', () => {
     };
   }
 
+  async function logged(logGroupName: string): Promise<string[]> {
+    const { endpoint: at, region, credentials } = world.emulator;
+    const request = { method: 'POST', url: new URL(`${at}/`), body: JSON.stringify({ logGroupName }), service: 'logs', region, credentials };
+    const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'Logs_20140328.FilterLogEvents' };
+    const response = await fetch(request.url, { method: 'POST', body: request.body, headers: { ...headers, ...sign({ ...request, headers }) } });
+    return (await response.json() as { events: { message: string }[] }).events.map(({ message }) => message);
+  }
+
   async function scalingOf() {
-    const of = { ServiceNamespace: 'sagemaker', ResourceIds: [`endpoint/${endpoint.endpointName}/variant/AllTraffic`] } as const;
-    const { ScalableTargets = [] } = await scaling.send(new DescribeScalableTargetsCommand({ ...of, ResourceIds: [...of.ResourceIds] }));
-    const { ScalingPolicies = [] } = await scaling.send(new DescribeScalingPoliciesCommand({ ServiceNamespace: 'sagemaker', ResourceId: of.ResourceIds[0] }));
+    const ServiceNamespace = 'sagemaker';
+    const ResourceId = `endpoint/${endpoint.endpointName}/variant/AllTraffic`;
+    const { ScalableTargets = [] } = await scaling.send(new DescribeScalableTargetsCommand({ ServiceNamespace, ResourceIds: [ResourceId] }));
+    const { ScalingPolicies = [] } = await scaling.send(new DescribeScalingPoliciesCommand({ ServiceNamespace, ResourceId }));
     return {
       targets: ScalableTargets.map(({ MinCapacity, MaxCapacity }) => ({ min: MinCapacity, max: MaxCapacity })),
       policies: ScalingPolicies.map(({ TargetTrackingScalingPolicyConfiguration: tracking }) => ({
@@ -319,12 +364,13 @@ describe('deployments', () => {
   }
 });
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
+async function until(condition: () => Promise<boolean>, every = 300): Promise<void> {
+  const end = Date.now() + 200_000;
+  while (Date.now() < end) {
     if (await condition()) {
       return;
     }
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await new Promise((resolve) => setTimeout(resolve, every));
   }
-  throw new Error('waited 90 s in vain');
+  throw new Error('waited 200 s in vain');
 }

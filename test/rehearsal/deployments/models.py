@@ -19,7 +19,9 @@ def main(schema: Path, folder: Path, scripts: Path) -> None:
 
     for split in preprocess.SPLITS:
         (folder / "data" / split).mkdir(parents=True)
-        (folder / "data" / split / "part-0.csv").write_text("kind,weight,age\nbolt,1.5,3\nnut,2.5,4\nbolt,,5\n")
+        (folder / "data" / split / "part-0.csv").write_text(
+            "kind,weight,age\nbolt,1.5,3\nnut,2.5,4\nbolt,,5\n"
+        )
     preprocess.run(
         folder / "data", schema, {name: folder / name for name in (*preprocess.SPLITS, "preprocessor")}
     )
