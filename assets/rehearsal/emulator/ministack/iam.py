@@ -223,6 +223,7 @@ def install(emulator: Emulator) -> None:
         return result
 
     _name_resources()
+    _name_log_streams()
     iam_evaluator.evaluate = counted
     iam_evaluator.enforce = told
     iam_evaluator._gather_role_policies = lambda role, account: grants.policies_of(role, account)
@@ -240,6 +241,20 @@ def _name_resources() -> None:
         return respond(service, action, principal_arn, request_id, **named)
 
     iam_actions.access_denied_response = responded
+
+
+def _name_log_streams() -> None:
+    """Calls that name a log stream are about the stream: `log-group:<name>:*` allows them, `log-group:<name>` does not."""
+    extract = iam_actions.extract_resource_arn
+
+    def extracted(
+        service: str, method: str, path: str, headers: Any, body: bytes, *more: Any, **named: Any
+    ) -> str:
+        resource = str(extract(service, method, path, headers, body, *more, **named))
+        stream = iam_actions._safe_json_field(body, "logStreamName") if service == "logs" else ""
+        return f"{resource}:log-stream:{stream}" if stream and resource != "*" else resource
+
+    iam_actions.extract_resource_arn = extracted
 
 
 def _matching(ctx: Any, policies: list[list[Any]]) -> list[Any]:
