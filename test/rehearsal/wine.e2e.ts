@@ -37,4 +37,12 @@ describe('another data set: three classes, missing values, an identifier', () =>
     expect(metrics.accuracy.value).toBeGreaterThan(0.8);
     expect(run.document.predictions).toMatchObject({ problemType: 'multiclass_classification', classes: ['barolo', 'grignolino', 'barbera'] });
   });
+
+  test('denies nothing; the crawler looked at the raw files and wrote the table it found', () => {
+    const { denials, grants } = run.document.emulated!;
+    expect(denials).toEqual([]);
+    expect(grants.exercised).toEqual(expect.arrayContaining([
+      expect.objectContaining({ action: 'glue:CreateTable', logicalId: expect.stringContaining('CrawlerRole') as string }),
+    ]));
+  });
 });

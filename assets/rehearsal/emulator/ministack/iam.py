@@ -223,7 +223,7 @@ def install(emulator: Emulator) -> None:
         return result
 
     _name_resources()
-    _name_log_streams()
+    _correct_resources()
     iam_evaluator.evaluate = counted
     iam_evaluator.enforce = told
     iam_evaluator._gather_role_policies = lambda role, account: grants.policies_of(role, account)
@@ -243,16 +243,24 @@ def _name_resources() -> None:
     iam_actions.access_denied_response = responded
 
 
-def _name_log_streams() -> None:
-    """Calls that name a log stream are about the stream: `log-group:<name>:*` allows them, `log-group:<name>` does not."""
+def _correct_resources() -> None:
+    """What some calls are about, where MiniStack says something else.
+
+    A call that names a log stream is about the stream: `log-group:<name>:*` allows it, `log-group:<name>` does not. And
+    the `Name` of a Glue call is a crawler's where the call is about crawlers.
+    """
     extract = iam_actions.extract_resource_arn
 
     def extracted(
         service: str, method: str, path: str, headers: Any, body: bytes, *more: Any, **named: Any
     ) -> str:
         resource = str(extract(service, method, path, headers, body, *more, **named))
-        stream = iam_actions._safe_json_field(body, "logStreamName") if service == "logs" else ""
-        return f"{resource}:log-stream:{stream}" if stream and resource != "*" else resource
+        if service == "logs" and resource != "*":
+            stream = iam_actions._safe_json_field(body, "logStreamName")
+            return f"{resource}:log-stream:{stream}" if stream else resource
+        if service == "glue" and str(headers.get("x-amz-target", "")).endswith("Crawler"):
+            return resource.replace(":table/", ":crawler/", 1)
+        return resource
 
     iam_actions.extract_resource_arn = extracted
 
