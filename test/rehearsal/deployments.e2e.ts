@@ -4,14 +4,15 @@ import * as path from 'path';
 import { ApplicationAutoScalingClient, DescribeScalableTargetsCommand, DescribeScalingPoliciesCommand } from '@aws-sdk/client-application-auto-scaling';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import {
-  CreateModelPackageCommand, DescribeEndpointCommand, DescribeEndpointConfigCommand, ListEndpointConfigsCommand, ListEndpointsCommand, ListModelsCommand,
-  ModelApprovalStatus, UpdateModelPackageCommand,
+  CreateModelPackageCommand, DescribeEndpointCommand, DescribeEndpointConfigCommand, ListEndpointConfigsCommand, ListEndpointsCommand,
+  ListModelsCommand, ModelApprovalStatus, UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import {
   DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand, StartExecutionCommand, StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { QueryCommand } from '@aws-sdk/lib-dynamodb';
+import { ROOT, run, testFolder } from './command';
 import { findApp } from '../../src/rehearsal/assembly';
 import { Emulator } from '../../src/rehearsal/emulator';
 import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
@@ -22,7 +23,6 @@ import { Stage } from '../../src/rehearsal/scenario/stage';
 import { World } from '../../src/rehearsal/scenario/world';
 import { Terminal } from '../../src/rehearsal/terminal';
 import { IMAGE_ACCOUNTS } from '../../src/shared/container-images';
-import { ROOT, run, testFolder } from './command';
 
 const APP = path.join(ROOT, 'test', 'rehearsal', 'deployments');
 
@@ -51,7 +51,12 @@ describe('deployments', () => {
     fs.mkdirSync(work);
     const options = parseOptions(['rehearse', '--app', APP, '--report', path.join(work, 'report.html')]) as RehearseOptions;
     world = await setUp(new Stage(new Terminal({ write: () => undefined }), new AbortController().signal), {
-      options, app: findApp(options.app), env: { ...process.env, TMPDIR: work }, work, processes, onEmulator: (emulator) => void emulators.push(emulator),
+      options,
+      app: findApp(options.app),
+      env: { ...process.env, TMPDIR: work },
+      work,
+      processes,
+      onEmulator: (emulator) => void emulators.push(emulator),
     });
     const { endpoint: at, region, credentials } = world.emulator;
     runtime = new SageMakerRuntimeClient({ endpoint: at, region, credentials });
@@ -212,10 +217,10 @@ describe('deployments', () => {
     fs.writeFileSync(schema, JSON.stringify(endpoint.schema));
     const { stdout } = await run(['prepare'], work);
     const folder = path.join(work, 'models');
-    const made = spawnSync(stdout.trim().split('\n').at(-1)!, [path.join(APP, 'models.py'), schema, folder, path.join(ROOT, 'assets', 'sagemaker')], {
+    const written = spawnSync(stdout.trim().split('\n').at(-1)!, [path.join(APP, 'models.py'), schema, folder, path.join(ROOT, 'assets', 'sagemaker')], {
       input: JSON.stringify(MODELS), encoding: 'utf8', env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     });
-    expect({ status: made.status, stderr: made.status === 0 ? '' : made.stderr }).toEqual({ status: 0, stderr: '' });
+    expect({ status: written.status, stderr: written.status === 0 ? '' : written.stderr }).toEqual({ status: 0, stderr: '' });
     const upload = async (key: string, file: string) => world.aws.s3.send(new PutObjectCommand({
       Bucket: registry.bucket, Key: `${key}/model.tar.gz`, Body: fs.readFileSync(path.join(folder, file)),
     }));
