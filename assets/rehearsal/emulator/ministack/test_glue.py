@@ -308,5 +308,5 @@ def test_nothing_runs_after_the_end() -> None:
 
 
 def processes_of(emulator: Running) -> list[str]:
-    listed = subprocess.run(["ps", "-axo", "args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-axww", "-o", "args="], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if str(emulator.work) in line]
