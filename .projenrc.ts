@@ -57,6 +57,7 @@ const project = new awscdk.AwsCdkConstructLibrary({
     'tsx',
   ],
 
+  tsconfigDev: { compilerOptions: { isolatedModules: false } },
   jestOptions: {
     updateSnapshot: javascript.UpdateSnapshot.NEVER,
     junitReporting: false,
@@ -86,7 +87,14 @@ project.eslint?.addOverride({
   rules: { 'import/no-extraneous-dependencies': 'off' },
 });
 
-project.npmignore?.addPatterns('/examples/', '/docs/', '/.ci/', 'test_*.py', 'conftest.py', '__pycache__/');
+project.eslint?.addOverride({ files: ['test/rehearsal/*/app.ts'], rules: { 'import/no-extraneous-dependencies': 'off' } });
+
+// The package: the compiled library, what runs on AWS, and the rehearsal. No tests, no sources of bundles, no caches.
+project.npmignore?.addPatterns(
+  '/examples/', '/docs/', '/rosetta/', '/.ci/', '/lib/rehearsal/', '*.lambda.js', '*.lambda.d.ts',
+  'test_*.py', 'conftest.py', 'testing.py', 'fake_host.py', '/assets/pyproject.toml',
+  '__pycache__/', '.hypothesis/', '.mypy_cache/', '.pytest_cache/', '.ruff_cache/', 'cdk.out/', '/.jsii.tabl.json', '/rehearsal-report.*',
+);
 project.package.addField('workspaces', ['examples/*']);
 project.addBins({ 'cdk-mlops': 'assets/rehearsal/cli.js' });
 
@@ -94,6 +102,10 @@ const bundle = project.addTask('bundle', { description: 'Bundle the Lambda handl
 bundle.exec(`esbuild "src/**/*.lambda.ts" --bundle --platform=node --target=${HANDLER_TARGET} --minify --log-level=warning --outbase=src --outdir=assets/handlers --entry-names=[dir]/[name]/index`);
 bundle.exec(`esbuild src/rehearsal/cli.ts --bundle --platform=node --target=${CLI_TARGET} --minify --log-level=warning "--banner:js=#!/usr/bin/env node" --outfile=assets/rehearsal/cli.js`);
 project.preCompileTask.spawn(bundle);
+
+// jsii leaves what it compiled of files that are gone; the package holds all of lib.
+project.compileTask.prependExec("node -e \"require('fs').rmSync('lib', { recursive: true, force: true })\"");
+project.tasks.tryFind('docgen')?.reset('node test/api-reference.mjs API.md');
 
 const rehearse = project.addTask('rehearse', { description: 'Deploy the example to an emulator on this machine and run it on real data' });
 rehearse.spawn(project.preCompileTask);
