@@ -46,6 +46,8 @@ export interface Leftover {
   readonly service: string;
   readonly kind: string;
   readonly id: string;
+  /** Why it stays on purpose, as it would on AWS. Absent: it should be gone. */
+  readonly why?: string;
 }
 
 export interface EmulatorOptions {

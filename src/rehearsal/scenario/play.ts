@@ -122,18 +122,13 @@ export async function takeDown(stage: Stage, world: World): Promise<void> {
   });
   await stage.play('leftovers', async (step) => {
     const found = await world.emulator.leftovers();
-    const left = found.filter((thing) => !isKeptByService(thing));
+    const left = found.filter(({ why }) => why === undefined);
     if (left.length > 0) {
       throw new RehearsalError(`${count(left.length, 'thing')} outlived the stacks: ${left.slice(0, 5).map(named).join(', ')}`, { log: left.map(named) });
     }
-    const kept = found.filter(isKeptByService).map(({ id }) => id);
-    step.summary(kept.length > 0 ? `none, but for logs that belong to services, as on AWS: ${kept.join(', ')}` : 'none');
+    found.forEach((kept) => step.detail(`stays: ${named(kept)}, ${kept.why}`));
+    step.summary(found.length > 0 ? 'none, but for what stays on AWS too' : 'none');
   });
-}
-
-/** SageMaker and Glue write the logs of all jobs of an account into groups of their own, which no stack owns. */
-function isKeptByService({ service, id }: Leftover): boolean {
-  return service === 'logs' && /^\/(aws\/sagemaker|aws-glue)\//.test(id);
 }
 
 function named({ service, kind, id }: Leftover): string {

@@ -48,6 +48,9 @@ STORES: tuple[tuple[str, str, str, str], ...] = (
 )
 """Service, kind, module of MiniStack and its store."""
 
+_OF_ALL_JOBS = re.compile(
+    r"/aws/sagemaker/\w+Jobs$|/aws-glue/(jobs|python-jobs|crawlers)(/output|/error|/logs-v2)?$"
+)
 _OF_PROVIDERS = re.compile(
     r"^/aws/lambda/[^/]*-(Custom[A-Z]\w*(Custom|Provider|Deploy)|AWS679f53fac002430cb0da5b79|LogRetention[0-9a-f]{8}"
     r"|BucketNotificationsHandler[0-9a-f]{8})"
@@ -105,7 +108,7 @@ def _why_kept(entry: dict[str, str], retained: set[str]) -> str | None:
         return "its removal policy retains it"
     if entry["kind"] == "log group" and _OF_PROVIDERS.search(entry["id"]):
         return "written by a function of CDK's own; on AWS it stays too"
-    if entry["kind"] == "log group" and entry["id"].startswith(("/aws/sagemaker/", "/aws-glue/")):
+    if entry["kind"] == "log group" and _OF_ALL_JOBS.match(entry["id"]):
         return "written by jobs, and shared by all of the account; on AWS it stays too"
     return None
 
