@@ -46,7 +46,7 @@ const project = new awscdk.AwsCdkConstructLibrary({
     '@aws-sdk/client-sagemaker-runtime',
     '@aws-sdk/client-sfn',
     '@aws-sdk/lib-dynamodb',
-    '@swc/core',
+    '@swc/core@1.16.18', // pinned with unrs-resolver below: the newest of which there is a build for every platform that the lock file names
     '@swc/jest',
     '@types/aws-lambda',
     'aws-sdk-client-mock',
@@ -71,6 +71,8 @@ const project = new awscdk.AwsCdkConstructLibrary({
   eslintOptions: { dirs: ['src'], devdirs: ['test', 'examples'], fileExtensions: ['.ts'], prettier: false },
   gitignore: ['/assets/handlers/', '/assets/rehearsal/cli.js', 'cdk.out/', '__pycache__/', '.pytest_cache/', '.ruff_cache/', '.mypy_cache/', '.hypothesis/', '/rehearsal-report.html'],
 });
+
+project.package.addPackageResolutions('unrs-resolver@1.12.2');
 
 project.eslint?.addRules({
   '@typescript-eslint/no-explicit-any': 'error',
