@@ -147,11 +147,12 @@ class SparkPool:
     def _start(self) -> SparkProcess:
         java = find_java()
         folder = self._work / "spark" / uuid.uuid4().hex[:12]
-        worker = SparkProcess(folder, java, self._environment, _archive(java, self._cache))
+        archive = _archive(java, self._cache)
+        # Under the lock, so that `close` either sees the worker or keeps it from being started.
         with self._lock:
             if self._closed:
-                worker.end()
                 raise RuntimeError("the emulator is ending")
+            worker = SparkProcess(folder, java, self._environment, archive)
             self._all = {one for one in self._all if one.alive()} | {worker}
         return worker
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -112,6 +113,7 @@ class SparkProcess:
         except (ProcessLookupError, PermissionError):
             pass
         self.process.wait()
+        _await_end(self.process.pid)
         if self.process.stdin is not None:
             try:
                 self.process.stdin.close()
@@ -132,6 +134,19 @@ class SparkProcess:
             if re.search(r"(Exception|Error)\b.*:", line) and not line.startswith("\tat ")
         ]
         return (telling or lines or ["it printed nothing"])[-1].strip()
+
+
+def _await_end(group: int) -> None:
+    """Until the last of a killed group is gone: Java needs a moment to give its memory back."""
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-group, os.WNOHANG)  # an orphan that the emulator adopted
+        try:
+            os.killpg(group, 0)
+        except (ProcessLookupError, PermissionError):
+            return
+        time.sleep(0.02)
 
 
 def _base_environment(java: Java) -> dict[str, str]:
