@@ -71,7 +71,7 @@ describe('data that break the contract', () => {
     });
     facts = world.cast.data!.facts;
     await Promise.all(Object.entries(BAD).map(([name, { csv }]) => world.aws.s3.send(new PutObjectCommand({
-      Bucket: facts.bucket, Key: `raw/${name}.csv`, Body: csv,
+      Bucket: facts.bucket, Key: `raw/${name}.csv`, Body: Buffer.from(csv),
     }))));
     await until(async () => {
       const { executions = [] } = await world.aws.stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: facts.stateMachineArn }));
