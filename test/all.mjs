@@ -1,5 +1,7 @@
-// Runs every check of the project, one suite after the other, and closes with the total: `N passed, N failed`.
-// `node test/all.mjs unit python` runs only the suites named.
+// Runs every check of the project and closes with the total: `N passed, N failed`. Two suites run side by side, each shown
+// when it has ended; the rehearsals, which use both cores, come last and alone.
+// `node test/all.mjs unit glue` runs only the suites named.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,24 +13,32 @@ const work = mkdtempSync(path.join(tmpdir(), 'cdk-mlops-test-'));
 const node = process.execPath;
 const bin = (name) => path.join(root, 'node_modules', '.bin', name);
 
-let running;
+const running = new Set();
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
-    running?.kill(signal);
+    running.forEach((child) => child.kill(signal));
     rmSync(work, { recursive: true, force: true });
     process.exit(130);
   });
 }
 
-/** Runs a command with its output on this terminal; gives its exit code and, with `capture`, its standard output. */
-function run(command, args, { capture = false, env = {} } = {}) {
+/** The output of the suite that runs here. */
+const told = new AsyncLocalStorage();
+
+/** Runs a command, its output added to what its suite tells; gives its exit code and standard output. */
+function run(command, args, { env = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', capture ? 'pipe' : 'inherit', 'inherit'] });
-    running = child;
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    running.add(child);
+    const lines = told.getStore();
     let output = '';
-    child.stdout?.on('data', (chunk) => (output += chunk));
+    child.stdout.on('data', (chunk) => (output += chunk, lines.push(chunk)));
+    child.stderr.on('data', (chunk) => lines.push(chunk));
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code: code ?? 1, output }));
+    child.on('close', (code) => {
+      running.delete(child);
+      resolve({ code: code ?? 1, output });
+    });
   });
 }
 
@@ -47,14 +57,13 @@ async function jest(name, ...args) {
 }
 
 let python;
-async function interpreter() {
-  if (!python) {
-    const { code, output } = await run(node, ['assets/rehearsal/cli.js', 'prepare', '--dev'], { capture: true });
+function interpreter() {
+  python ??= run(node, ['assets/rehearsal/cli.js', 'prepare', '--dev']).then(({ code, output }) => {
     if (code !== 0) {
       throw new Error('the Python environment could not be prepared');
     }
-    python = output.trim().split('\n').at(-1);
-  }
+    return output.trim().split('\n').at(-1);
+  });
   return python;
 }
 
@@ -66,47 +75,62 @@ async function pytest(folder) {
   return { passed: counts[2] - failed, failed: code === 0 ? failed : Math.max(1, failed) };
 }
 
+/** The longest first, so that both lanes end at about the same time. */
 const suites = {
+  emulator: () => pytest('assets/rehearsal'),
+  unit: () => jest('unit', '--testPathIgnorePatterns', 'test/(docs|package)\\.test\\.ts$'),
+  glue: () => pytest('assets/glue'),
+  docs: () => jest('docs', 'test/docs.test.ts'),
+  sagemaker: () => pytest('assets/sagemaker'),
   lint: () => check(bin('eslint'), ['--ext', '.ts', 'src', 'test', 'examples'], { env: { ESLINT_USE_FLAT_CONFIG: 'false', NODE_NO_WARNINGS: '1' } }),
   types: () => check(bin('tsc'), ['--noEmit', '-p', 'test/tsconfig.json']),
-  unit: () => jest('unit', '--testPathIgnorePatterns', 'test/(docs|package)\\.test\\.ts$'),
-  docs: () => jest('docs', 'test/docs.test.ts'),
   package: () => jest('package', 'test/package.test.ts'),
+  'python-types': async () => check(await interpreter(), ['-m', 'mypy', '--no-incremental', '--config-file', 'assets/pyproject.toml', 'assets/rehearsal/emulator'], { env: { MYPYPATH: 'assets/rehearsal' } }),
   'python-lint': async () => check(await interpreter(), ['-m', 'ruff', 'check', '--no-cache', 'assets']),
   'python-format': async () => check(await interpreter(), ['-m', 'ruff', 'format', '--no-cache', '--check', 'assets']),
-  'python-types': async () => check(await interpreter(), ['-m', 'mypy', '--no-incremental', '--config-file', 'assets/pyproject.toml', 'assets/rehearsal/emulator'], { env: { MYPYPATH: 'assets/rehearsal' } }),
-  glue: () => pytest('assets/glue'),
-  sagemaker: () => pytest('assets/sagemaker'),
-  emulator: () => pytest('assets/rehearsal'),
+};
+const rehearsals = {
   rehearsal: () => jest('rehearsal', '--config', 'test/rehearsal/jest.config.json'),
 };
 
 const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !(name in suites));
+const known = Object.keys({ ...suites, ...rehearsals });
+const unknown = wanted.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
-  console.error(`no suite "${unknown[0]}": there are ${Object.keys(suites).join(', ')}`);
+  console.error(`no suite "${unknown[0]}": there are ${known.join(', ')}`);
   process.exit(2);
 }
 
 const total = { passed: 0, failed: 0 };
 const rows = [];
-for (const [name, suite] of Object.entries(suites)) {
-  if (wanted.length > 0 && !wanted.includes(name)) {
-    continue;
-  }
-  console.log(`\n=== ${name}`);
+
+/** Plays one suite and shows what it told. */
+async function play(name, suite) {
   const start = Date.now();
-  let result;
-  try {
-    result = await suite();
-  } catch (error) {
-    console.error(`${name}: ${error.message}`);
-    result = { passed: 0, failed: 1 };
-  }
+  const lines = [];
+  console.log(`... ${name}`);
+  const result = await told.run(lines, suite).catch((error) => {
+    lines.push(`${name}: ${error.message}\n`);
+    return { passed: 0, failed: 1 };
+  });
+  process.stdout.write(`\n=== ${name}\n${lines.join('')}\n`);
   total.passed += result.passed;
   total.failed += result.failed;
   rows.push(`${name.padEnd(14)} ${String(result.passed).padStart(5)} passed ${String(result.failed).padStart(4)} failed ${((Date.now() - start) / 1000).toFixed(1).padStart(7)} s`);
 }
+
+/** Plays suites in so many lanes, each taking the next one that nobody has taken. */
+async function playAll(chosen, lanes) {
+  const queue = Object.entries(chosen).filter(([name]) => wanted.length === 0 || wanted.includes(name));
+  await Promise.all(Array.from({ length: lanes }, async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      await play(...next);
+    }
+  }));
+}
+
+await playAll(suites, 2);
+await playAll(rehearsals, 1);
 rmSync(work, { recursive: true, force: true });
 
 console.log(`\n${rows.join('\n')}\n`);
