@@ -1,6 +1,7 @@
 import { App, Aws, CfnParameter, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import { Statement, statements } from './statements';
 import { Column, DatasetSchema } from '../src/data';
 import { Capacity, InferenceEndpoint, InferenceEndpointProps } from '../src/inference';
 import { ModelRegistry } from '../src/registry';
@@ -36,18 +37,6 @@ function workflow(template: Template): { StartAt: string; QueryLanguage: string;
 function targetsOf(state: AslState): string[] {
   return [state.Next, state.Default, ...(state.Choices ?? []).map((c) => c.Next), ...(state.Catch ?? []).map((c) => c.Next)]
     .filter((next): next is string => next !== undefined);
-}
-
-interface Statement {
-  readonly Action: string | string[];
-  readonly Resource: unknown;
-  readonly Condition?: unknown;
-}
-
-function statements(template: Template, policy: RegExp): Statement[] {
-  return Object.entries(template.findResources('AWS::IAM::Policy'))
-    .filter(([id]) => policy.test(id))
-    .flatMap(([, resource]) => resource.Properties.PolicyDocument.Statement as Statement[]);
 }
 
 const arn = (name: string) => ({ 'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, `:sagemaker:eu-west-1:111122223333:${name}`]] });

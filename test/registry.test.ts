@@ -5,25 +5,13 @@ import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sns from 'aws-cdk-lib/aws-sns';
+import { statements } from './statements';
 import { ModelRegistry } from '../src/registry';
 
 function stackOf(build: (stack: Stack) => void): Template {
   const stack = new Stack(new App(), 'Stack', { env: { account: '111122223333', region: 'eu-west-1' } });
   build(stack);
   return Template.fromStack(stack);
-}
-
-interface Statement {
-  readonly Action: string | string[];
-  readonly Resource: unknown;
-  readonly Condition?: unknown;
-}
-
-/** Statements of the policies whose logical id matches. */
-function statements(template: Template, policy: RegExp): Statement[] {
-  return Object.entries(template.findResources('AWS::IAM::Policy'))
-    .filter(([id]) => policy.test(id))
-    .flatMap(([, resource]) => resource.Properties.PolicyDocument.Statement as Statement[]);
 }
 
 const arn = (name: string) => ({ 'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, `:sagemaker:eu-west-1:111122223333:${name}`]] });
