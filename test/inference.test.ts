@@ -1,7 +1,7 @@
 import { App, Aws, CfnParameter, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import { Statement, statements } from './statements';
+import { statements } from './statements';
 import { Column, DatasetSchema } from '../src/data';
 import { Capacity, InferenceEndpoint, InferenceEndpointProps } from '../src/inference';
 import { ModelRegistry } from '../src/registry';
