@@ -1,8 +1,8 @@
-"""Runs PySpark scripts as Glue would: one process each, local Spark, the job's own arguments and credentials.
+"""Runs PySpark scripts as Glue would: a Python process each, local Spark, the job's own arguments and credentials.
 
-Starting Java and loading Spark's classes takes longer than a small job. So a worker is started ahead and warmed up
-while something else goes on, and takes one job; the classes come from an archive that is kept between rehearsals.
-`python -m emulator.spark` makes that archive, once for an environment.
+Starting Java and loading Spark's classes takes longer than a small job. So a Java is started ahead and warmed up while
+something else goes on, and one script after the other uses it; the classes come from an archive that is kept between
+rehearsals. `python -m emulator.spark` makes that archive, once for an environment.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from emulator.java import Java, find_java
-from emulator.spark_process import READY, START_SECONDS, WARM, SparkJob, SparkProcess
+from emulator.java import Java, NoJava, find_java
+from emulator.spark_process import START_SECONDS, SparkJava, SparkJob, SparkWorker
 
 __all__ = ["Outcome", "SparkJob", "SparkPool", "SparkRun", "prepare"]
 
@@ -30,6 +31,8 @@ NO_S3_HELP = (
     " (local Spark has no S3 file system: paths given to spark.read and df.write are staged, "
     "s3:// inside SQL text or a table's location is not)"
 )
+MOST = 2
+"""Scripts at work at the same time, each with a Java of about 400 MB; another one waits for its turn."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,17 @@ class Outcome:
 class SparkRun:
     """A script at work."""
 
-    def __init__(self, worker: SparkProcess, job: SparkJob) -> None:
+    def __init__(
+        self, pool: SparkPool, java: SparkJava, worker: SparkWorker, job: SparkJob, gateway: Any
+    ) -> None:
+        self._pool = pool
+        self._java = java
         self._worker = worker
+        self._lock = threading.Lock()
+        self._left = False
         self._started = time.monotonic()
-        self.folder = worker.folder
-        self.log = worker.folder / "job.log"
-        self._worker.order(job, self.log)
+        self.log = worker.log
+        worker.order(job, gateway)
 
     def wait(self, seconds: float | None) -> Outcome | None:
         """The outcome, or None when the time is over (the script then still runs)."""
@@ -57,33 +65,46 @@ class SparkRun:
             code = self._worker.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
-        self._worker.end()
-        return Outcome(code == 0, self._error(code), time.monotonic() - self._started)
+        said = self._said()
+        error = self._error(code, said)
+        self._leave(clean=bool(said.get("clean")))
+        return Outcome(code == 0, error, time.monotonic() - self._started)
 
     def stop(self) -> None:
-        """Ends the script at once, its Java too."""
-        self._worker.end()
+        """Ends the script at once, and its Java, which may be at work for it."""
+        self._leave(clean=False)
 
     def discard(self) -> None:
         """Removes the run's folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._worker.folder, ignore_errors=True)
 
-    def _error(self, code: int) -> str:
+    def _leave(self, clean: bool) -> None:
+        with self._lock:
+            first, self._left = not self._left, True
+        if first:
+            self._worker.end()
+            self._pool.take_back(self._java, clean)
+
+    def _said(self) -> dict[str, Any]:
+        """What the script's process told at its end: nothing when it was killed, or when the script left by force."""
+        try:
+            return dict(json.loads(self._worker.outcome.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}
+
+    def _error(self, code: int, said: Mapping[str, Any]) -> str:
         if code == 0:
             return ""
-        try:
-            error = str(json.loads(self._worker.outcome.read_text(encoding="utf-8"))["error"])
-        except (OSError, ValueError):
+        if not said:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            return f"the Spark process ended with {how} before the script did: {self._worker.java_says()}"
-        error = error.replace(f"file:{self._worker.stage}/", "s3://").replace(
-            f"{self._worker.stage}/", "s3://"
-        )
+            return f"the Spark process ended with {how} before the script did: {self._java.says()}"
+        stage = self._worker.stage
+        error = str(said["error"]).replace(f"file:{stage}/", "s3://").replace(f"{stage}/", "s3://")
         return error + NO_S3_HELP if NO_S3_FILESYSTEM in error else error
 
 
 class SparkPool:
-    """Starts workers ahead and hands each to one job. Every method may be called from any thread."""
+    """Starts one Java ahead, and hands it to one script after the other. Every method may be called from any thread."""
 
     def __init__(
         self, work: Path, cache: Path | None = None, environment: Mapping[str, str] | None = None
@@ -91,70 +112,108 @@ class SparkPool:
         self._work = work
         self._cache = cache
         self._environment = dict(environment or {})
-        self._lock = threading.Lock()
-        self._idle: list[SparkProcess] = []
-        self._all: set[SparkProcess] = set()
-        self._wanted = 0
-        self._filling = False
+        self._changed = threading.Condition()
+        self._idle: list[SparkJava] = []
+        self._javas: set[SparkJava] = set()
+        self._spare: list[SparkWorker] = []
+        self._workers: set[SparkWorker] = set()
+        self._found: Java | None = None
         self._closed = False
 
-    def warm(self, count: int) -> None:
-        """Makes sure that `count` workers are, or will be, ready; they warm up one after the other, in the background."""
-        with self._lock:
-            self._wanted = max(self._wanted, count - len(self._idle))
-            if self._closed or self._filling or self._wanted <= 0:
-                return
-            self._filling = True
-        threading.Thread(target=self._fill, daemon=True, name="spark-warm-up").start()
+    def warm(self) -> None:
+        """One more script will come: it finds a process, and a Java, warm or on the way."""
+        threading.Thread(target=self._prepare, daemon=True, name="spark-warm-up").start()
 
     def run(self, job: SparkJob) -> SparkRun:
-        """Starts the job on a warm worker, or on a new one. Raises `NoJava` or `RuntimeError` when none can start."""
-        with self._lock:
-            self._idle = [worker for worker in self._idle if worker.alive()]
-            worker = self._idle.pop(0) if self._idle else None
-        worker = worker or self._start()
-        worker.await_sign(READY)
-        return SparkRun(worker, job)
+        """Starts the script, when there is a Java for it. Raises `NoJava` or `RuntimeError` when none can start."""
+        java = self._take_java()
+        try:
+            gateway = java.gateway()
+            return SparkRun(self, java, self._take_worker(), job, gateway)
+        except BaseException:
+            self.take_back(java, clean=False)
+            raise
+
+    def take_back(self, java: SparkJava, clean: bool) -> None:
+        """The Java of a script that has ended. One that is not as it was is ended too."""
+        clean = clean and java.alive()
+        if not clean:
+            java.end()
+            shutil.rmtree(java.folder, ignore_errors=True)
+        with self._changed:
+            if not clean:
+                self._javas.discard(java)
+            elif java in self._javas:
+                self._idle.append(java)
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends every worker, idle or busy."""
-        with self._lock:
+        """Ends every process, idle or busy."""
+        with self._changed:
             self._closed = True
-            workers = list(self._all)
-            self._all.clear()
+            processes = [*self._javas, *self._workers]
+            self._javas.clear()
+            self._workers.clear()
             self._idle.clear()
-        for worker in workers:
-            worker.end()
-            shutil.rmtree(worker.folder, ignore_errors=True)
+            self._changed.notify_all()
+        for process in processes:
+            process.end()
+            shutil.rmtree(process.folder, ignore_errors=True)
 
-    def _fill(self) -> None:
+    def _prepare(self) -> None:
         try:
-            while self._more_wanted():
-                worker = self._start()
-                with self._lock:
-                    self._idle.append(worker)
-                    self._wanted -= 1
-                worker.await_sign(WARM)
-        except Exception:
-            with self._lock:
-                self._filling, self._wanted = False, 0
+            with self._changed:
+                if not self._javas:
+                    self._idle.append(self._start_java())
+                if len(self._spare) < MOST:
+                    self._spare.append(self._start_worker())
+        except (NoJava, RuntimeError, OSError):
+            pass  # the first script will say it
 
-    def _more_wanted(self) -> bool:
-        with self._lock:
-            self._filling = self._wanted > 0 and not self._closed
-            return self._filling
+    def _take_java(self) -> SparkJava:
+        with self._changed:
+            while not self._closed:
+                self._bury()
+                if self._idle or len(self._javas) < MOST:
+                    java = self._idle.pop(0) if self._idle else self._start_java()
+                    java.tell("a script waits")
+                    return java
+                self._changed.wait()
+        raise RuntimeError("the emulator is ending")
 
-    def _start(self) -> SparkProcess:
-        java = find_java()
-        folder = self._work / "spark" / uuid.uuid4().hex[:12]
-        archive = _archive(java, self._cache)
-        # Under the lock, so that `close` either sees the worker or keeps it from being started.
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("the emulator is ending")
-            worker = SparkProcess(folder, java, self._environment, archive)
-            self._all = {one for one in self._all if one.alive()} | {worker}
+    def _bury(self) -> None:
+        """Forgets what has ended by itself, and ends what that left."""
+        for java in [java for java in self._javas if not java.alive()]:
+            java.end()
+            self._javas.discard(java)
+        self._idle = [java for java in self._idle if java in self._javas]
+
+    def _take_worker(self) -> SparkWorker:
+        with self._changed:
+            self._spare = [worker for worker in self._spare if worker.alive()]
+            return self._spare.pop(0) if self._spare else self._start_worker()
+
+    # Under the lock, so that `close` either sees the process or keeps it from being started.
+
+    def _start_java(self) -> SparkJava:
+        java = self._java()
+        started = SparkJava(self._folder(), java, self._environment, _archive(java, self._cache))
+        self._javas.add(started)
+        return started
+
+    def _start_worker(self) -> SparkWorker:
+        worker = SparkWorker(self._folder(), self._java(), self._environment)
+        self._workers = {one for one in self._workers if one.alive()} | {worker}
         return worker
+
+    def _java(self) -> Java:
+        if self._closed:
+            raise RuntimeError("the emulator is ending")
+        self._found = self._found or find_java()
+        return self._found
+
+    def _folder(self) -> Path:
+        return self._work / "spark" / uuid.uuid4().hex[:12]
 
 
 def prepare(work: Path, cache: Path | None = None) -> Path | None:
@@ -169,7 +228,7 @@ def prepare(work: Path, cache: Path | None = None) -> Path | None:
     target.parent.mkdir(parents=True, exist_ok=True)
     base = _base_archive(java, target)
     fresh = target.with_name(f"{uuid.uuid4().hex}.tmp")
-    worker = SparkProcess(
+    keeper = SparkJava(
         work / "spark" / "archive",
         java,
         {},
@@ -177,20 +236,18 @@ def prepare(work: Path, cache: Path | None = None) -> Path | None:
         dump=_DUMP + ([f"-XX:SharedArchiveFile={base}"] if base else []),
     )
     try:
-        worker.await_sign(WARM)
-        script = worker.folder / "nothing.py"
-        script.write_text("", encoding="utf-8")
-        worker.order(SparkJob(script), worker.folder / "job.log")
-        worker.process.wait(START_SECONDS)
-        _await_archive(worker.process.pid)
+        keeper.gateway()
+        keeper.close_input()
+        keeper.process.wait(START_SECONDS)
+        _await_archive(keeper.process.pid)
         if not fresh.exists():
             return None
         os.replace(fresh, target)
         return target
     finally:
-        worker.end()
+        keeper.end()
         fresh.unlink(missing_ok=True)
-        shutil.rmtree(worker.folder, ignore_errors=True)
+        shutil.rmtree(keeper.folder, ignore_errors=True)
 
 
 def _base_archive(java: Java, target: Path) -> Path | None:

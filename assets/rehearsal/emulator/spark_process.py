@@ -1,4 +1,4 @@
-"""A process of `spark_worker.py` with the Java that it starts: how it is started, told its job, and ended."""
+"""The processes of Spark: one that keeps a Java, one that runs a script in it; how they start, and that they end whole."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emulator.java import Java
-from emulator.spark_worker import READY, WARM
 
-__all__ = ["READY", "START_SECONDS", "WARM", "SparkJob", "SparkProcess"]
+__all__ = ["START_SECONDS", "SparkJava", "SparkJob", "SparkWorker"]
 
+KEEPER = Path(__file__).with_name("spark_keeper.py")
 WORKER = Path(__file__).with_name("spark_worker.py")
 START_SECONDS = 180.0
 
@@ -38,29 +39,18 @@ class SparkJob:
     """Working directory of the script; the worker's own by default."""
 
 
-class SparkProcess:
-    """One worker, in a process group of its own."""
+class _Group:
+    """A Python process that leads a process group of its own, in a folder of its own."""
 
-    def __init__(
-        self,
-        folder: Path,
-        java: Java,
-        extra: Mapping[str, str],
-        archive: Path | None,
-        dump: Sequence[str] = (),
-    ) -> None:
-        folder.mkdir(parents=True)
+    def __init__(self, script: Path, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
-        self.stage = folder / "s3"
-        self.stage.mkdir()
-        self.outcome = folder / "outcome.json"
-        self._base = {**_base_environment(java), **extra}
-        (folder / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
-        with open(folder / "java.log", "wb") as log:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.environment = dict(environment)
+        with open(self.folder / "process.log", "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(WORKER), str(os.getpid())],
-                cwd=folder,
-                env={**self._base, "PYSPARK_SUBMIT_ARGS": _submit_arguments(folder, java, archive, dump)},
+                [sys.executable, str(script), str(os.getpid())],
+                cwd=self.folder,
+                env=self.environment,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -71,18 +61,85 @@ class SparkProcess:
         """Whether it still runs."""
         return self.process.poll() is None
 
-    def await_sign(self, sign: str) -> None:
-        """Waits until it says `READY` or `WARM`. Raises RuntimeError when Spark does not come up."""
+    def tell(self, line: str) -> None:
+        """Writes a line to its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+
+    def close_input(self) -> None:
+        """Ends its standard input."""
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+
+    def end(self) -> None:
+        """Kills the group: the process and all that it started."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        self.process.wait()
+        _await_end(self.process.pid)
+        self.close_input()
+
+
+class SparkJava(_Group):
+    """A Java with Spark's classes loaded, and the process that keeps it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        java: Java,
+        extra: Mapping[str, str],
+        archive: Path | None,
+        dump: Sequence[str] = (),
+    ) -> None:
+        folder.mkdir(parents=True)
+        (folder / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
+        arguments = _submit_arguments(folder, java, archive, dump)
+        super().__init__(
+            KEEPER, folder, {**_base_environment(java), **extra, "PYSPARK_SUBMIT_ARGS": arguments}
+        )
+
+    def gateway(self) -> Any:
+        """Where a script reaches it. Raises RuntimeError when Spark does not come up."""
+        file = self.folder / "gateway.json"
         until = time.monotonic() + START_SECONDS
-        while not (self.folder / sign).exists():
+        while not file.exists():
             if not self.alive() or time.monotonic() > until:
                 self.end()
-                raise RuntimeError(f"Spark did not start: {self.java_says()}")
+                raise RuntimeError(f"Spark did not start: {self.says()}")
             time.sleep(0.02)
+        return json.loads(file.read_text(encoding="utf-8"))
 
-    def order(self, job: SparkJob, log: Path) -> None:
-        """Hands it the one job that it will run."""
-        environment = {**self._base, **job.environment, "GLUE_LOCAL_S3": str(self.stage)}
+    def says(self) -> str:
+        """The line that tells most of what Java and the warm-up printed: the last exception, else the last line."""
+        try:
+            text = (self.folder / "process.log").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            text = ""
+        lines = text.strip().splitlines()
+        telling = [
+            line
+            for line in lines
+            if re.search(r"(Exception|Error)\b.*:", line) and not line.startswith("\tat ")
+        ]
+        return (telling or lines or ["it printed nothing"])[-1].strip()
+
+
+class SparkWorker(_Group):
+    """A process that waits for its one script."""
+
+    def __init__(self, folder: Path, java: Java, extra: Mapping[str, str]) -> None:
+        super().__init__(WORKER, folder, {**_base_environment(java), **extra})
+        self.stage = self.folder / "s3"
+        self.stage.mkdir()
+        self.log = self.folder / "job.log"
+        self.outcome = self.folder / "outcome.json"
+
+    def order(self, job: SparkJob, gateway: Any) -> None:
+        """Hands it the script, and where its Java is."""
         python_path = [str(path) for path in job.python_path]
         # What the script's user-defined functions see, which Java starts in processes of their own.
         executor = {name: value for name, value in job.environment.items() if name.startswith("AWS_")}
@@ -94,46 +151,16 @@ class SparkProcess:
         order = {
             "script": str(job.script),
             "arguments": list(job.arguments),
-            "environment": environment,
+            "environment": {**self.environment, **job.environment, "GLUE_LOCAL_S3": str(self.stage)},
             "pythonPath": python_path,
             "properties": properties,
-            "log": str(log),
+            "gateway": gateway,
+            "log": str(self.log),
             "outcome": str(self.outcome),
             "s3": str(self.stage),
             "folder": str(job.folder or self.folder),
         }
-        assert self.process.stdin is not None
-        self.process.stdin.write((json.dumps(order) + "\n").encode())
-        self.process.stdin.flush()
-
-    def end(self) -> None:
-        """Kills the group: the worker, its Java and what they started."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        self.process.wait()
-        _await_end(self.process.pid)
-        if self.process.stdin is not None:
-            try:
-                self.process.stdin.close()
-            except OSError:
-                pass
-
-    def java_says(self) -> str:
-        """The line that tells most of what Java and the warm-up printed: the last exception, else the last line."""
-        try:
-            lines = (
-                (self.folder / "java.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            )
-        except OSError:
-            lines = []
-        telling = [
-            line
-            for line in lines
-            if re.search(r"(Exception|Error)\b.*:", line) and not line.startswith("\tat ")
-        ]
-        return (telling or lines or ["it printed nothing"])[-1].strip()
+        self.tell(json.dumps(order))
 
 
 def _await_end(group: int) -> None:

@@ -35,8 +35,6 @@ __all__ = ["JobRuns", "install"]
 
 STAND_IN = Path(__file__).resolve().parent.parent / "awsglue_standin"
 ACTIVE = ("STARTING", "RUNNING", "STOPPING", "WAITING")
-MOST_WARM = 2
-"""More workers than this wait for nothing on a small machine: each holds about 400 MB."""
 LINES_TOLD = 20
 
 
@@ -92,13 +90,11 @@ class JobRuns:
         self._lock = threading.Lock()
         self._running: dict[str, Running] = {}
         self._asked_to_stop: set[str] = set()
-        self._spark_jobs = 0
 
     def prepare_for(self, job: Mapping[str, Any]) -> None:
         """Warms Spark up while the rest of the stack deploys."""
         if job.get("Command", {}).get("Name") in SPARK:
-            self._spark_jobs += 1
-            self._pool.warm(min(self._spark_jobs, MOST_WARM))
+            self._pool.warm()
 
     def close(self) -> None:
         """Ends every run."""

@@ -28,6 +28,21 @@ if options["JOB_NAME"] == "spark-bad":
 frame.groupBy("sex").count().coalesce(1).write.mode("overwrite").csv(options["target"], header=True)
 Job(spark).commit()
 """
+PROBE = """
+import os, sys, time
+from awsglue.utils import getResolvedOptions
+from pyspark.sql import SparkSession
+then = getResolvedOptions(sys.argv, ["then"])["then"]
+spark = SparkSession.builder.getOrCreate()
+pid = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
+views = [table.name for table in spark.catalog.listTables()]
+print("java", pid, spark.conf.get("spark.left", "no property"), views, flush=True)
+spark.range(1).createOrReplaceTempView("left")
+if then == "nap":
+    time.sleep(3)
+if then == "force":
+    os._exit(7)
+"""
 SHELL = """
 import sys, time
 import boto3
@@ -55,6 +70,7 @@ def emulator() -> Iterator[Running]:
         files = {
             "in/a.csv": ROWS,
             "spark.py": SPARK,
+            "probe.py": PROBE,
             "shell.py": SHELL,
             "words.py": "GREETING = 'hello'",
             "extra.txt": "more",
@@ -102,6 +118,14 @@ def emulator() -> Iterator[Running]:
             glue.create_job(
                 Name=name, Role=who, GlueVersion="5.1", Command=command, DefaultArguments=arguments | own
             )
+        command = {"Name": "glueetl", "ScriptLocation": "s3://lake/probe.py", "PythonVersion": "3"}
+        glue.create_job(
+            Name="probe",
+            Role=role,
+            GlueVersion="5.1",
+            Command=command,
+            ExecutionProperty={"MaxConcurrentRuns": 3},
+        )
         command = {"Name": "pythonshell", "ScriptLocation": "s3://lake/shell.py", "PythonVersion": "3.9"}
         glue.create_job(Name="shell", Role=role, Command=command, ExecutionProperty={"MaxConcurrentRuns": 2})
         glue.create_job(Name="alone", Role=role, Command=command)
@@ -164,6 +188,49 @@ class TestSparkJobs:
             d["action"] == "s3:ListBucket" and d["resource"].endswith(":::other")
             for d in emulator.report()["denials"]
         )
+
+
+class TestOneJavaForManyScripts:
+    def test_a_script_leaves_nothing_to_the_next(self, emulator: Running) -> None:
+        first = self.probe(emulator, "end", **{"--conf": "spark.left=a property"})
+        assert first.split(" ", 1)[1] == "a property []"
+        second = self.probe(emulator, "end")
+        assert second.split(" ", 1)[1] == "no property []"
+        assert second.split(" ")[0] == first.split(" ")[0], "the same Java"
+
+    def test_a_script_that_leaves_by_force_costs_its_java(self, emulator: Running) -> None:
+        before = self.probe(emulator, "end").split(" ")[0]
+        run = play(emulator, "probe", Arguments={"--then": "force"})
+        assert "exit code 7 before the script did" in run["ErrorMessage"]
+        assert self.probe(emulator, "end").split(" ")[0] != before
+
+    def test_more_scripts_than_javas_wait_for_their_turn(self, emulator: Running) -> None:
+        runs = [start(emulator, "probe", Arguments={"--then": "nap"}) for _ in range(2)]
+        for run in runs:
+            self.await_running(emulator, run)
+        third = start(emulator, "probe", Arguments={"--then": "end"})
+        assert [self.state(emulator, run) for run in (*runs, third)] == ["RUNNING", "RUNNING", "STARTING"]
+        ended = [await_end(emulator, "probe", run) for run in (*runs, third)]
+        assert [run["JobRunState"] for run in ended] == ["SUCCEEDED"] * 3
+
+    def probe(self, emulator: Running, then: str, **arguments: str) -> str:
+        """What the script found: the process id of Java, a property, the views."""
+        run = play(emulator, "probe", Arguments={"--then": then, **arguments})
+        assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
+        logged = emulator.client("logs").get_log_events(
+            logGroupName="/aws-glue/jobs/output", logStreamName=run["Id"]
+        )["events"]
+        told = next(event["message"] for event in logged if event["message"].startswith("java "))
+        return str(told).removeprefix("java ")
+
+    def state(self, emulator: Running, run: str) -> str:
+        return str(emulator.client("glue").get_job_run(JobName="probe", RunId=run)["JobRun"]["JobRunState"])
+
+    def await_running(self, emulator: Running, run: str) -> None:
+        until = time.monotonic() + 60
+        while self.state(emulator, run) != "RUNNING":
+            assert time.monotonic() < until, f"{run} does not begin"
+            time.sleep(0.05)
 
 
 class TestShellJobs:
