@@ -1,25 +1,44 @@
-// Runs every check of the project and closes with the total: `N passed, N failed`. Two suites run side by side, each shown
-// when it has ended; the rehearsals, which use both cores, come last and alone.
-// `node test/all.mjs unit glue` runs only the suites named.
+// Compiles the library, runs every check of the project and closes with the total: `N passed, N failed`. Two suites run
+// side by side, each shown when it has ended; the rehearsals, which use both cores, come last and alone.
+// `node test/all.mjs unit glue` runs only the suites named, and compiles when one of them needs the library.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const work = mkdtempSync(path.join(tmpdir(), 'cdk-mlops-test-'));
 const node = process.execPath;
 const bin = (name) => path.join(root, 'node_modules', '.bin', name);
+const environment = { ...process.env, TMPDIR: work, PATH: `${bin('')}${path.delimiter}${process.env.PATH}` };
 
+/** Each leads a process group, so that a signal reaches what it has started too. */
 const running = new Set();
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.on(signal, () => {
-    running.forEach((child) => child.kill(signal));
-    rmSync(work, { recursive: true, force: true });
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, async () => {
+    interrupted = true;
+    const groups = [...running];
+    const alive = (number) => groups.filter((child) => tryKill(child, number)).length > 0;
+    alive(signal);
+    for (const until = Date.now() + 20_000; alive(0) && Date.now() < until;) {
+      await sleep(100);
+    }
+    alive('SIGKILL');
+    rmSync(work, { recursive: true, force: true, maxRetries: 5 });
     process.exit(130);
   });
+}
+
+function tryKill(child, signal) {
+  try {
+    return process.kill(-child.pid, signal);
+  } catch {
+    return false; // it has ended
+  }
 }
 
 /** The output of the suite that runs here. */
@@ -28,7 +47,7 @@ const told = new AsyncLocalStorage();
 /** Runs a command, its output added to what its suite tells; gives its exit code and standard output. */
 function run(command, args, { env = {} } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { cwd: root, env: { ...environment, ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     running.add(child);
     const lines = told.getStore();
     let output = '';
@@ -75,11 +94,13 @@ async function pytest(folder) {
   return { passed: counts[2] - failed, failed: code === 0 ? failed : Math.max(1, failed) };
 }
 
-/** The longest first, so that both lanes end at about the same time. */
+const compile = () => check(bin('projen'), ['compile']);
+
+/** Those that need no library come first, the longest before the others, so that both lanes end at about the same time. */
 const suites = {
   emulator: () => pytest('assets/rehearsal'),
-  unit: () => jest('unit', '--testPathIgnorePatterns', 'test/(docs|package)\\.test\\.ts$'),
   glue: () => pytest('assets/glue'),
+  unit: () => jest('unit', '--testPathIgnorePatterns', 'test/(docs|package)\\.test\\.ts$'),
   docs: () => jest('docs', 'test/docs.test.ts'),
   sagemaker: () => pytest('assets/sagemaker'),
   lint: () => check(bin('eslint'), ['--ext', '.ts', 'src', 'test', 'examples'], { env: { ESLINT_USE_FLAT_CONFIG: 'false', NODE_NO_WARNINGS: '1' } }),
@@ -89,6 +110,7 @@ const suites = {
   'python-lint': async () => check(await interpreter(), ['-m', 'ruff', 'check', '--no-cache', 'assets']),
   'python-format': async () => check(await interpreter(), ['-m', 'ruff', 'format', '--no-cache', '--check', 'assets']),
 };
+const needLibrary = ['unit', 'docs', 'lint', 'types', 'package', 'rehearsal'];
 const rehearsals = {
   rehearsal: () => jest('rehearsal', '--config', 'test/rehearsal/jest.config.json'),
 };
@@ -113,17 +135,24 @@ async function play(name, suite) {
     lines.push(`${name}: ${error.message}\n`);
     return { passed: 0, failed: 1 };
   });
+  if (interrupted) {
+    await new Promise(() => undefined); // the signal's handler ends all
+  }
   process.stdout.write(`\n=== ${name}\n${lines.join('')}\n`);
   total.passed += result.passed;
   total.failed += result.failed;
   rows.push(`${name.padEnd(14)} ${String(result.passed).padStart(5)} passed ${String(result.failed).padStart(4)} failed ${((Date.now() - start) / 1000).toFixed(1).padStart(7)} s`);
 }
 
+const chosen = known.filter((name) => wanted.length === 0 || wanted.includes(name));
+const compiled = chosen.some((name) => needLibrary.includes(name)) ? play('compile', compile) : undefined;
+
 /** Plays suites in so many lanes, each taking the next one that nobody has taken. */
-async function playAll(chosen, lanes) {
-  const queue = Object.entries(chosen).filter(([name]) => wanted.length === 0 || wanted.includes(name));
+async function playAll(some, lanes) {
+  const queue = Object.entries(some).filter(([name]) => chosen.includes(name));
   await Promise.all(Array.from({ length: lanes }, async () => {
     for (let next = queue.shift(); next; next = queue.shift()) {
+      await (needLibrary.includes(next[0]) ? compiled : undefined);
       await play(...next);
     }
   }));

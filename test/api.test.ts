@@ -224,6 +224,10 @@ describe('with all parts and Cognito', () => {
     expect(stack.resolve(facts)).toEqual({
       url: { 'Fn::GetAtt': [expect.stringMatching(/^ApiHttpApi/), 'ApiEndpoint'] },
       access: 'cognito',
+      routes: [
+        'GET /health', 'GET /datasets', 'POST /training/start', 'GET /models', 'POST /models/{version}/approval', 'POST /inference/predict',
+      ],
+      pipelineName: 'train',
       userPoolId: { Ref: expect.stringMatching(/^ApiUserPool/) },
       userPoolClientId: { Ref: expect.stringMatching(/^ApiUserPoolClient/) },
       approverGroup: 'approvers',

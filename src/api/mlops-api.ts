@@ -208,6 +208,8 @@ export class MlopsApi extends Construct {
     describeForRehearsal(this, 'cdk-mlops:api', {
       url: this.url,
       access: this.access.kind,
+      routes: [...this.routes],
+      pipelineName: props.training?.pipelineName,
       userPoolId: this.userPool?.userPoolId,
       userPoolClientId: this.userPoolClient?.userPoolClientId,
       approverGroup: this.approverGroup,

@@ -37,6 +37,10 @@ export interface RehearsalFacts {
   'cdk-mlops:api': {
     readonly url: string;
     readonly access: 'cognito' | 'iam' | 'open';
+    /** What it answers, such as `GET /models`. */
+    readonly routes: string[];
+    /** The pipeline that `POST /training/start` starts. */
+    readonly pipelineName?: string;
     readonly userPoolId?: string;
     readonly userPoolClientId?: string;
     /** Cognito group that may approve models. */

@@ -2,7 +2,15 @@ import { spawn } from 'child_process';
 import * as fs from 'fs';
 import * as os from 'os';
 import * as path from 'path';
+import { findApp } from '../../src/rehearsal/assembly';
+import { Emulator } from '../../src/rehearsal/emulator';
+import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
+import { Processes } from '../../src/rehearsal/processes';
 import type { RehearsalDocument } from '../../src/rehearsal/report/document';
+import { setUp } from '../../src/rehearsal/scenario/set-up';
+import { Stage } from '../../src/rehearsal/scenario/stage';
+import { World } from '../../src/rehearsal/scenario/world';
+import { Terminal } from '../../src/rehearsal/terminal';
 
 export const ROOT = path.join(__dirname, '..', '..');
 export const ABALONE = path.join(ROOT, 'examples', 'abalone', 'data', 'abalone.csv');
@@ -55,4 +63,43 @@ export function run(args: string[], temporary: string): Promise<{ exitCode: numb
 
 export function stepOf(document: RehearsalDocument, id: string) {
   return document.steps.find((step) => step.id === id);
+}
+
+export interface Deployed {
+  readonly world: World;
+  /** A folder for what the test writes, removed with the others. */
+  readonly work: string;
+  /** Ends the emulator and all that runs in it. */
+  end(): Promise<void>;
+}
+
+/** An app deployed to an emulator, for tests that play on it themselves. */
+export async function deploy(name: string, app: string): Promise<Deployed> {
+  const work = path.join(testFolder(), name);
+  fs.mkdirSync(work);
+  const processes = new Processes();
+  const emulators: Emulator[] = [];
+  const stop = async () => {
+    await Promise.all(emulators.map(async (emulator) => emulator.stop()));
+    processes.kill();
+  };
+  const options = parseOptions(['rehearse', '--app', app, '--report', path.join(work, 'report.html')]) as RehearseOptions;
+  try {
+    const world = await setUp(new Stage(new Terminal({ write: () => undefined }), new AbortController().signal), {
+      options,
+      app: findApp(options.app),
+      env: { ...process.env, TMPDIR: work },
+      work,
+      processes,
+      onEmulator: (emulator) => void emulators.push(emulator),
+    });
+    const end = async () => {
+      world.aws.destroy();
+      await stop();
+    };
+    return { world, work, end };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }

@@ -12,16 +12,9 @@ import {
   DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand, StartExecutionCommand, StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { QueryCommand } from '@aws-sdk/lib-dynamodb';
-import { ROOT, run, testFolder } from './command';
-import { findApp } from '../../src/rehearsal/assembly';
-import { Emulator } from '../../src/rehearsal/emulator';
-import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
-import { Processes } from '../../src/rehearsal/processes';
-import { setUp } from '../../src/rehearsal/scenario/set-up';
+import { deploy, Deployed, ROOT, run } from './command';
 import { sign } from '../../src/rehearsal/scenario/sigv4';
-import { Stage } from '../../src/rehearsal/scenario/stage';
 import { World } from '../../src/rehearsal/scenario/world';
-import { Terminal } from '../../src/rehearsal/terminal';
 import { IMAGE_ACCOUNTS } from '../../src/shared/container-images';
 
 const APP = path.join(ROOT, 'test', 'rehearsal', 'deployments');
@@ -37,9 +30,7 @@ interface Serving {
 }
 
 describe('deployments', () => {
-  const work = path.join(testFolder(), 'deployments');
-  const processes = new Processes();
-  const emulators: Emulator[] = [];
+  let deployed: Deployed;
   let world: World;
   let runtime: SageMakerRuntimeClient;
   let scaling: ApplicationAutoScalingClient;
@@ -48,16 +39,8 @@ describe('deployments', () => {
   const known = new Set<string>();
 
   beforeAll(async () => {
-    fs.mkdirSync(work);
-    const options = parseOptions(['rehearse', '--app', APP, '--report', path.join(work, 'report.html')]) as RehearseOptions;
-    world = await setUp(new Stage(new Terminal({ write: () => undefined }), new AbortController().signal), {
-      options,
-      app: findApp(options.app),
-      env: { ...process.env, TMPDIR: work },
-      work,
-      processes,
-      onEmulator: (emulator) => void emulators.push(emulator),
-    });
+    deployed = await deploy('deployments', APP);
+    world = deployed.world;
     const { endpoint: at, region, credentials } = world.emulator;
     runtime = new SageMakerRuntimeClient({ endpoint: at, region, credentials });
     scaling = new ApplicationAutoScalingClient({ endpoint: at, region, credentials });
@@ -67,11 +50,9 @@ describe('deployments', () => {
   });
 
   afterAll(async () => {
-    world?.aws.destroy();
     runtime?.destroy();
     scaling?.destroy();
-    await Promise.all(emulators.map(async (emulator) => emulator.stop()));
-    processes.kill();
+    await deployed?.end();
   });
 
   test('the stack deploys without a model, and makes no endpoint', async () => {
@@ -213,10 +194,10 @@ describe('deployments', () => {
   // --- what the tests do ---
 
   async function uploadModels(): Promise<void> {
-    const schema = path.join(work, 'schema.json');
+    const schema = path.join(deployed.work, 'schema.json');
     fs.writeFileSync(schema, JSON.stringify(endpoint.schema));
-    const { stdout } = await run(['prepare'], work);
-    const folder = path.join(work, 'models');
+    const { stdout } = await run(['prepare'], deployed.work);
+    const folder = path.join(deployed.work, 'models');
     const written = spawnSync(stdout.trim().split('\n').at(-1)!, [path.join(APP, 'models.py'), schema, folder, path.join(ROOT, 'assets', 'sagemaker')], {
       input: JSON.stringify(MODELS), encoding: 'utf8', env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     });

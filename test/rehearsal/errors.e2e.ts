@@ -64,32 +64,51 @@ describe('what a person gets wrong', () => {
   });
 
   test('Ctrl-C in the middle leaves no process, no port and no folder', async () => {
-    await inFolder((folder) => new Promise<void>((resolve, reject) => {
-      const child = spawn(process.execPath, ['assets/rehearsal/cli.js', 'rehearse', '--app', assembly(), '--data', ABALONE, '--report', path.join(folder, 'r.html')], {
-        cwd: ROOT, env: { ...process.env, TMPDIR: folder }, stdio: ['ignore', 'pipe', 'pipe'],
-      });
-      let output = '';
-      let endpoint: string | undefined;
-      child.stdout.on('data', (chunk: Buffer) => {
-        output += chunk.toString();
-        endpoint ??= /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0];
-        if (output.includes('upload the data')) {
-          child.kill('SIGINT');
-        }
-      });
-      child.on('error', reject);
-      child.on('close', (code) => {
-        fetch(`${endpoint}/_rehearsal/health`)
-          .then(() => 'still answers', () => 'gone')
-          .then((port) => {
-            expect({ code, port, processes: processesIn(folder) }).toEqual({ code: 130, port: 'gone', processes: [] });
-            expect(output).toContain('interrupted');
-          })
-          .then(resolve, reject);
-      });
-    }));
+    await inFolder(async (folder) => {
+      const { code, output, endpoint } = await interrupted(folder, 'upload the data', 1);
+      expect(processesIn(folder)).toEqual([]);
+      expect({ code, port: await answers(endpoint) }).toEqual({ code: 130, port: false });
+      expect(output).toContain('interrupted');
+    });
+  });
+
+  test('a second Ctrl-C ends at once, and what ran ends with it', async () => {
+    await inFolder(async (folder) => {
+      const { code, endpoint } = await interrupted(folder, '✔ cdk bootstrap', 2);
+      for (const until = Date.now() + 3000; processesIn(folder).length > 0 && Date.now() < until;) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect(processesIn(folder)).toEqual([]);
+      expect({ code, port: await answers(endpoint) }).toEqual({ code: 130, port: false });
+    });
   });
 });
+
+/** Rehearses until `line` is told, then presses Ctrl-C so many times. */
+async function interrupted(folder: string, line: string, times: number): Promise<{ code: number | null; output: string; endpoint?: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['assets/rehearsal/cli.js', 'rehearse', '--app', assembly(), '--data', ABALONE, '--report', path.join(folder, 'r.html')], {
+      cwd: ROOT, env: { ...process.env, TMPDIR: folder }, stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    let pressed = false;
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      if (!pressed && output.includes(line)) {
+        pressed = true;
+        for (let i = 0; i < times; i++) {
+          setTimeout(() => child.kill('SIGINT'), 50 * i);
+        }
+      }
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, output, endpoint: /http:\/\/127\.0\.0\.1:\d+/.exec(output)?.[0] }));
+  });
+}
+
+async function answers(endpoint?: string): Promise<boolean> {
+  return fetch(`${endpoint}/_rehearsal/health`).then(() => true, () => false);
+}
 
 /** Command lines of the processes that speak of a folder. */
 function processesIn(folder: string): string[] {

@@ -4,16 +4,9 @@ import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-s
 import { ListPipelineExecutionsCommand } from '@aws-sdk/client-sagemaker';
 import { DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand } from '@aws-sdk/client-sfn';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
-import { ABALONE, assembly, rehearse, testFolder } from './command';
-import { findApp } from '../../src/rehearsal/assembly';
-import { Emulator } from '../../src/rehearsal/emulator';
-import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
-import { Processes } from '../../src/rehearsal/processes';
+import { ABALONE, assembly, deploy, Deployed, rehearse, testFolder } from './command';
 import { DataSet } from '../../src/rehearsal/scenario/data';
-import { setUp } from '../../src/rehearsal/scenario/set-up';
-import { Stage } from '../../src/rehearsal/scenario/stage';
 import { World } from '../../src/rehearsal/scenario/world';
-import { Terminal } from '../../src/rehearsal/terminal';
 
 const ROWS = fs.readFileSync(ABALONE, 'utf8').trimEnd().split('\n').map((line) => line.split(','));
 const HEADER = ROWS[0];
@@ -51,24 +44,14 @@ const BAD: Record<string, {
 };
 
 describe('data that break the contract', () => {
-  const work = path.join(testFolder(), 'validation');
-  const processes = new Processes();
-  const emulators: Emulator[] = [];
   const ended = new Map<string, DescribeExecutionCommandOutput>();
+  let deployed: Deployed;
   let world: World;
   let facts: { bucket: string; stateMachineArn: string; tableName: string; pipelineName?: string };
 
   beforeAll(async () => {
-    fs.mkdirSync(work);
-    const options = parseOptions(['rehearse', '--app', assembly(), '--report', path.join(work, 'report.html')]) as RehearseOptions;
-    world = await setUp(new Stage(new Terminal({ write: () => undefined }), new AbortController().signal), {
-      options,
-      app: findApp(options.app),
-      env: { ...process.env, TMPDIR: work },
-      work,
-      processes,
-      onEmulator: (emulator) => void emulators.push(emulator),
-    });
+    deployed = await deploy('validation', assembly());
+    world = deployed.world;
     facts = world.cast.data!.facts;
     await Promise.all(Object.entries(BAD).map(([name, { csv }]) => world.aws.s3.send(new PutObjectCommand({
       Bucket: facts.bucket, Key: `raw/${name}.csv`, Body: Buffer.from(csv),
@@ -85,9 +68,7 @@ describe('data that break the contract', () => {
   });
 
   afterAll(async () => {
-    world?.aws.destroy();
-    await Promise.all(emulators.map(async (emulator) => emulator.stop()));
-    processes.kill();
+    await deployed?.end();
   });
 
   test.each(Object.entries(BAD))('%s: a red execution, quarantine, and a report that names column, rule, count and first rows', async (name, { column, count, first }) => {

@@ -14,6 +14,12 @@ export interface Answer {
   readonly text: string;
 }
 
+interface CallOptions {
+  /** Without credentials. */
+  readonly anonymous?: boolean;
+  readonly idempotencyKey?: string;
+}
+
 type ApiFacts = RehearsalFacts['cdk-mlops:api'];
 
 /** Calls the app's HTTP API at the emulator, as a person who is allowed to approve. */
@@ -22,12 +28,17 @@ export class ApiClient {
   private readonly base: string;
   private token?: string;
 
-  constructor(private readonly facts: ApiFacts, private readonly target: Target) {
+  constructor(public readonly facts: ApiFacts, private readonly target: Target) {
     this.access = facts.access;
     this.base = emulatorUrl(facts.url, target.endpoint);
   }
 
-  /** Makes a user in the approvers' group and logs in as that user. */
+  /** Whether it has a route, such as `GET /models`. */
+  public has(route: string): boolean {
+    return this.facts.routes.includes(route);
+  }
+
+  /** Makes a user in the approvers' group and logs in as that user; answers who that is. */
   public async logIn(aws: Aws): Promise<string> {
     const { userPoolId, userPoolClientId, approverGroup } = this.facts;
     if (!userPoolId || !userPoolClientId) {
@@ -58,17 +69,20 @@ export class ApiClient {
     return approverGroup ? `${Username}, group ${approverGroup}` : Username;
   }
 
-  public async get(path: string, options: { anonymous?: boolean } = {}): Promise<Answer> {
+  public async get(path: string, options: CallOptions = {}): Promise<Answer> {
     return this.send('GET', path, undefined, options);
   }
 
-  public async post(path: string, body: unknown, options: { anonymous?: boolean } = {}): Promise<Answer> {
+  public async post(path: string, body: unknown, options: CallOptions = {}): Promise<Answer> {
     return this.send('POST', path, JSON.stringify(body), options);
   }
 
-  private async send(method: string, path: string, body: string | undefined, { anonymous = false }): Promise<Answer> {
+  private async send(method: string, path: string, body: string | undefined, { anonymous = false, idempotencyKey }: CallOptions): Promise<Answer> {
     const url = new URL(`${this.base}${path}`);
-    const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
+    const headers: Record<string, string> = {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+    };
     if (!anonymous && this.access === 'iam') {
       Object.assign(headers, sign({ method, url, body, headers, service: 'execute-api', ...this.target }));
     }

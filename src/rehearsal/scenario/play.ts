@@ -6,7 +6,8 @@ import { said } from './api-client';
 import { Ingested, deliverAgain, ingest } from './data';
 import { HeldOut, heldOutRows } from './instances';
 import { RegisteredModel, approve, awaitEndpoint, deploymentsSoFar, findRegistered, listed } from './models';
-import { Predicted, predictHeldOut, refuse } from './predictions';
+import { Predicted, predictHeldOut, refuse, takesPredictions } from './predictions';
+import { noRetraining, retrain } from './retraining';
 import { count } from './set-up';
 import { Stage } from './stage';
 import { Evaluated, overrideParameters, startTraining, train } from './training';
@@ -40,6 +41,12 @@ export async function play(stage: Stage, world: World, findings: Findings): Prom
     await playModel(stage, world, findings);
   }
   await playReads(stage, world, findings);
+  const why = noRetraining(world, training);
+  if (why === undefined && findings.model) {
+    await retrain(stage, world, training!, findings.ingested);
+  } else {
+    stage.skip(['retraining'], why ?? 'no model was trained before');
+  }
   if (data && findings.ingested) {
     await deliverAgain(stage, world, data, findings.ingested);
   } else {
@@ -57,7 +64,7 @@ async function playData(stage: Stage, world: World): Promise<Ingested | undefine
 }
 
 async function playModel(stage: Stage, world: World, findings: Findings): Promise<void> {
-  const { cast, api, aws } = world;
+  const { cast, aws } = world;
   const { dataSet } = findings.ingested!;
   const training = cast.training!;
   const started = cast.data?.facts.pipelineName ? dataSet.pipelineExecutionArn : await startTraining(aws.sageMaker, training.facts.pipelineName);
@@ -74,10 +81,10 @@ async function playModel(stage: Stage, world: World, findings: Findings): Promis
   let held: HeldOut[] = [];
   const rows = async () => held = await heldOutRows(world, schema, dataSet.id);
   findings.predicted = await predictHeldOut(stage, world, schema, findings.endpointName, rows, trained.evaluation);
-  if (api) {
+  if (takesPredictions(world)) {
     await refuse(stage, world, schema, held[0]);
   } else {
-    stage.skip(['refusals'], 'the app has no API');
+    stage.skip(['refusals'], 'the app has no API that predicts');
   }
 }
 
@@ -95,7 +102,7 @@ async function playReads(stage: Stage, world: World, findings: Findings): Promis
     }
     const told = ['healthy'];
     const { model, endpointName, ingested } = findings;
-    if (model) {
+    if (model && api.has('GET /models')) {
       const models = await listed(world);
       const mine = models.find(({ version }) => version === model.version);
       if (mine?.status !== 'Approved' || (endpointName && mine.serving !== true)) {
@@ -103,7 +110,7 @@ async function playReads(stage: Stage, world: World, findings: Findings): Promis
       }
       told.push(`${count(models.length, 'model')}, version ${model.version} ${endpointName ? 'serves' : 'approved'}`);
     }
-    if (ingested) {
+    if (ingested && api.has('GET /datasets')) {
       const answer = await api.get('/datasets');
       if (answer.status !== 200 || !answer.text.includes(ingested.dataSet.id)) {
         throw new RehearsalError(`GET /datasets should list ${ingested.dataSet.id}, but answered ${said(answer)}`);

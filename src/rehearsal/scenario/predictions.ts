@@ -30,7 +30,8 @@ export async function predictHeldOut(
   return stage.play('predictions', async (step) => {
     const all = await held();
     const chosen = all.slice(0, MOST);
-    const ask = world.api ? apiPredictor(world, schema) : runtimePredictor(world, schema, endpointName);
+    const throughApi = takesPredictions(world);
+    const ask = throughApi ? apiPredictor(world, schema) : runtimePredictor(world, schema, endpointName);
     const latencies: number[] = [];
     for (const row of chosen.slice(0, SINGLES)) {
       const start = performance.now();
@@ -47,9 +48,14 @@ export async function predictHeldOut(
     const complete = chosen.length === all.length;
     compare(step, schema, scores, evaluation, complete);
     const told = Object.entries(scores).map(([name, value]) => `${name} ${short(value)}`).join(', ');
-    step.summary(`${rows.length} rows ${world.api ? 'through the API' : 'at the endpoint'}: ${told}; one takes ${Math.round(Math.min(...latencies))} ms`);
+    step.summary(`${rows.length} rows ${throughApi ? 'through the API' : 'at the endpoint'}: ${told}; one takes ${Math.round(Math.min(...latencies))} ms`);
     return { rows, scores, latencies, complete };
   });
+}
+
+/** Whether the app has an API that predicts. */
+export function takesPredictions({ api }: World): boolean {
+  return api?.has('POST /inference/predict') ?? false;
 }
 
 type Predictor = (rows: readonly HeldOut[]) => Promise<Judged[]>;

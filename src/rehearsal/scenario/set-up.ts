@@ -3,7 +3,7 @@ import { AppSource, AssembledStack, Cdk, readStacks } from '../assembly';
 import { Aws } from '../aws';
 import { Emulator } from '../emulator';
 import { Environment, prepareEnvironment } from '../environment';
-import { Cast, chooseCast, readDeployed } from '../facts';
+import { chooseCast, readDeployed } from '../facts';
 import { RehearsalError, UsageError } from '../failures';
 import { RehearseOptions } from '../options';
 import { Processes } from '../processes';
@@ -77,16 +77,20 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
     step.summary(`aws://${emulator.account}/${emulator.region}`);
   });
   const aws = new Aws(emulator);
-  const cast = await stage.play('deploy', async (step) => {
+  const { cast, api } = await stage.play('deploy', async (step) => {
     await cdk.deploy(step.signal);
     const deployed = await readDeployed(aws.cloudFormation, stacks);
     const chosen = chooseCast(stacks, { account: emulator.account, region: emulator.region, stacks: deployed });
     chosen.remarks.forEach((remark) => step.detail(remark));
     const resources = deployed.reduce((sum, stack) => sum + stack.resources.size, 0);
     step.summary(`${count(resources, 'resource')} in ${count(stacks.length, 'stack')}`);
-    return chosen;
+    const client = chosen.api && new ApiClient(chosen.api.facts, emulator);
+    if (client?.access === 'cognito') {
+      step.detail(`logged in as ${await client.logIn(aws)}`);
+    }
+    return { cast: chosen, api: client };
   });
-  return { options: given.options, emulator, cdk, aws, cast, api: apiOf(cast, emulator) };
+  return { options: given.options, emulator, cdk, aws, cast, api };
 }
 
 async function startEmulator(
@@ -110,10 +114,6 @@ export function oneEnvironment(stacks: readonly AssembledStack[]): { account: st
     account: named(stacks.map(({ account }) => account), 'unknown-account', ACCOUNT, 'accounts'),
     region: named(stacks.map(({ region }) => region), 'unknown-region', REGION, 'regions'),
   };
-}
-
-function apiOf({ api }: Cast, emulator: Emulator): ApiClient | undefined {
-  return api && new ApiClient(api.facts, emulator);
 }
 
 export function count(number: number, noun: string): string {

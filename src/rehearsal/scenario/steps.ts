@@ -15,6 +15,7 @@ export const STEPS = [
   { id: 'predictions', title: 'predict held-out rows', timeout: 300 },
   { id: 'refusals', title: 'refuse what is wrong', timeout: 120 },
   { id: 'reads', title: 'read models and data sets', timeout: 120 },
+  { id: 'retraining', title: 'train through the API', timeout: 120 },
   { id: 'duplicate', title: 'same event again', timeout: 600 },
   { id: 'destroy', title: 'cdk destroy', timeout: 600 },
   { id: 'leftovers', title: 'look for leftovers', timeout: 60 },

@@ -43,8 +43,25 @@ export async function pipelineExecutions(client: SageMakerClient, PipelineName: 
   return arns;
 }
 
+/** A parameter in a pipeline's definition. */
+export interface DefinedParameter {
+  readonly Name: string;
+  readonly Type: string;
+  DefaultValue?: unknown;
+}
+
 interface Definition {
-  readonly Parameters?: { Name: string; Type: string; DefaultValue?: unknown }[];
+  readonly Parameters?: DefinedParameter[];
+}
+
+async function definitionOf(client: SageMakerClient, PipelineName: string): Promise<Definition> {
+  const { PipelineDefinition } = await client.send(new DescribePipelineCommand({ PipelineName }));
+  return JSON.parse(PipelineDefinition ?? '{}') as Definition;
+}
+
+/** What a pipeline may be given when it starts. */
+export async function definedParameters(client: SageMakerClient, PipelineName: string): Promise<readonly DefinedParameter[]> {
+  return (await definitionOf(client, PipelineName)).Parameters ?? [];
 }
 
 /** Gives parameters of the deployed pipeline other defaults, so that whoever starts it gets them. */
@@ -52,8 +69,7 @@ export async function overrideParameters(client: SageMakerClient, PipelineName: 
   if (Object.keys(values).length === 0) {
     return;
   }
-  const { PipelineDefinition } = await client.send(new DescribePipelineCommand({ PipelineName }));
-  const definition = JSON.parse(PipelineDefinition ?? '{}') as Definition;
+  const definition = await definitionOf(client, PipelineName);
   for (const [name, text] of Object.entries(values)) {
     const parameter = definition.Parameters?.find(({ Name }) => Name === name);
     if (!parameter) {
@@ -161,8 +177,7 @@ async function readEvaluation({ aws }: World, steps: readonly PipelineExecutionS
 
 async function judge(client: SageMakerClient, { facts }: TrainingPart, PipelineExecutionArn: string, evaluation: unknown): Promise<GateCheck[]> {
   const { PipelineParameters = [] } = await client.send(new ListPipelineParametersForExecutionCommand({ PipelineExecutionArn }));
-  const { PipelineDefinition } = await client.send(new DescribePipelineCommand({ PipelineName: facts.pipelineName }));
-  const defaults = (JSON.parse(PipelineDefinition ?? '{}') as Definition).Parameters ?? [];
+  const defaults = await definedParameters(client, facts.pipelineName);
   return facts.gate.map(({ metric, path, parameter, operator }) => {
     const given = PipelineParameters.find(({ Name }) => Name === parameter)?.Value ?? defaults.find(({ Name }) => Name === parameter)?.DefaultValue;
     const limit = given === undefined ? undefined : Number(given);

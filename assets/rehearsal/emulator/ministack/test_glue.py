@@ -1,4 +1,4 @@
-"""Glue jobs and crawlers against a running emulator. One Spark job after the other: the first ones have warm workers."""
+"""Glue jobs and crawlers against a running emulator. Those without Spark come first: Java warms up meanwhile."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ Job(spark).commit()
 """
 PROBE = """
 import os, sys, time
+import boto3
 from awsglue.utils import getResolvedOptions
 from pyspark.sql import SparkSession
 then = getResolvedOptions(sys.argv, ["then"])["then"]
@@ -38,8 +39,8 @@ pid = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
 views = [table.name for table in spark.catalog.listTables()]
 print("java", pid, spark.conf.get("spark.left", "no property"), views, flush=True)
 spark.range(1).createOrReplaceTempView("left")
-if then == "nap":
-    time.sleep(3)
+while then == "wait" and not boto3.client("s3").list_objects_v2(Bucket="lake", Prefix="go on")["KeyCount"]:
+    time.sleep(0.1)
 if then == "force":
     os._exit(7)
 """
@@ -155,84 +156,6 @@ def play(emulator: Running, name: str, what: str = "", **more: Any) -> dict[str,
     return await_end(emulator, name, start(emulator, name, **arguments, **more))
 
 
-class TestSparkJobs:
-    def test_reads_and_writes_s3_under_its_role(self, emulator: Running) -> None:
-        run = play(emulator, "spark-good")
-        assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
-        listed = emulator.client("s3").list_objects_v2(Bucket="lake", Prefix="out/part")["Contents"]
-        text = emulator.client("s3").get_object(Bucket="lake", Key=listed[0]["Key"])["Body"].read().decode()
-        assert sorted(text.split()) == ["F,1", "M,2", "sex,count"]
-        logged = emulator.client("logs").get_log_events(
-            logGroupName="/aws-glue/jobs/output", logStreamName=run["Id"]
-        )["events"]
-        assert "rows 3 hello more" in [event["message"] for event in logged]
-
-    def test_fails_when_the_script_raises(self, emulator: Running) -> None:
-        run = play(emulator, "spark-bad")
-        assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: 12 rows have no sex")
-        told = [
-            note
-            for note in emulator.notes("job")
-            if note.get("run") == run["Id"] and note.get("state") == "FAILED"
-        ]
-        assert any("Traceback" in line for line in told[0]["log"])
-        for group in ("/own/logs/output", "/own/logs/error"):
-            logged = emulator.client("logs").get_log_events(logGroupName=group, logStreamName="told-driver")
-            assert "rows 3 hello more" in [event["message"] for event in logged["events"]]
-        assert not [denial for denial in emulator.report()["denials"] if "Teller" in denial["principal"]]
-
-    def test_fails_when_the_role_may_not_read(self, emulator: Running) -> None:
-        run = play(emulator, "spark-good", Arguments={"--source": "s3://other/in/"})
-        assert run["JobRunState"] == "FAILED" and "AccessDenied" in run["ErrorMessage"]
-        assert any(
-            d["action"] == "s3:ListBucket" and d["resource"].endswith(":::other")
-            for d in emulator.report()["denials"]
-        )
-
-
-class TestOneJavaForManyScripts:
-    def test_a_script_leaves_nothing_to_the_next(self, emulator: Running) -> None:
-        first = self.probe(emulator, "end", **{"--conf": "spark.left=a property"})
-        assert first.split(" ", 1)[1] == "a property []"
-        second = self.probe(emulator, "end")
-        assert second.split(" ", 1)[1] == "no property []"
-        assert second.split(" ")[0] == first.split(" ")[0], "the same Java"
-
-    def test_a_script_that_leaves_by_force_costs_its_java(self, emulator: Running) -> None:
-        before = self.probe(emulator, "end").split(" ")[0]
-        run = play(emulator, "probe", Arguments={"--then": "force"})
-        assert "exit code 7 before the script did" in run["ErrorMessage"]
-        assert self.probe(emulator, "end").split(" ")[0] != before
-
-    def test_more_scripts_than_javas_wait_for_their_turn(self, emulator: Running) -> None:
-        runs = [start(emulator, "probe", Arguments={"--then": "nap"}) for _ in range(2)]
-        for run in runs:
-            self.await_running(emulator, run)
-        third = start(emulator, "probe", Arguments={"--then": "end"})
-        assert [self.state(emulator, run) for run in (*runs, third)] == ["RUNNING", "RUNNING", "STARTING"]
-        ended = [await_end(emulator, "probe", run) for run in (*runs, third)]
-        assert [run["JobRunState"] for run in ended] == ["SUCCEEDED"] * 3
-
-    def probe(self, emulator: Running, then: str, **arguments: str) -> str:
-        """What the script found: the process id of Java, a property, the views."""
-        run = play(emulator, "probe", Arguments={"--then": then, **arguments})
-        assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
-        logged = emulator.client("logs").get_log_events(
-            logGroupName="/aws-glue/jobs/output", logStreamName=run["Id"]
-        )["events"]
-        told = next(event["message"] for event in logged if event["message"].startswith("java "))
-        return str(told).removeprefix("java ")
-
-    def state(self, emulator: Running, run: str) -> str:
-        return str(emulator.client("glue").get_job_run(JobName="probe", RunId=run)["JobRun"]["JobRunState"])
-
-    def await_running(self, emulator: Running, run: str) -> None:
-        until = time.monotonic() + 60
-        while self.state(emulator, run) != "RUNNING":
-            assert time.monotonic() < until, f"{run} does not begin"
-            time.sleep(0.05)
-
-
 class TestShellJobs:
     def test_runs_as_its_role(self, emulator: Running) -> None:
         assert play(emulator, "shell", "write")["JobRunState"] == "SUCCEEDED"
@@ -290,6 +213,89 @@ class TestShellJobs:
 
     def test_fails_when_the_kind_of_job_is_not_played(self, emulator: Running) -> None:
         assert "glueray is not played" in play(emulator, "ray", "x")["ErrorMessage"]
+
+
+class TestSparkJobs:
+    def test_reads_and_writes_s3_under_its_role(self, emulator: Running) -> None:
+        run = play(emulator, "spark-good")
+        assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
+        listed = emulator.client("s3").list_objects_v2(Bucket="lake", Prefix="out/part")["Contents"]
+        text = emulator.client("s3").get_object(Bucket="lake", Key=listed[0]["Key"])["Body"].read().decode()
+        assert sorted(text.split()) == ["F,1", "M,2", "sex,count"]
+        logged = emulator.client("logs").get_log_events(
+            logGroupName="/aws-glue/jobs/output", logStreamName=run["Id"]
+        )["events"]
+        assert "rows 3 hello more" in [event["message"] for event in logged]
+
+    def test_fails_when_the_script_raises(self, emulator: Running) -> None:
+        run = play(emulator, "spark-bad")
+        assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: 12 rows have no sex")
+        told = [
+            note
+            for note in emulator.notes("job")
+            if note.get("run") == run["Id"] and note.get("state") == "FAILED"
+        ]
+        assert any("Traceback" in line for line in told[0]["log"])
+        for group in ("/own/logs/output", "/own/logs/error"):
+            logged = emulator.client("logs").get_log_events(logGroupName=group, logStreamName="told-driver")
+            assert "rows 3 hello more" in [event["message"] for event in logged["events"]]
+        assert not [denial for denial in emulator.report()["denials"] if "Teller" in denial["principal"]]
+
+    def test_fails_when_the_role_may_not_read(self, emulator: Running) -> None:
+        run = play(emulator, "spark-good", Arguments={"--source": "s3://other/in/"})
+        assert run["JobRunState"] == "FAILED" and "AccessDenied" in run["ErrorMessage"]
+        assert any(
+            d["action"] == "s3:ListBucket" and d["resource"].endswith(":::other")
+            for d in emulator.report()["denials"]
+        )
+
+
+class TestOneJavaForManyScripts:
+    def test_a_script_leaves_nothing_to_the_next(self, emulator: Running) -> None:
+        first = self.probe(emulator, "end", **{"--conf": "spark.left=a property"})
+        assert first.split(" ", 1)[1] == "a property []"
+        second = self.probe(emulator, "end")
+        assert second.split(" ", 1)[1] == "no property []"
+        assert second.split(" ")[0] == first.split(" ")[0], "the same Java"
+
+    def test_more_scripts_than_javas_wait_for_their_turn(self, emulator: Running) -> None:
+        runs = [start(emulator, "probe", Arguments={"--then": "wait"}) for _ in range(2)]
+        for run in runs:
+            self.await_running(emulator, run)
+        third = start(emulator, "probe", Arguments={"--then": "end"})
+        assert [self.state(emulator, run) for run in (*runs, third)] == ["RUNNING", "RUNNING", "STARTING"]
+        emulator.client("s3").put_object(Bucket="lake", Key="go on", Body=b"")
+        ended = [await_end(emulator, "probe", run) for run in (*runs, third)]
+        assert [run["JobRunState"] for run in ended] == ["SUCCEEDED"] * 3
+
+    def test_a_script_that_leaves_by_force_costs_its_java(self, emulator: Running) -> None:
+        run = play(emulator, "probe", Arguments={"--then": "force"})
+        assert "exit code 7 before the script did" in run["ErrorMessage"]
+        lost = self.told(emulator, run).split(" ")[0]
+        assert lost not in [self.probe(emulator, "end").split(" ")[0] for _ in range(2)]
+
+    def probe(self, emulator: Running, then: str, **arguments: str) -> str:
+        """What a script found that succeeded."""
+        run = play(emulator, "probe", Arguments={"--then": then, **arguments})
+        assert run["JobRunState"] == "SUCCEEDED", run.get("ErrorMessage")
+        return self.told(emulator, run)
+
+    def told(self, emulator: Running, run: dict[str, Any]) -> str:
+        """The process id of Java, a property, the views."""
+        logged = emulator.client("logs").get_log_events(
+            logGroupName="/aws-glue/jobs/output", logStreamName=run["Id"]
+        )["events"]
+        told = next(event["message"] for event in logged if event["message"].startswith("java "))
+        return str(told).removeprefix("java ")
+
+    def state(self, emulator: Running, run: str) -> str:
+        return str(emulator.client("glue").get_job_run(JobName="probe", RunId=run)["JobRun"]["JobRunState"])
+
+    def await_running(self, emulator: Running, run: str) -> None:
+        until = time.monotonic() + 60
+        while self.state(emulator, run) != "RUNNING":
+            assert time.monotonic() < until, f"{run} does not begin"
+            time.sleep(0.05)
 
 
 class TestFromAWorkflow:

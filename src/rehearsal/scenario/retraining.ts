@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import {
+  DescribePipelineExecutionCommand, ListPipelineParametersForExecutionCommand, StopPipelineExecutionCommand,
+} from '@aws-sdk/client-sagemaker';
+import { TrainingParameter } from '../../data/environment';
+import { Part } from '../facts';
+import { RehearsalError } from '../failures';
+import { ApiClient, Answer, said } from './api-client';
+import { Ingested } from './data';
+import { Stage, poll } from './stage';
+import { DefinedParameter, definedParameters, pipelineExecutions } from './training';
+import { World } from './world';
+
+const ROUTE = 'POST /training/start';
+
+/** Why this app's API starts no training that the rehearsal knows; undefined when it does. */
+export function noRetraining({ api }: World, training: Part<'cdk-mlops:training-pipeline'> | undefined): string | undefined {
+  if (!api?.has(ROUTE)) {
+    return 'the app has no API that starts trainings';
+  }
+  return api.facts.pipelineName === training?.facts.pipelineName ? undefined : 'the API starts another pipeline than the one that is played';
+}
+
+/**
+ * Asks the API for a training: with a parameter that the pipeline lacks, which it must refuse; then rightly, and the same
+ * once more. The one execution that begins is looked at and stopped, for the same data were trained on before.
+ */
+export async function retrain(stage: Stage, world: World, training: Part<'cdk-mlops:training-pipeline'>, ingested: Ingested | undefined): Promise<void> {
+  const client = world.aws.sageMaker;
+  const { pipelineName } = training.facts;
+  await stage.play('retraining', async (step) => {
+    const api = world.api!;
+    const parameter = (await definedParameters(client, pipelineName)).find(isFree);
+    const dataset = api.has('GET /datasets') ? ingested?.dataSet.id : undefined;
+    const told = parameter ? [await refuseParameter(api, parameter)] : [];
+    const before = await pipelineExecutions(client, pipelineName);
+
+    const body = { dataset, ...(parameter ? { parameters: { [parameter.Name]: parameter.DefaultValue } } : {}) };
+    const idempotencyKey = randomUUID();
+    const started = await start(api, body, idempotencyKey);
+    const again = await start(api, body, idempotencyKey);
+    const begun = (await pipelineExecutions(client, pipelineName)).filter((arn) => !before.includes(arn));
+    if (again !== started || begun.length !== 1 || begun[0] !== started) {
+      throw new RehearsalError(`two equal requests with one idempotency key should start one training, but answered ${started} and ${again}, and started ${begun.join(', ') || 'none'}`);
+    }
+    await client.send(new StopPipelineExecutionCommand({ PipelineExecutionArn: started, ClientRequestToken: randomUUID() }));
+    const { PipelineParameters: given = [] } = await client.send(new ListPipelineParametersForExecutionCommand({ PipelineExecutionArn: started }));
+    const valueOf = (name: string) => given.find(({ Name }) => Name === name)?.Value;
+    if (parameter && valueOf(parameter.Name) !== String(parameter.DefaultValue)) {
+      throw new RehearsalError(`the training was asked for ${parameter.Name} = ${String(parameter.DefaultValue)}, but began with ${valueOf(parameter.Name) ?? 'none'}`);
+    }
+    if (dataset && !Object.values(TrainingParameter).some((name) => valueOf(name)?.includes(dataset))) {
+      throw new RehearsalError(`the training was asked for data set ${dataset}, but began with ${JSON.stringify(given)}`);
+    }
+    await poll(step.signal, async () => {
+      const { PipelineExecutionStatus } = await client.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn: started }));
+      return PipelineExecutionStatus === 'Stopped' || undefined;
+    });
+    told.push(`asked twice${dataset ? ` with data set ${dataset.slice(0, 12)}` : ''}: started once, then stopped`);
+    step.summary(told.join('; '));
+  });
+}
+
+/** Whether a person may give it. The approval of the model is no matter of the training, and the data are named otherwise. */
+function isFree({ Name, DefaultValue }: DefinedParameter): boolean {
+  return DefaultValue !== undefined && Name.length > 4 && Name !== 'ModelApprovalStatus' && !Object.values<string>(TrainingParameter).includes(Name);
+}
+
+async function refuseParameter(api: ApiClient, { Name, DefaultValue }: DefinedParameter): Promise<string> {
+  const wrong = Name.slice(0, -1);
+  const answer = await api.post('/training/start', { parameters: { [wrong]: DefaultValue } });
+  if (answer.status !== 400 || !answer.text.includes(wrong) || !answer.text.includes(`"${Name}"`)) {
+    throw new RehearsalError(`the parameter ${wrong} should be refused with a 400 that names ${Name}, but the answer was ${said(answer)}`);
+  }
+  return `${wrong}: 400 that names ${Name}`;
+}
+
+async function start(api: ApiClient, body: unknown, idempotencyKey: string): Promise<string> {
+  const answer: Answer = await api.post('/training/start', body, { idempotencyKey });
+  const { executionArn } = (answer.body ?? {}) as { executionArn?: string };
+  if (answer.status !== 202 || !executionArn) {
+    throw new RehearsalError(`${ROUTE} answered ${said(answer)}`);
+  }
+  return executionArn;
+}
