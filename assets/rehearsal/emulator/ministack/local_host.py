@@ -32,6 +32,8 @@ class LocalHost:
         self.work: Path = settings.work
         self._journal = journal
         self._grants = grants
+        # One for all roles: each session would read the service models anew. Typed for names that are known in advance.
+        self._session: Any = boto3.session.Session(region_name=settings.region)
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._lock = threading.Lock()
 
@@ -87,14 +89,14 @@ class LocalHost:
             proxies={},
             inject_host_prefix=False,
         )
-        # Typed for names known in advance; here the caller says which service.
-        session: Any = boto3.session.Session(
+        return self._session.client(
+            service,
+            endpoint_url=self.endpoint,
+            config=config,
             aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=keys.get("AWS_SESSION_TOKEN"),
-            region_name=self.region,
         )
-        return session.client(service, endpoint_url=self.endpoint, config=config)
 
     def environment(self, role_arn: str) -> dict[str, str]:
         """See `emulator.host.Host`."""
