@@ -64,7 +64,8 @@ const project = new awscdk.AwsCdkConstructLibrary({
     coverageText: false,
     jestConfig: {
       maxWorkers: 2,
-      setupFiles: ['<rootDir>/test/setup.ts'],
+      globalSetup: '<rootDir>/test/setup.ts',
+      globalTeardown: '<rootDir>/test/clean.ts',
       collectCoverage: false,
     },
   },

@@ -20,15 +20,18 @@ import { RehearsalDocument } from '../src/rehearsal/report/document';
 import { html } from '../src/rehearsal/report/html';
 import { page } from '../src/rehearsal/report/page';
 import { niceTicks } from '../src/rehearsal/report/plots';
-import { emulatorUrl } from '../src/rehearsal/scenario/api-client';
+import { ApiClient, emulatorUrl } from '../src/rehearsal/scenario/api-client';
 import { plainCause, statesIn } from '../src/rehearsal/scenario/executions';
 import { describeFindings } from '../src/rehearsal/scenario/findings';
 import { enteredInstance, makeWrong } from '../src/rehearsal/scenario/instances';
+import { takesPredictions } from '../src/rehearsal/scenario/predictions';
+import { noRetraining } from '../src/rehearsal/scenario/retraining';
 import { score } from '../src/rehearsal/scenario/scores';
 import { oneEnvironment } from '../src/rehearsal/scenario/set-up';
 import { sign } from '../src/rehearsal/scenario/sigv4';
 import { ReachedUntil, Stage, poll } from '../src/rehearsal/scenario/stage';
 import { sentence, valueAt } from '../src/rehearsal/scenario/training';
+import { World } from '../src/rehearsal/scenario/world';
 import { Terminal, seconds } from '../src/rehearsal/terminal';
 
 let folder: string;
@@ -548,6 +551,21 @@ describe('what is told', () => {
     expect(emulatorUrl('https://abc.execute-api.us-east-1.amazonaws.com/', 'http://127.0.0.1:1')).toBe('http://127.0.0.1:1/_aws/execute-api/abc/$default');
     expect(emulatorUrl('https://abc.execute-api.us-east-1.amazonaws.com/prod', 'http://127.0.0.1:1')).toBe('http://127.0.0.1:1/_aws/execute-api/abc/prod');
     expect(() => emulatorUrl('https://api.example.com', 'x')).toThrow('no address of an API');
+  });
+
+  test('an API with some of the routes is asked for those only', () => {
+    const training = { path: 'S/Training', facts: { pipelineName: 'p', gate: [] } };
+    const world = (...routes: string[]) => ({
+      api: new ApiClient({ url: 'https://abc.execute-api.us-east-1.amazonaws.com/', access: 'open', routes, pipelineName: 'p' }, {
+        endpoint: 'http://127.0.0.1:1', region: 'us-east-1', credentials: { accessKeyId: 'a', secretAccessKey: 's' },
+      }),
+    } as World);
+    const whole = world('POST /inference/predict', 'POST /training/start');
+    expect([takesPredictions(whole), noRetraining(whole, training)]).toEqual([true, undefined]);
+    expect(noRetraining(whole, { ...training, facts: { pipelineName: 'q', gate: [] } })).toContain('another pipeline');
+    const less = world('GET /models');
+    expect([takesPredictions(less), noRetraining(less, training)]).toEqual([false, 'the app has no API that starts trainings']);
+    expect(takesPredictions({} as World)).toBe(false);
   });
 
   test('findings of a validation: column, rule, count, first rows; errors first', () => {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'child_process';
 import * as fs from 'fs';
 import * as path from 'path';
-import { rehearse, Rehearsed, ROOT, run as command, testFolder } from './command';
+import { rehearse, Rehearsed, ROOT, run as command, stepOf, testFolder } from './command';
 
 /** Writes the wine data that scikit-learn ships, with some of the measures of ash left out. */
 const WRITE_WINE = `
@@ -36,6 +36,11 @@ describe('another data set: three classes, missing values, an identifier', () =>
     expect(Object.keys(metrics)).toEqual(expect.arrayContaining(['accuracy', 'precision', 'recall', 'f1', 'auc']));
     expect(metrics.accuracy.value).toBeGreaterThan(0.8);
     expect(run.document.predictions).toMatchObject({ problemType: 'multiclass_classification', classes: ['barolo', 'grignolino', 'barbera'] });
+  });
+
+  test('answers callers with AWS credentials, and refuses one without', () => {
+    expect(stepOf(run.document, 'refusals')!.summary).toContain('no credentials: 403');
+    expect(stepOf(run.document, 'predictions')!.summary).toContain('through the API');
   });
 
   test('denies nothing; the crawler looked at the raw files and wrote the table it found', () => {

@@ -1,7 +1,8 @@
-// Another data set, with three classes: an app of its own, for the rehearsal of data that the library has never seen.
+// Another data set, with three classes, and an API for callers with AWS credentials: an app of its own, for the rehearsal
+// of data that the library has never seen.
 import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
-  Algorithm, Capacity, Column, DataPipeline, DatasetSchema, InferenceEndpoint, MlopsApi, ModelMetric, ModelRegistry, QualityGate, TrainingPipeline,
+  Algorithm, ApiAccess, Capacity, Column, DataPipeline, DatasetSchema, InferenceEndpoint, MlopsApi, ModelMetric, ModelRegistry, QualityGate, TrainingPipeline,
 } from 'cdk-mlops';
 
 const stack = new Stack(new App(), 'Wine');
@@ -26,4 +27,4 @@ const training = new TrainingPipeline(stack, 'Training', {
 });
 const data = new DataPipeline(stack, 'Data', { schema, starts: training, discover: true, removalPolicy });
 const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry, capacity: Capacity.dev() });
-new MlopsApi(stack, 'Api', { data, training, registry, endpoint, removalPolicy });
+new MlopsApi(stack, 'Api', { data, training, registry, endpoint, access: ApiAccess.iam(), removalPolicy });
