@@ -2,7 +2,8 @@
 // of data that the library has never seen.
 import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import {
-  Algorithm, ApiAccess, Capacity, Column, DataPipeline, DatasetSchema, InferenceEndpoint, MlopsApi, ModelMetric, ModelRegistry, QualityGate, TrainingPipeline,
+  Algorithm, ApiAccess, Capacity, Column, DataPipeline, DatasetSchema, InferenceEndpoint, MlopsApi, ModelMetric, ModelRegistry, QualityGate,
+  TrainingPipeline,
 } from 'cdk-mlops';
 
 const stack = new Stack(new App(), 'Wine');
