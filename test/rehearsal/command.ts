@@ -69,6 +69,8 @@ export interface Deployed {
   readonly world: World;
   /** A folder for what the test writes, removed with the others. */
   readonly work: string;
+  /** Makes something go wrong once, as AWS may: see `assets/rehearsal/emulator/ministack/control.py`. */
+  fault(body: Readonly<Record<string, string>>): Promise<void>;
   /** Ends the emulator and all that runs in it. */
   end(): Promise<void>;
 }
@@ -93,11 +95,15 @@ export async function deploy(name: string, app: string): Promise<Deployed> {
       processes,
       onEmulator: (emulator) => void emulators.push(emulator),
     });
+    const fault = async (body: Readonly<Record<string, string>>) => {
+      const response = await fetch(`${world.emulator.endpoint}/_rehearsal/faults`, { method: 'POST', body: JSON.stringify(body) });
+      expect({ status: response.status, text: response.ok ? '' : await response.text() }).toEqual({ status: 200, text: '' });
+    };
     const end = async () => {
       world.aws.destroy();
       await stop();
     };
-    return { world, work, end };
+    return { world, work, fault, end };
   } catch (error) {
     await stop();
     throw error;

@@ -83,7 +83,7 @@ describe('deployments', () => {
 
   test('the next version updates the endpoint, once, although its approval is delivered twice', async () => {
     const before = (await serving())!;
-    await fault({ kind: 'duplicate-event', rule: 'OnApproved' });
+    await deployed.fault({ kind: 'duplicate-event', rule: 'OnApproved' });
     const both = await after(() => register('two', 'Approved'), 2);
     expect(both.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
     expect(outcomes(both)).toEqual(['ALREADY_SERVING', 'DEPLOYED']);
@@ -103,7 +103,7 @@ describe('deployments', () => {
 
   test('a rollback of which SageMaker says nothing is red and names both configs; the earlier version serves on', async () => {
     const before = (await serving())!;
-    await fault({ kind: 'endpoint-rollback', endpoint: endpoint.endpointName });
+    await deployed.fault({ kind: 'endpoint-rollback', endpoint: endpoint.endpointName });
     const [silent] = await after(() => register('three', 'Approved'));
     expect(silent).toMatchObject({ status: 'FAILED', error: 'RolledBack' });
     const [, served, asked] = /^SageMaker rolled the endpoint back .* in service with config (\S+) instead of (\S+), which was asked for$/.exec(silent.cause!)!;
@@ -274,11 +274,6 @@ describe('deployments', () => {
 
   function outcomes(executions: DescribeExecutionCommandOutput[]): string[] {
     return executions.map(({ output, cause }) => output ? (JSON.parse(output) as { outcome: string }).outcome : String(cause)).sort();
-  }
-
-  async function fault(body: Record<string, string>): Promise<void> {
-    const response = await fetch(`${world.emulator.endpoint}/_rehearsal/faults`, { method: 'POST', body: JSON.stringify(body) });
-    expect({ status: response.status, text: response.ok ? '' : await response.text() }).toEqual({ status: 200, text: '' });
   }
 
   // --- what the tests see ---

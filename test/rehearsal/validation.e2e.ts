@@ -56,11 +56,10 @@ describe('data that break the contract', () => {
     await Promise.all(Object.entries(BAD).map(([name, { csv }]) => world.aws.s3.send(new PutObjectCommand({
       Bucket: facts.bucket, Key: `raw/${name}.csv`, Body: Buffer.from(csv),
     }))));
-    await until(async () => {
-      const { executions = [] } = await world.aws.stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: facts.stateMachineArn }));
-      return executions.length === Object.keys(BAD).length && executions.every(({ status }) => status !== 'RUNNING');
+    const executions = await until(async () => {
+      const found = await executionsSoFar();
+      return found.length === Object.keys(BAD).length && found.every(({ status }) => status !== 'RUNNING') ? found : undefined;
     });
-    const { executions = [] } = await world.aws.stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: facts.stateMachineArn }));
     for (const { executionArn } of executions) {
       const execution = await world.aws.stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
       ended.set(Object.keys(BAD).find((name) => execution.input!.includes(`raw/${name}.csv`))!, execution);
@@ -99,6 +98,27 @@ describe('data that break the contract', () => {
     expect(executions).toEqual([]);
   });
 
+  test('an upload whose event is delivered twice at once is processed and trained on once', async () => {
+    const before = new Set((await executionsSoFar()).map(({ executionArn }) => executionArn));
+    await deployed.fault({ kind: 'duplicate-event', detailType: 'Object Created' });
+    await world.aws.s3.send(new PutObjectCommand({ Bucket: facts.bucket, Key: 'raw/twice.csv', Body: fs.readFileSync(ABALONE) }));
+    const both = await until(async () => {
+      const fresh = (await executionsSoFar()).filter(({ executionArn }) => !before.has(executionArn));
+      return fresh.length === 2 && fresh.every(({ status }) => status !== 'RUNNING') ? fresh : undefined;
+    });
+    expect(both.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
+    const claimed = (await dataSets()).filter(({ status }) => status === 'SUCCEEDED');
+    expect(claimed).toEqual([expect.objectContaining({ rows: 4177 })]);
+    const list = new ListPipelineExecutionsCommand({ PipelineName: facts.pipelineName });
+    const { PipelineExecutionSummaries: trainings = [] } = await world.aws.sageMaker.send(list);
+    expect(trainings.map(({ PipelineExecutionArn }) => PipelineExecutionArn)).toEqual([claimed[0].pipelineExecutionArn]);
+  });
+
+  async function executionsSoFar() {
+    const { executions = [] } = await world.aws.stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: facts.stateMachineArn }));
+    return executions;
+  }
+
   async function dataSets(): Promise<DataSet[]> {
     const { Items = [] } = await world.aws.dynamo.send(new ScanCommand({ TableName: facts.tableName, ConsistentRead: true }));
     return Items as DataSet[];
@@ -115,10 +135,11 @@ test('the command ends with 4 and prints column, rule, count and first rows', as
   expect(progress).toMatch(/count 5: first: .*row 8.*"X"/);
 });
 
-async function until(condition: () => Promise<boolean>): Promise<void> {
+async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
   for (let tries = 0; tries < 400; tries++) {
-    if (await condition()) {
-      return;
+    const found = await look();
+    if (found !== undefined) {
+      return found;
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
