@@ -107,6 +107,9 @@ describe('data that break the contract', () => {
       return fresh.length === 2 && fresh.every(({ status }) => status !== 'RUNNING') ? fresh : undefined;
     });
     expect(both.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
+    const described = await Promise.all(both.map(({ executionArn }) => world.aws.stepFunctions.send(new DescribeExecutionCommand({ executionArn }))));
+    const outcomes = described.map(({ output }) => (JSON.parse(output!) as { ingestion: { outcome: string } }).ingestion.outcome);
+    expect(outcomes.sort()).toEqual(['DUPLICATE', 'NEW']);
     const claimed = (await dataSets()).filter(({ status }) => status === 'SUCCEEDED');
     expect(claimed).toEqual([expect.objectContaining({ rows: 4177 })]);
     const list = new ListPipelineExecutionsCommand({ PipelineName: facts.pipelineName });
