@@ -7,7 +7,8 @@ import * as fc from 'fast-check';
 import { Column, DatasetSchema } from '../src/data';
 import { AssembledStack, findApp, readStacks } from '../src/rehearsal/assembly';
 import { parseCsv, parseTable } from '../src/rehearsal/csv';
-import { mustBeFree } from '../src/rehearsal/emulator';
+import { Denials } from '../src/rehearsal/denials';
+import { Denial, Emulator, mustBeFree } from '../src/rehearsal/emulator';
 import { prepareEnvironment, uvFromPip } from '../src/rehearsal/environment';
 import { DeployedStack, chooseCast, resolve } from '../src/rehearsal/facts';
 import { Interrupted, RehearsalError, UsageError } from '../src/rehearsal/failures';
@@ -57,7 +58,7 @@ const never = () => new AbortController().signal;
 describe('options', () => {
   test('all of a rehearsal', () => {
     const options = parseOptions(['rehearse', '--app', 'x', '--data', 'd.csv', '--parameter', 'A=1', '--parameter', 'B=x=y', '--context', 'k=v',
-      '--until', 'gate', '--keep', '--json', '--port', '4566', '--timeout=60', '--report', 'r.html']);
+      '--until', 'gate', '--allow-denials', '--keep', '--json', '--port', '4566', '--timeout=60', '--report', 'r.html']);
     expect(options).toEqual({
       command: 'rehearse',
       app: 'x',
@@ -65,6 +66,7 @@ describe('options', () => {
       parameters: { A: '1', B: 'x=y' },
       context: ['k=v'],
       until: 'gate',
+      allowDenials: true,
       keep: true,
       json: true,
       open: false,
@@ -449,6 +451,19 @@ describe('the stage', () => {
     };
     await expect(played.play('data', work)).rejects.toThrow('AccessDenied: no; IAM denied s3:GetObject');
     expect(played.results[0]).toMatchObject({ status: 'failed', summary: 'AccessDenied: no; IAM denied s3:GetObject' });
+  });
+
+  test('fails when a call was denied, though the work went on; what was denied before is not told again', async () => {
+    const { stage: played } = stage();
+    const lost = { principal: 'role/Smoke', action: 'logs:PutLogEvents', resource: 'arn:aws:logs:us-east-1:1:log-group:g' };
+    const list: Denial[] = [];
+    const denials = new Denials(() => ({ hasEnded: false, report: async () => ({ denials: list }) } as unknown as Emulator));
+    played.audit = async () => denials.audit();
+    await played.play('upload', async () => undefined);
+    await expect(played.play('data', async () => void list.push(lost))).rejects.toThrow(
+      'IAM denied logs:PutLogEvents on arn:aws:logs:us-east-1:1:log-group:g to role/Smoke; the app went on without');
+    await played.play('training', async () => undefined);
+    expect(played.results.map(({ status }) => status)).toEqual(['passed', 'failed', 'passed']);
   });
 
   test('Ctrl-C ends what waits', async () => {

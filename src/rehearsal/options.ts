@@ -15,6 +15,7 @@ Options of rehearse
   --parameter NAME=VALUE         another default for a parameter of the SageMaker pipeline; may be repeated
   --context KEY=VALUE            context for the CDK app; may be repeated
   --until STEP                   stop after this step: ${STEPS.map(({ id }) => id).join(', ')}
+  --allow-denials                a call that IAM denies is told, but fails no step that goes on without it
   --keep                         leave everything running afterwards, until Ctrl-C
   --report FILE                  where to write the report (default: rehearsal-report.html)
   --open                         open the report in the browser
@@ -36,6 +37,7 @@ export interface RehearseOptions {
   readonly parameters: Readonly<Record<string, string>>;
   readonly context: readonly string[];
   readonly until?: StepId;
+  readonly allowDenials: boolean;
   readonly keep: boolean;
   readonly open: boolean;
   readonly json: boolean;
@@ -57,6 +59,7 @@ const FLAGS = {
   parameter: { type: 'string', multiple: true },
   context: { type: 'string', multiple: true },
   until: { type: 'string' },
+  'allow-denials': { type: 'boolean' },
   keep: { type: 'boolean' },
   report: { type: 'string' },
   open: { type: 'boolean' },
@@ -107,6 +110,7 @@ export function parseOptions(args: readonly string[]): Options {
     parameters: pairs('--parameter', values.parameter ?? []),
     context: Object.entries(pairs('--context', values.context ?? [])).map(([key, value]) => `${key}=${value}`),
     until: step(values.until),
+    allowDenials: values['allow-denials'] ?? false,
     keep: values.keep ?? false,
     open: values.open ?? false,
     json: values.json ?? false,

@@ -2,10 +2,11 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findApp } from './assembly';
-import { Denial, Emulator, EmulatorReport } from './emulator';
+import { Denials } from './denials';
+import { Emulator, EmulatorReport } from './emulator';
 import { ExitCode, Interrupted, RehearsalError, UsageError, messageOf } from './failures';
 import { isFile, makeWorkFolder, packageVersion, removeFolder } from './files';
-import { followNotes, linesOfFailure, momentOf, render } from './notes';
+import { followNotes, render } from './notes';
 import { RehearseOptions } from './options';
 import { Processes } from './processes';
 import { rehearsalDocument } from './report/document';
@@ -52,7 +53,11 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
   const emulators: Emulator[] = [];
   let outcome: RehearsalError | undefined;
   try {
-    stage.explain = explainWith(() => emulators.at(-1));
+    const denials = new Denials(() => emulators.at(-1));
+    stage.explain = async (error, start) => denials.explain(error, start);
+    if (!options.allowDenials) {
+      stage.audit = async () => denials.audit();
+    }
     const onEmulator = (emulator: Emulator) => {
       emulators.push(emulator);
       emulator.onUnexpectedEnd((error) => interrupt.abort(error));
@@ -99,29 +104,6 @@ async function scenario(
     return thrown instanceof RehearsalError ? thrown : new RehearsalError(messageOf(thrown));
   }
   return undefined;
-}
-
-/** Adds the calls that were denied during the failed step. */
-function explainWith(emulator: () => Emulator | undefined): Stage['explain'] {
-  return async (error, start) => {
-    if (error.exitCode !== ExitCode.STEP_FAILED || emulator() === undefined || emulator()!.hasEnded) {
-      return error;
-    }
-    const { denials } = await emulator()!.report();
-    const fresh = denials.filter(({ time }) => time === undefined || momentOf(time) >= start - 1000);
-    const notes = (await emulator()!.notes(0)).filter(({ time }) => momentOf(time) >= start - 1000);
-    // Services go on when they may not write a log, so that is seldom the reason.
-    const isLog = ({ action }: Denial) => action.startsWith('logs:');
-    const cause = fresh.filter((denial) => !isLog(denial)).at(-1);
-    const sentences = [...new Set([...fresh.filter((denial) => !isLog(denial)), ...fresh.filter(isLog)].map(denied))];
-    const message = cause === undefined || error.message.includes(cause.action) ? error.message : `${error.message}; ${denied(cause)}`;
-    const lines = error.log.length > 0 ? error.log : linesOfFailure(notes).filter((line) => !error.message.includes(line));
-    return new RehearsalError(message, { exitCode: error.exitCode, file: error.file ?? emulator()!.log, log: [...sentences, ...lines] });
-  };
-}
-
-function denied({ principal, action, resource }: Denial): string {
-  return `IAM denied ${action} on ${resource} to ${principal}`;
 }
 
 /** The work folder goes away; what is in its logs, and what the emulator noted, must not. */

@@ -23,12 +23,16 @@ export class ReachedUntil extends Error {}
 /** Adds to a failure what the emulator knows of it, such as calls that were denied. */
 export type Explain = (error: RehearsalError, stepBegan: number) => Promise<RehearsalError>;
 
+/** Asked after the work of a step: throws what was wrong although the work was done. */
+export type Audit = () => Promise<void>;
+
 /** Runs steps one after the other, shows them and keeps their results. */
 export class Stage {
   public readonly began = Date.now();
   public readonly results: StepResult[] = [];
   /** What is known of a failure besides its message. */
   public explain: Explain;
+  public audit: Audit;
 
   constructor(
     private readonly terminal: Terminal,
@@ -36,6 +40,7 @@ export class Stage {
     private readonly until?: StepId,
   ) {
     this.explain = async (error) => error;
+    this.audit = async () => undefined;
   }
 
   /** Plays one step. Throws what it threw, in words. */
@@ -64,6 +69,7 @@ export class Stage {
     try {
       this.signal.throwIfAborted();
       const result = await work(step);
+      await this.audit();
       close('passed', summary);
       if (id === this.until) {
         throw new ReachedUntil();
