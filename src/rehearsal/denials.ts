@@ -27,13 +27,16 @@ export class Denials {
     return new RehearsalError(message, { exitCode: error.exitCode, file: error.file ?? emulator.log, log: [...sentences, ...lines] });
   }
 
-  /** Throws when something was denied since it was last asked, though the app went on: a log is lost then, or a value. */
-  public async audit(): Promise<void> {
+  /**
+   * Throws when something was denied before that moment, and since it was last asked, though the app went on: a log is lost
+   * then, or a value.
+   */
+  public async audit(before: number): Promise<void> {
     const emulator = this.emulator();
     if (emulator === undefined || emulator.hasEnded) {
       return;
     }
-    const { denials } = await emulator.report();
+    const denials = (await emulator.report()).denials.filter(({ time }) => time === undefined || momentOf(time) <= before);
     const fresh = denials.slice(denials.length < this.told ? 0 : this.told);
     this.told = denials.length;
     if (fresh.length > 0) {

@@ -54,22 +54,22 @@ export type Options =
   | { readonly command: 'help' | 'version' };
 
 const FLAGS = {
-  app: { type: 'string' },
-  data: { type: 'string' },
-  parameter: { type: 'string', multiple: true },
-  context: { type: 'string', multiple: true },
-  until: { type: 'string' },
+  'app': { type: 'string' },
+  'data': { type: 'string' },
+  'parameter': { type: 'string', multiple: true },
+  'context': { type: 'string', multiple: true },
+  'until': { type: 'string' },
   'allow-denials': { type: 'boolean' },
-  keep: { type: 'boolean' },
-  report: { type: 'string' },
-  open: { type: 'boolean' },
-  json: { type: 'boolean' },
-  port: { type: 'string' },
-  timeout: { type: 'string' },
-  verbose: { type: 'boolean', short: 'v' },
-  dev: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean' },
+  'keep': { type: 'boolean' },
+  'report': { type: 'string' },
+  'open': { type: 'boolean' },
+  'json': { type: 'boolean' },
+  'port': { type: 'string' },
+  'timeout': { type: 'string' },
+  'verbose': { type: 'boolean', short: 'v' },
+  'dev': { type: 'boolean' },
+  'help': { type: 'boolean', short: 'h' },
+  'version': { type: 'boolean' },
 } as const;
 
 const COMMANDS = ['rehearse', 'prepare'];

@@ -56,7 +56,7 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
     const denials = new Denials(() => emulators.at(-1));
     stage.explain = async (error, start) => denials.explain(error, start);
     if (!options.allowDenials) {
-      stage.audit = async () => denials.audit();
+      stage.audit = async (before) => denials.audit(before);
     }
     const onEmulator = (emulator: Emulator) => {
       emulators.push(emulator);

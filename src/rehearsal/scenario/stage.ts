@@ -23,8 +23,11 @@ export class ReachedUntil extends Error {}
 /** Adds to a failure what the emulator knows of it, such as calls that were denied. */
 export type Explain = (error: RehearsalError, stepBegan: number) => Promise<RehearsalError>;
 
-/** Asked after the work of a step: throws what was wrong although the work was done. */
-export type Audit = () => Promise<void>;
+/** Asked after the work of a step: throws what was wrong until `before` although the work was done. */
+export type Audit = (before: number) => Promise<void>;
+
+/** Milliseconds at the end of a step that sets something off, in which that has begun already. */
+const NEXT_HAS_BEGUN = 3000;
 
 /** Runs steps one after the other, shows them and keeps their results. */
 export class Stage {
@@ -45,7 +48,7 @@ export class Stage {
 
   /** Plays one step. Throws what it threw, in words. */
   public async play<T>(id: StepId, work: (step: Step) => Promise<T>): Promise<T> {
-    const { title, timeout } = STEPS.find((step) => step.id === id)!;
+    const { title, timeout, ...more } = STEPS.find((step) => step.id === id)!;
     const start = Date.now();
     const details: string[] = [];
     const spans: Span[] = [];
@@ -69,7 +72,7 @@ export class Stage {
     try {
       this.signal.throwIfAborted();
       const result = await work(step);
-      await this.audit();
+      await this.audit(Date.now() - ('setsOff' in more ? NEXT_HAS_BEGUN : 0));
       close('passed', summary);
       if (id === this.until) {
         throw new ReachedUntil();

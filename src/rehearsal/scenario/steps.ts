@@ -1,16 +1,16 @@
-/** The steps of a rehearsal in the order in which they are played. */
+/** The steps of a rehearsal in the order in which they are played. What some set off, the next one follows. */
 export const STEPS = [
   { id: 'prepare', title: 'Python environment', timeout: 1200 },
   { id: 'emulator', title: 'start the emulator', timeout: 90 },
   { id: 'synth', title: 'synthesize the app', timeout: 300 },
   { id: 'bootstrap', title: 'cdk bootstrap', timeout: 180 },
   { id: 'deploy', title: 'cdk deploy', timeout: 900 },
-  { id: 'upload', title: 'upload the data', timeout: 120 },
-  { id: 'data', title: 'data pipeline', timeout: 900 },
+  { id: 'upload', title: 'upload the data', timeout: 120, setsOff: true },
+  { id: 'data', title: 'data pipeline', timeout: 900, setsOff: true },
   { id: 'training', title: 'training pipeline', timeout: 1200 },
   { id: 'gate', title: 'quality gate', timeout: 60 },
   { id: 'registration', title: 'model registry', timeout: 120 },
-  { id: 'approval', title: 'approve the model', timeout: 120 },
+  { id: 'approval', title: 'approve the model', timeout: 120, setsOff: true },
   { id: 'endpoint', title: 'deploy the model', timeout: 600 },
   { id: 'predictions', title: 'predict held-out rows', timeout: 300 },
   { id: 'refusals', title: 'refuse what is wrong', timeout: 120 },
@@ -19,7 +19,7 @@ export const STEPS = [
   { id: 'duplicate', title: 'same event again', timeout: 600 },
   { id: 'destroy', title: 'cdk destroy', timeout: 600 },
   { id: 'leftovers', title: 'look for leftovers', timeout: 60 },
-] as const;
+] as const satisfies readonly { id: string; title: string; timeout: number; setsOff?: boolean }[];
 
 export type StepId = (typeof STEPS)[number]['id'];
 
