@@ -11,7 +11,7 @@ export interface DeclaredParameter {
 }
 
 /** The parameter by which a pipeline registers its model as approved or pending. */
-const APPROVAL_PARAMETER = 'ModelApprovalStatus';
+export const APPROVAL_PARAMETER = 'ModelApprovalStatus';
 const MAX_VALUE = 1024;
 
 /** Parameters that a pipeline's definition declares; none for a definition in a form that we do not know. */

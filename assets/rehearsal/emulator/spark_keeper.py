@@ -14,10 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spark_parent import end_with
-
-GATEWAY = "gateway.json"
-"""Name of the file that says: the next script may use this Java, at this port and with this secret."""
+from spark_parent import GATEWAY, end_with
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""For the processes of Spark: they end when the emulator has ended, however that was. Imported by them as a neighbour."""
+"""What the processes of Spark and the emulator that starts them agree on. Those processes import it as a neighbour."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 import signal
 import threading
 import time
+
+GATEWAY = "gateway.json"
+"""Name of the file that says: the next script may use this Java, at this port and with this secret."""
 
 
 def end_with(parent: int) -> None:

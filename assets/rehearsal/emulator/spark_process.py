@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.java import Java
+from emulator.spark_parent import GATEWAY
 
 __all__ = ["START_SECONDS", "SparkJava", "SparkJob", "SparkWorker"]
 
@@ -104,7 +105,7 @@ class SparkJava(_Group):
 
     def gateway(self) -> Any:
         """Where a script reaches it. Raises RuntimeError when Spark does not come up."""
-        file = self.folder / "gateway.json"
+        file = self.folder / GATEWAY
         until = time.monotonic() + START_SECONDS
         while not file.exists():
             if not self.alive() or time.monotonic() > until:

@@ -24,12 +24,10 @@ type ApiFacts = RehearsalFacts['cdk-mlops:api'];
 
 /** Calls the app's HTTP API at the emulator, as a person who is allowed to approve. */
 export class ApiClient {
-  public readonly access: ApiFacts['access'];
   private readonly base: string;
   private token?: string;
 
   constructor(public readonly facts: ApiFacts, private readonly target: Target) {
-    this.access = facts.access;
     this.base = emulatorUrl(facts.url, target.endpoint);
   }
 
@@ -83,7 +81,7 @@ export class ApiClient {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
     };
-    if (!anonymous && this.access === 'iam') {
+    if (!anonymous && this.facts.access === 'iam') {
       Object.assign(headers, sign({ method, url, body, headers, service: 'execute-api', ...this.target }));
     }
     if (!anonymous && this.token) {

@@ -66,9 +66,10 @@ export async function listed({ api }: World): Promise<readonly ListedModel[]> {
 
 /** Approves the version as people do: through the API, or in the registry where the app has none. */
 export async function approve(stage: Stage, world: World, model: RegisteredModel): Promise<void> {
-  const { aws, api } = world;
+  const { aws } = world;
+  const api = world.api?.has('POST /models/{version}/approval') ? world.api : undefined;
   await stage.play('approval', async (step) => {
-    if (api?.has('POST /models/{version}/approval')) {
+    if (api) {
       const answer = await api.post(`/models/${model.version}/approval`, { status: 'Approved', comment: 'approved in a rehearsal' });
       if (answer.status !== 200) {
         throw new RehearsalError(`POST /models/${model.version}/approval answered ${said(answer)}`);
@@ -80,8 +81,7 @@ export async function approve(stage: Stage, world: World, model: RegisteredModel
     if (ModelApprovalStatus !== 'Approved') {
       throw new RehearsalError(`the approval was accepted, but version ${model.version} is ${ModelApprovalStatus} in the registry`);
     }
-    const how = api?.has('POST /models/{version}/approval') ? 'through the API' : 'in the registry (the app has no API for it)';
-    step.summary(`version ${model.version} approved ${how}`);
+    step.summary(`version ${model.version} approved ${api ? 'through the API' : 'in the registry (the app has no API for it)'}`);
   });
 }
 

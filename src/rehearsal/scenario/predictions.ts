@@ -125,9 +125,9 @@ export async function refuse(stage: Stage, world: World, schema: SchemaDocument,
   const api = world.api!;
   await stage.play('refusals', async (step) => {
     const told: string[] = [];
-    if (api.access !== 'open') {
+    if (api.facts.access !== 'open') {
       const answer = await api.post('/inference/predict', { instances: [row.instance] }, { anonymous: true });
-      const wanted = api.access === 'cognito' ? [401] : [401, 403];
+      const wanted = api.facts.access === 'cognito' ? [401] : [401, 403];
       if (!wanted.includes(answer.status)) {
         throw new RehearsalError(`a prediction without credentials should be refused with ${wanted.join(' or ')}, but the answer was ${said(answer)}`);
       }

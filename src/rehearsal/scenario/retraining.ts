@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import {
   DescribePipelineExecutionCommand, ListPipelineParametersForExecutionCommand, StopPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
+import { APPROVAL_PARAMETER } from '../../api/training.lambda-shared';
 import { TrainingParameter } from '../../data/environment';
 import { Part } from '../facts';
 import { RehearsalError } from '../failures';
-import { ApiClient, Answer, said } from './api-client';
+import { ApiClient, said } from './api-client';
 import { Ingested } from './data';
 import { Stage, poll } from './stage';
 import { DefinedParameter, definedParameters, pipelineExecutions } from './training';
@@ -63,7 +64,7 @@ export async function retrain(stage: Stage, world: World, training: Part<'cdk-ml
 
 /** Whether a person may give it. The approval of the model is no matter of the training, and the data are named otherwise. */
 function isFree({ Name, DefaultValue }: DefinedParameter): boolean {
-  return DefaultValue !== undefined && Name.length > 4 && Name !== 'ModelApprovalStatus' && !Object.values<string>(TrainingParameter).includes(Name);
+  return DefaultValue !== undefined && Name.length > 4 && Name !== APPROVAL_PARAMETER && !Object.values<string>(TrainingParameter).includes(Name);
 }
 
 async function refuseParameter(api: ApiClient, { Name, DefaultValue }: DefinedParameter): Promise<string> {
@@ -76,7 +77,7 @@ async function refuseParameter(api: ApiClient, { Name, DefaultValue }: DefinedPa
 }
 
 async function start(api: ApiClient, body: unknown, idempotencyKey: string): Promise<string> {
-  const answer: Answer = await api.post('/training/start', body, { idempotencyKey });
+  const answer = await api.post('/training/start', body, { idempotencyKey });
   const { executionArn } = (answer.body ?? {}) as { executionArn?: string };
   if (answer.status !== 202 || !executionArn) {
     throw new RehearsalError(`${ROUTE} answered ${said(answer)}`);

@@ -85,7 +85,7 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
     const resources = deployed.reduce((sum, stack) => sum + stack.resources.size, 0);
     step.summary(`${count(resources, 'resource')} in ${count(stacks.length, 'stack')}`);
     const client = chosen.api && new ApiClient(chosen.api.facts, emulator);
-    if (client?.access === 'cognito') {
+    if (client?.facts.access === 'cognito') {
       step.detail(`logged in as ${await client.logIn(aws)}`);
     }
     return { cast: chosen, api: client };
