@@ -84,7 +84,7 @@ project.eslint?.addRules({
 project.jest!.config.transform = { '^.+\\.ts$': '@swc/jest' };
 project.tryFindObjectFile('package.json')?.addOverride('jest.testMatch', ['<rootDir>/test/**/*.test.ts']);
 
-// What is bundled is no dependency of the package.
+// What is bundled is not a dependency of the package.
 project.eslint?.addOverride({
   files: ['src/**/*.lambda.ts', 'src/**/*.lambda-shared.ts', 'src/rehearsal/**/*.ts'],
   rules: { 'import/no-extraneous-dependencies': 'off' },

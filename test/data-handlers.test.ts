@@ -108,7 +108,7 @@ describe('the manifest', () => {
     expect(await writeManifest(upload())).toMatchObject({ outcome: 'SKIPPED', reason: expect.stringContaining('is gone') });
   });
 
-  test('fails when it may not look: that is no deleted object', async () => {
+  test('fails when it may not look: that is not a deleted object', async () => {
     s3.on(HeadObjectCommand).rejects(s3Error(403));
     await expect(writeManifest(upload())).rejects.toThrow();
   });
@@ -217,7 +217,7 @@ describe('the verdict', () => {
 
   test('fails when the report is none', async () => {
     report({});
-    await expect(readVerdict({ ingestion, executionArn: ME })).rejects.toThrow(/is no validation report/);
+    await expect(readVerdict({ ingestion, executionArn: ME })).rejects.toThrow(/is not a validation report/);
   });
 
   test('has a cause that a state machine can hold', () => {

@@ -4,13 +4,13 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as fc from 'fast-check';
 import { Column, DataPipeline, DataPipelineProps, DatasetSchema, ITrainingTarget, ProblemType } from '../src/data';
-import { presentPrediction, toCsvRow, validateInstance } from '../src/data/contract';
+import { presentPrediction, toCsvRow, validateInstance } from '../src/data/instance-validation';
 
 const animals = DatasetSchema.of('animals', [
   Column.categorical('sex', { values: ['F', 'I', 'M'] }),
   Column.numeric('length', { min: 0, max: 1, unit: 'mm', perUnit: 1 / 200 }),
   Column.integer('legs', { min: 0, max: 8, maxMissing: 0.2 }),
-  Column.boolean('tagged', { required: false }),
+  Column.flag('tagged', { required: false }),
   Column.timestamp('seen', { required: false }),
   Column.identifier('tag'),
   Column.ignored('note'),
@@ -108,7 +108,7 @@ describe('an instance as people enter it', () => {
     expect(problems[0].allowed).toEqual(allowed);
   });
 
-  test.each([null, undefined, 3, 'x', [], () => 1])('is refused when it is no object: %p', (entered) => {
+  test.each([null, undefined, 3, 'x', [], () => 1])('is refused when it is not an object: %p', (entered) => {
     expect(validateInstance(document, entered).problems).toHaveLength(1);
   });
 
@@ -187,7 +187,7 @@ function grants(template: Template, role: string): [string, string][] {
 
 describe('DataPipeline', () => {
   const stack = new Stack(new App(), 'Demo');
-  const data = new DataPipeline(stack, 'Data', { schema: animals, starts: new FakeTraining(stack) });
+  const data = new DataPipeline(stack, 'Data', { schema: animals, training: new FakeTraining(stack) });
   data.grantUpload(new iam.Role(stack, 'Uploader', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') }));
   data.grantRead(new iam.Role(stack, 'Reader', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') }));
   data.onFailed('Red');
@@ -346,7 +346,7 @@ describe('DataPipeline, otherwise', () => {
   });
 
   test('discovers with a crawler when asked to, and does not wait for it', () => {
-    const template = synth({ discover: true });
+    const template = synth({ crawlRawData: true });
     template.resourceCountIs('AWS::Glue::Crawler', 1);
     const states = statesOf(JSON.stringify(template.findResources('AWS::StepFunctions::StateMachine')));
     expect(states.DiscoverSchema.Catch?.[0]).toMatchObject({ ErrorEquals: ['States.ALL'], Next: 'RecordSuccess' });

@@ -31,7 +31,7 @@ const abalone = DatasetSchema.of('abalone', [
   Column.categorical('sex', { values: ['F', 'I', 'M'] }),
   Column.numeric('length', { min: 0, max: 0.9 }),
   Column.integer('count', { min: 1, max: 2, required: false, maxMissing: 0.1 }),
-  Column.boolean('wild'),
+  Column.flag('wild'),
   Column.identifier('id'),
   Column.target('rings', { min: 1, max: 40 }),
 ])._document();
@@ -68,12 +68,12 @@ describe('the answer to the smoke prediction', () => {
   });
 
   test.each([
-    ['text', abalone, 'oops\n1', 'holds "oops", which is no number'],
-    ['nan', abalone, 'nan\n1', 'holds "nan", which is no number'],
+    ['text', abalone, 'oops\n1', 'holds "oops", which is not a number'],
+    ['nan', abalone, 'nan\n1', 'holds "nan", which is not a number'],
     ['nothing', abalone, '', 'of 2 row(s) was answered with 0 number(s) instead of 2'],
     ['too few', abalone, '9.5', 'answered with 1 number(s) instead of 2'],
     ['far out of range', abalone, '9.5\n5000', 'of rings is 5000, far from its range of 1 to 40'],
-    ['no probability', binary, '7', 'holds 7, which is no probability'],
+    ['no probability', binary, '7', 'holds 7, which is not a probability'],
     ['probabilities that do not sum up', multiclass, '0.5,0.5,0.5', 'sum up to 1.5'],
   ])('is bad: %s', (_, document, body, problem) => {
     expect(answerProblem(document, smokeRows(document).length, body)).toContain(problem);

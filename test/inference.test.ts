@@ -10,7 +10,7 @@ const schema = DatasetSchema.of('abalone', [Column.numeric('length', { min: 0, m
 
 function build(props: Partial<InferenceEndpointProps> = {}, also: (endpoint: InferenceEndpoint, stack: Stack) => void = () => undefined) {
   const stack = new Stack(new App(), 'Stack', { env: { account: '111122223333', region: 'eu-west-1' } });
-  const registry = new ModelRegistry(stack, 'Models', { groupName: 'Abalone', removalPolicy: RemovalPolicy.DESTROY });
+  const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'Abalone', removalPolicy: RemovalPolicy.DESTROY });
   const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry, ...props });
   also(endpoint, stack);
   return { template: Template.fromStack(stack), endpoint, stack };
@@ -240,8 +240,8 @@ describe('an endpoint for production', () => {
     ['InvocationsPerInstance', 'Sum', endpoint.metricInvocationsPerInstance()],
     ['ModelLatency', 'Average', endpoint.metricModelLatency()],
     ['OverheadLatency', 'Average', endpoint.metricOverheadLatency()],
-    ['Invocation4XXErrors', 'Sum', endpoint.metricInvocation4XXErrors()],
-    ['Invocation5XXErrors', 'Sum', endpoint.metricInvocation5XXErrors()],
+    ['Invocation4XXErrors', 'Sum', endpoint.metricClientErrors()],
+    ['Invocation5XXErrors', 'Sum', endpoint.metricServerErrors()],
   ])('metric %s', (metricName, statistic, metric) => {
     expect(metric).toMatchObject({
       namespace: 'AWS/SageMaker', metricName, statistic, dimensions: { EndpointName: 'abalone', VariantName: 'AllTraffic' }, period: Duration.minutes(5),
@@ -334,14 +334,14 @@ describe('fails', () => {
   test.each([
     ['when the endpoint name has other characters', () => build({ endpointName: 'a_b' }), 'endpointName "a_b" must be 1 to 63 letters, digits and hyphens'],
     ['when the poll interval is nothing', () => build({ pollInterval: Duration.seconds(0) }), 'pollInterval of 0 s must be whole seconds, from 1 to 3600'],
-    ['when the poll interval is no whole second', () => build({ pollInterval: Duration.millis(1500) }), 'pollInterval of 1.5 s must be whole seconds'],
+    ['when the poll interval is not in whole seconds', () => build({ pollInterval: Duration.millis(1500) }), 'pollInterval of 1.5 s must be whole seconds'],
     ['when a deployment may take too short', () => build({ deploymentTimeout: Duration.minutes(1) }), 'deploymentTimeout of 60 s'],
     ['when all of it is wrong at once', () => build({ endpointName: '-', pollInterval: Duration.days(1) }), /endpointName.*pollInterval/],
     ['when a burstable type shall scale', () => Capacity.autoscaled({ instanceType: 'ml.t2.medium' }), '"ml.t2.medium" is burstable and cannot scale'],
-    ['when max is below min', () => Capacity.autoscaled({ min: 3, max: 2 }), 'max 2 must be at least min, which is 3'],
-    ['when min is 0', () => Capacity.autoscaled({ min: 0 }), 'min 0 must be a whole number of at least 1'],
-    ['when half an instance is asked for', () => Capacity.fixed({ instances: 1.5 }), 'instances 1.5 must be a whole number'],
-    ['when the type is not one of SageMaker', () => Capacity.fixed({ instanceType: 'm5.large' }), 'instanceType "m5.large" must be a SageMaker instance type'],
+    ['when maxCapacity is below minCapacity', () => Capacity.autoscaled({ minCapacity: 3, maxCapacity: 2 }), 'maxCapacity 2 must be at least minCapacity, which is 3'],
+    ['when minCapacity is 0', () => Capacity.autoscaled({ minCapacity: 0 }), 'minCapacity 0 must be a whole number of at least 1'],
+    ['when half an instance is asked for', () => Capacity.fixedSize({ instanceCount: 1.5 }), 'instanceCount 1.5 must be a whole number'],
+    ['when the type is not one of SageMaker', () => Capacity.fixedSize({ instanceType: 'm5.large' }), 'instanceType "m5.large" must be a SageMaker instance type'],
     ['when scaling aims at nothing', () => Capacity.autoscaled({ invocationsPerInstance: 0 }), 'invocationsPerInstance 0 must be more than 0'],
   ])('%s', (_, make, message) => {
     expect(make).toThrow(message);

@@ -110,10 +110,10 @@ describe('catalog', () => {
 
   test.each([
     ['there is none', {}, undefined, 'registered without an evaluation report'],
-    ['it is no JSON', withReport, 'oops', 's3://models/p/e/evaluation.json is not JSON'],
+    ['it is not valid JSON', withReport, 'oops', 's3://models/p/e/evaluation.json is not JSON'],
     ['it has no metrics', withReport, '{}', 's3://models/p/e/evaluation.json holds no metrics'],
-    ['it is no object', withReport, '[1]', 's3://models/p/e/evaluation.json holds no metrics'],
-    ['it is not in S3', { ModelMetrics: { ModelQuality: { Statistics: { S3Uri: 'https://x' } } } }, '{}', 'https://x is no place in S3'],
+    ['it is not an object', withReport, '[1]', 's3://models/p/e/evaluation.json holds no metrics'],
+    ['it is not in S3', { ModelMetrics: { ModelQuality: { Statistics: { S3Uri: 'https://x' } } } }, '{}', 'https://x is not a place in S3'],
   ])('writes a version without metrics and says why when %s', async (_, metrics, text, problem) => {
     const { model } = table();
     reportIs(text ?? '');
@@ -213,7 +213,7 @@ describe('catalog', () => {
 });
 
 describe('metrics and keys', () => {
-  test('flattens every section, and leaves out what is no number', () => {
+  test('flattens every section, and leaves out what is not a number', () => {
     expect(flattenMetrics({
       regression_metrics: { mse: { value: 4.7 }, mae: 1.5, bad: { value: 'x' }, none: null, list: [1], big: { value: 1e300 }, tiny: { value: 1e-300 } },
       multiclass_classification_metrics: { accuracy: { value: 0.9 }, confusion_matrix: { 0: { 0: 3 } } },
@@ -244,7 +244,7 @@ describe('metrics and keys', () => {
 describe('deletion of versions', () => {
   const time = { remainingMillis: () => 60_000 };
 
-  test('deletes every page, and what is gone already is no error', async () => {
+  test('deletes every page, and accepts what is gone already', async () => {
     sagemaker.on(ListModelPackagesCommand).resolvesOnce({ ModelPackageSummaryList: [described(1), described(2)], NextToken: 't' })
       .resolves({ ModelPackageSummaryList: [described(3)] });
     sagemaker.on(DeleteModelPackageCommand).resolves({});

@@ -19,7 +19,7 @@ const userOf = (stack: Stack) => new iam.User(stack, 'User');
 
 describe('a registry that is kept', () => {
   const template = stackOf((stack) => {
-    const registry = new ModelRegistry(stack, 'Models', { groupName: 'AbaloneModels' });
+    const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'AbaloneModels' });
     registry.onApproved('Approved', { target: new targets.SnsTopic(new sns.Topic(stack, 'Topic')) });
     registry.onRegistered('Registered');
   });
@@ -28,13 +28,13 @@ describe('a registry that is kept', () => {
     template.hasResource('AWS::SageMaker::ModelPackageGroup', {
       DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain', Properties: { ModelPackageGroupName: 'AbaloneModels' },
     });
-    template.hasResource('AWS::DynamoDB::Table', {
+    template.hasResource('AWS::DynamoDB::GlobalTable', {
       DeletionPolicy: 'Retain',
       Properties: {
         KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }, { AttributeName: 'sk', KeyType: 'RANGE' }],
         BillingMode: 'PAY_PER_REQUEST',
-        PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
-        SSESpecification: { SSEEnabled: true },
+        Replicas: [Match.objectLike({ PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true } })],
+        SSESpecification: { SSEEnabled: true, SSEType: 'KMS' },
       },
     });
     template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Retain' });
@@ -85,10 +85,10 @@ describe('a registry that is kept', () => {
   test('tells the rehearsal where its parts are', () => {
     const app = new App();
     const stack = new Stack(app, 'S');
-    const registry = new ModelRegistry(stack, 'Models', { groupName: 'G' });
+    const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'G' });
     const [entry] = registry.node.metadata.filter(({ type }) => type === 'cdk-mlops:model-registry');
     expect(stack.resolve(entry.data)).toEqual({
-      groupName: 'G',
+      modelPackageGroupName: 'G',
       tableName: { Ref: expect.stringMatching(/^ModelsCatalog/) },
       bucket: { Ref: expect.stringMatching(/^ModelsArtifacts/) },
     });
@@ -97,7 +97,7 @@ describe('a registry that is kept', () => {
 
 describe('a registry that goes with its stack', () => {
   const template = stackOf((stack) => {
-    new ModelRegistry(stack, 'Models', { groupName: 'abalone', removalPolicy: RemovalPolicy.DESTROY });
+    new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'abalone', removalPolicy: RemovalPolicy.DESTROY });
   });
 
   test('deletes its versions before its group', () => {
@@ -120,7 +120,7 @@ describe('a registry that goes with its stack', () => {
   });
 
   test('leaves nothing: bucket and table are deleted too', () => {
-    template.hasResource('AWS::DynamoDB::Table', { DeletionPolicy: 'Delete' });
+    template.hasResource('AWS::DynamoDB::GlobalTable', { DeletionPolicy: 'Delete' });
     template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Delete' });
     template.resourceCountIs('Custom::S3AutoDeleteObjects', 1);
   });
@@ -128,7 +128,7 @@ describe('a registry that goes with its stack', () => {
 
 describe('grants', () => {
   const template = stackOf((stack) => {
-    const registry = new ModelRegistry(stack, 'Models', { groupName: 'abalone' });
+    const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'abalone' });
     const user = userOf(stack);
     registry.grantApprove(user);
     registry.grantRegister(user);
@@ -163,9 +163,9 @@ describe('two registries in one stack', () => {
 describe('a registry that exists', () => {
   const template = stackOf((stack) => {
     const registry = ModelRegistry.fromAttributes(stack, 'Models', {
-      groupName: 'Abalone',
+      modelPackageGroupName: 'Abalone',
       bucket: s3.Bucket.fromBucketName(stack, 'Bucket', 'models'),
-      table: dynamodb.Table.fromTableName(stack, 'Table', 'catalog'),
+      catalogTable: dynamodb.TableV2.fromTableName(stack, 'Table', 'catalog'),
     });
     registry.grantRead(userOf(stack));
     registry.onApproved('Approved');
@@ -193,8 +193,8 @@ describe('a registry with a bucket of one\'s own', () => {
 });
 
 describe('fails', () => {
-  test.each(['', '-a', 'a-', 'a_b', 'a'.repeat(64), 'a b'])('when the group is named "%s"', (groupName) => {
-    expect(() => stackOf((stack) => new ModelRegistry(stack, 'Models', { groupName })))
-      .toThrow(`ModelRegistry "Models": groupName "${groupName}" must be 1 to 63 letters, digits and hyphens`);
+  test.each(['', '-a', 'a-', 'a_b', 'a'.repeat(64), 'a b'])('when the group is named "%s"', (modelPackageGroupName) => {
+    expect(() => stackOf((stack) => new ModelRegistry(stack, 'Models', { modelPackageGroupName })))
+      .toThrow(`ModelRegistry "Models": modelPackageGroupName "${modelPackageGroupName}" must be 1 to 63 letters, digits and hyphens`);
   });
 });

@@ -498,7 +498,7 @@ describe('rows to predict', () => {
   const schema = DatasetSchema.of('shells', [
     Column.categorical('sex', { values: ['F', 'I', 'M'] }),
     Column.numeric('length', { min: 0, unit: 'mm', perUnit: 1 / 200 }),
-    Column.boolean('alive'),
+    Column.flag('alive'),
     Column.target('rings', { min: 1, max: 40 }),
   ])._document();
 

@@ -27,7 +27,7 @@ describe('nearest', () => {
     expect(nearest(slip, names)).toBe(right);
   });
 
-  test('a name that is far from all is no slip, and the suggestion lists them', () => {
+  test('a name that is far from all is not a slip, and the suggestion lists them', () => {
     expect(nearest('temperature', names)).toBeUndefined();
     expect(suggestion('temperature', names)).toBe('known are "length", "height", "whole_weight", "rings"');
     expect(suggestion('temperature', [])).toBe('known are none');

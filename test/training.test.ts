@@ -2,7 +2,7 @@ import * as fs from 'fs';
 import * as path from 'path';
 import { App, Duration, Lazy, Stack } from 'aws-cdk-lib';
 import { Capture, Match, Template } from 'aws-cdk-lib/assertions';
-import { Table } from 'aws-cdk-lib/aws-dynamodb';
+import { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -114,7 +114,7 @@ describe('a definition compared with what the official SDK 2.257.1 writes', () =
     });
     const register = new RegisterModelStep({
       name: 'Register',
-      groupName: 'Animals',
+      modelPackageGroupName: 'Animals',
       approvalStatus: approval.valueAsString,
       containers: [
         {
@@ -289,7 +289,7 @@ describe('a definition fails when', () => {
       defaultValue: 'Aproved', allowedValues: ['Approved', 'Rejected'],
     })]), 'parameter "S": its default "Aproved" is not among the allowed values; did you mean "Approved"?'],
     ['a default is of another type', () => define([fail('A')], [PipelineParameter.ofInteger('N', { defaultValue: 1.5 })]),
-      'parameter "N": its default 1.5 is no integer'],
+      'parameter "N": its default 1.5 is not a valid integer'],
     ['nothing may be chosen', () => define([fail('A')], [PipelineParameter.ofString('S', { allowedValues: [] })]),
       'parameter "S": its list of allowed values is empty'],
     ['it has no step', () => define([]), 'it has no step'],
@@ -348,7 +348,7 @@ describe('a foreign definition', () => {
   });
 
   test.each<[string, () => unknown, string]>([
-    ['it is no JSON', () => PipelineDefinition.fromJson('{'), 'PipelineDefinition.fromJson: it is no JSON'],
+    ['it is not valid JSON', () => PipelineDefinition.fromJson('{'), 'PipelineDefinition.fromJson: it is not valid JSON'],
     ['it is another document', () => PipelineDefinition.fromJson('[]'), 'a definition is an object with'],
     ['its file is not there', () => PipelineDefinition.fromFile('/nowhere.json'), 'PipelineDefinition.fromFile "/nowhere.json": there is no such file'],
     ['it is of another version', () => PipelineDefinition.fromJson(text([job], { Version: '2019-01-01' })), 'its Version is "2019-01-01"'],
@@ -358,7 +358,7 @@ describe('a foreign definition', () => {
     ['its experiment points nowhere', () => PipelineDefinition.fromJson(text([job], { PipelineExperimentConfig: { TrialName: { Get: 'Execution.Id' } } })),
       'the definition, PipelineExperimentConfig.TrialName: there is no execution variable "Id"'],
     ['its cache duration is none', () => PipelineDefinition.fromJson(text([{ ...job, CacheConfig: { Enabled: true, ExpireAfter: '30 days' } }])),
-      'step "P", CacheConfig.ExpireAfter: "30 days" is no ISO 8601 duration'],
+      'step "P", CacheConfig.ExpireAfter: "30 days" is not an ISO 8601 duration'],
     ['a JsonGet reads no property file', () => PipelineDefinition.fromJson(text([job, {
       Name: 'F', Type: 'Fail', Arguments: { ErrorMessage: { 'Std:JsonGet': { PropertyFile: { Get: 'Steps.P.Files.R' }, Path: 'a' } } },
     }])), '"Steps.P.Files.R" names no property file'],
@@ -391,9 +391,9 @@ const ENV = { account: '111122223333', region: 'us-east-1' };
 
 function registryIn(stack: Stack): IModelRegistry {
   return ModelRegistry.fromAttributes(stack, 'Models', {
-    groupName: 'Animals',
+    modelPackageGroupName: 'Animals',
     bucket: Bucket.fromBucketName(stack, 'Artifacts', 'artifacts'),
-    table: Table.fromTableName(stack, 'Catalog', 'catalog'),
+    catalogTable: TableV2.fromTableName(stack, 'Catalog', 'catalog'),
   });
 }
 

@@ -183,7 +183,7 @@ def column_statistics(schema: Schema, measured: Row) -> Json:
         if column.is_number:
             for name in ("min", "max", "mean", "stddev"):
                 value = measured[f"{name}{i}"]
-                # A sum that overflows is no number that JSON could hold.
+                # A sum that overflows is not a number that JSON can hold.
                 entry[name] = value if value is not None and math.isfinite(value) else None
         statistics[column.name] = entry
     return statistics

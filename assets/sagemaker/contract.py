@@ -162,7 +162,7 @@ def is_missing(value: Any) -> bool:
 
 
 def _number(text: Any) -> float:
-    """NaN also for what is no finite number."""
+    """NaN also for what is not a finite number."""
     try:
         number = float(text)
     except (TypeError, ValueError):
@@ -190,7 +190,7 @@ def _epoch_seconds(texts: "pd.Series[Any]", column: Column) -> "pd.Series[Any]":
             moment = pd.Timestamp(text)
         except (ValueError, OverflowError) as error:
             raise ContractError(
-                f"column {column.name!r}: {text!r} is no point in time in ISO 8601"
+                f"column {column.name!r}: {text!r} is not a point in time in ISO 8601"
             ) from error
         moment = moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")
         return float(moment.timestamp())

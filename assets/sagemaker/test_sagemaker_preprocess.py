@@ -125,7 +125,7 @@ def test_classes_become_their_index(classification: Job) -> None:
         (lambda table: table.assign(new="maybe"), "column 'new': 'maybe' is neither true nor false"),
         (
             lambda table: table.assign(made="yesterday noon"),
-            "column 'made': 'yesterday noon' is no point in time",
+            "column 'made': 'yesterday noon' is not a point in time",
         ),
         (
             lambda table: table.assign(colour="blue"),

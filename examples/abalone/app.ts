@@ -29,7 +29,7 @@ const abalone = DatasetSchema.of('abalone', [
   Column.target('rings', { integer: true, min: 1, max: 40, display: { name: 'age', unit: 'years', offset: 1.5 } }),
 ]);
 
-const registry = new ModelRegistry(stack, 'Models', { groupName: 'AbaloneModelPackageGroup', removalPolicy });
+const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'AbaloneModelPackageGroup', removalPolicy });
 
 const training = new TrainingPipeline(stack, 'Training', {
   schema: abalone,
@@ -38,7 +38,7 @@ const training = new TrainingPipeline(stack, 'Training', {
   gate: QualityGate.of(ModelMetric.mse().atMost(6.0)),
 });
 
-const data = new DataPipeline(stack, 'Data', { schema: abalone, starts: training, removalPolicy });
+const data = new DataPipeline(stack, 'Data', { schema: abalone, training, removalPolicy });
 
 const endpoint = new InferenceEndpoint(stack, 'Endpoint', {
   schema: abalone,

@@ -216,22 +216,22 @@ export class MlopsApi extends Construct {
     });
   }
 
-  /** Permits to ask for predictions. With `ApiAccess.iam()` only. */
+  /** Grants the given identity permission to ask for predictions. With `ApiAccess.iam()` only. */
   public grantPredict(grantee: iam.IGrantable): iam.Grant {
     return this.grantRoutes(grantee, 'POST /inference/predict');
   }
 
-  /** Permits to start trainings. With `ApiAccess.iam()` only. */
+  /** Grants the given identity permission to start trainings. With `ApiAccess.iam()` only. */
   public grantStartTraining(grantee: iam.IGrantable): iam.Grant {
     return this.grantRoutes(grantee, 'POST /training/start');
   }
 
-  /** Permits to approve and reject models. With `ApiAccess.iam()` only. */
+  /** Grants the given identity permission to approve and reject models. With `ApiAccess.iam()` only. */
   public grantApprove(grantee: iam.IGrantable): iam.Grant {
     return this.grantRoutes(grantee, 'POST /models/{version}/approval');
   }
 
-  /** Permits to list models and data sets, as far as the API has them. With `ApiAccess.iam()` only. */
+  /** Grants the given identity permission to list models and data sets, as far as the API has them. With `ApiAccess.iam()` only. */
   public grantRead(grantee: iam.IGrantable): iam.Grant {
     return this.grantRoutes(grantee, ...['GET /models', 'GET /datasets'].filter((key) => this.routes.has(key)));
   }
@@ -264,9 +264,9 @@ export class MlopsApi extends Construct {
   private addDatasets(data: DataPipeline): void {
     const handler = this.addHandler('Datasets', 'datasets', {
       description: 'Lists data sets',
-      environment: { [ApiEnvironment.DATASETS_TABLE]: data.datasets.tableName },
+      environment: { [ApiEnvironment.DATASETS_TABLE]: data.datasetTable.tableName },
     });
-    grantTable(data.datasets, handler, 'dynamodb:Scan');
+    grantTable(data.datasetTable, handler, 'dynamodb:Scan');
     this.addRoutes('DatasetsIntegration', handler, ['GET /datasets']);
   }
 
@@ -276,7 +276,7 @@ export class MlopsApi extends Construct {
       environment: {
         [ApiEnvironment.PIPELINE_NAME]: training.pipelineName,
         ...(data ? {
-          [ApiEnvironment.DATASETS_TABLE]: data.datasets.tableName,
+          [ApiEnvironment.DATASETS_TABLE]: data.datasetTable.tableName,
           [ApiEnvironment.PROCESSED_DATA]: data.bucket.s3UrlForObject(Prefix.PROCESSED.replace(/\/$/, '')),
         } : {}),
       },
@@ -285,7 +285,7 @@ export class MlopsApi extends Construct {
     // Its definition says which parameters there are, and of which type.
     iam.Grant.addToPrincipal({ grantee: handler, actions: ['sagemaker:DescribePipeline'], resourceArns: [training.pipelineArn] });
     if (data) {
-      grantTable(data.datasets, handler, 'dynamodb:Scan', 'dynamodb:GetItem');
+      grantTable(data.datasetTable, handler, 'dynamodb:Scan', 'dynamodb:GetItem');
     }
     this.addRoutes('TrainingIntegration', handler, ['POST /training/start']);
   }
@@ -294,12 +294,12 @@ export class MlopsApi extends Construct {
     const handler = this.addHandler('Models', 'models', {
       description: 'Lists and approves models',
       environment: {
-        [ApiEnvironment.CATALOG_TABLE]: registry.table.tableName,
+        [ApiEnvironment.CATALOG_TABLE]: registry.catalogTable.tableName,
         [ApiEnvironment.ACCESS]: this.access.kind,
         ...(this.approverGroup ? { [ApiEnvironment.APPROVER_GROUP]: this.approverGroup } : {}),
       },
     });
-    grantTable(registry.table, handler, 'dynamodb:Query', 'dynamodb:GetItem');
+    grantTable(registry.catalogTable, handler, 'dynamodb:Query', 'dynamodb:GetItem');
     registry.grantApprove(handler);
     this.addRoutes('ModelsIntegration', handler, ['GET /models', 'POST /models/{version}/approval']);
   }

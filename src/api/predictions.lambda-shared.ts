@@ -1,6 +1,6 @@
 import { MAX_INSTANCES } from './environment';
 import { Detail, HttpError, invalid, isObject, isThrottled, nameOf, nameOfError } from './http.lambda-shared';
-import { FieldProblem, presentPrediction, StoredInstance, targetColumn, toCsvRow, validateInstance } from '../data/contract';
+import { FieldProblem, presentPrediction, StoredInstance, targetColumn, toCsvRow, validateInstance } from '../data/instance-validation';
 import type { SchemaDocument } from '../data/schema-document';
 
 /** One prediction as the caller gets it. */

@@ -136,7 +136,7 @@ export class Column {
   }
 
   /** A feature that is true or false. A CSV may also write 1 and 0, in any case of letters. */
-  public static boolean(name: string, options: ColumnOptions = {}): Column {
+  public static flag(name: string, options: ColumnOptions = {}): Column {
     return new Column({ name, kind: 'boolean', role: 'feature', ...presence(options) });
   }
 

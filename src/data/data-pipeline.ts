@@ -11,7 +11,7 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { Catalog } from './catalog';
+import { GlueTable } from './glue-table';
 import { DataAccess } from './data-access';
 import { checkDataRules, DataSplit, rulesOf, splitOf, ValidationRules } from './data-rules';
 import { Prefix } from './environment';
@@ -32,7 +32,7 @@ export interface DataPipelineProps {
    * What is started when data are ready.
    * @default - nothing; the data lie in `processed/`
    */
-  readonly starts?: ITrainingTarget;
+  readonly training?: ITrainingTarget;
   /**
    * Bucket for the data. It is told to send its events to EventBridge; for quarantine to be exact it should keep versions.
    * @default - a bucket of its own: encrypted, versioned, TLS only
@@ -42,7 +42,7 @@ export interface DataPipelineProps {
    * Topic that is told of data that are ready, quarantined or failed (message attribute `event`: `ready`, `quarantined`, `failed`).
    * @default - a topic of its own
    */
-  readonly notifications?: sns.ITopic;
+  readonly topic?: sns.ITopic;
   /**
    * Further rules of validation.
    * @default - at least 50 rows, at most half of them duplicates
@@ -57,7 +57,7 @@ export interface DataPipelineProps {
    * Workers of the Glue jobs.
    * @default - 2 of G.1X, the fewest that Spark takes
    */
-  readonly workers?: glue.WorkerConfiguration;
+  readonly workerConfiguration?: glue.WorkerConfiguration;
   /**
    * Longest time of one Glue job.
    * @default Duration.hours(1)
@@ -77,7 +77,7 @@ export interface DataPipelineProps {
    * Whether a Glue crawler looks at the raw files after each data set and writes the table it guesses beside the declared one.
    * @default false
    */
-  readonly discover?: boolean;
+  readonly crawlRawData?: boolean;
   /**
    * What becomes of bucket and table with the stack. With `DESTROY` everything goes, the data too.
    * @default RemovalPolicy.RETAIN
@@ -101,7 +101,7 @@ export interface DataPipelineProps {
  * @example
  * declare const animals: DatasetSchema;
  * declare const training: TrainingPipeline;
- * const data = new DataPipeline(this, 'Data', { schema: animals, starts: training });
+ * const data = new DataPipeline(this, 'Data', { schema: animals, training });
  */
 export class DataPipeline extends Construct implements iam.IGrantable {
   /** Where the data lie: `raw/`, `manifests/`, `reports/`, `quarantine/`, `processed/`. */
@@ -111,7 +111,7 @@ export class DataPipeline extends Construct implements iam.IGrantable {
   /** Is told of data that are ready, quarantined or failed. */
   public readonly topic: sns.ITopic;
   /** One item per data set, its partition key `id` the id of its manifest. */
-  public readonly datasets: dynamodb.ITableV2;
+  public readonly datasetTable: dynamodb.ITableV2;
   /** The contract. */
   public readonly schema: DatasetSchema;
   /** Checks raw data. */
@@ -133,36 +133,36 @@ export class DataPipeline extends Construct implements iam.IGrantable {
     this.schema = props.schema;
     this.bucket = this.dataBucket(props.bucket, removalPolicy);
     this.access = new DataAccess(this.bucket);
-    this.topic = props.notifications ?? this.notificationTopic();
-    this.datasets = this.datasetTable(removalPolicy);
+    this.topic = props.topic ?? this.notificationTopic();
+    this.datasetTable = this.createDatasetTable(removalPolicy);
     const jobTimeout = props.jobTimeout ?? Duration.hours(1);
     const jobs = this.jobs(props, jobTimeout);
     this.validateJob = jobs.validate;
     this.preprocessJob = jobs.preprocess;
-    const catalog = new Catalog(this, 'Catalog', {
-      schema: props.schema._document(), bucket: this.bucket, access: this.access, discover: props.discover ?? false,
+    const glueTable = new GlueTable(this, 'GlueTable', {
+      schema: props.schema._document(), bucket: this.bucket, access: this.access, crawlRawData: props.crawlRawData ?? false,
     });
-    this.database = catalog.database;
+    this.database = glueTable.database;
 
     const functions = new IngestionFunctions(this, 'Functions', {
-      datasetName: props.schema.datasetName, access: this.access, datasets: this.datasets, starts: props.starts,
+      datasetName: props.schema.datasetName, access: this.access, datasetTable: this.datasetTable, training: props.training,
     });
     const { stateMachine } = new Workflow(this, 'Workflow', {
-      datasetName: props.schema.datasetName, functions, jobs, jobTimeout, topic: this.topic, crawlerName: catalog.crawlerName,
+      datasetName: props.schema.datasetName, functions, jobs, jobTimeout, topic: this.topic, crawlerName: glueTable.crawlerName,
     });
     functions.grantSeeExecutions(stateMachine);
     this.stateMachine = stateMachine;
     this.grantPrincipal = stateMachine.grantPrincipal;
     this.deadLetterQueue = this.trigger();
-    this.describe(props.starts);
+    this.describe(props.training);
   }
 
-  /** Lets the grantee upload raw data: each CSV file below `raw/` starts the workflow. */
+  /** Grants the given identity permission to upload raw data: each CSV file below `raw/` starts the workflow. */
   public grantUpload(grantee: iam.IGrantable): iam.Grant {
     return this.access.write(grantee, Prefix.RAW);
   }
 
-  /** Lets the grantee list and read processed data, reports and manifests. The table of data sets grants its own reading. */
+  /** Grants the given identity permission to list and read processed data, reports and manifests. The table of data sets grants its own reading. */
   public grantRead(grantee: iam.IGrantable): iam.Grant {
     const prefixes = [Prefix.PROCESSED, Prefix.REPORTS, Prefix.MANIFESTS];
     return this.access.read(grantee, ...prefixes).combine(this.access.list(grantee, ...prefixes));
@@ -201,7 +201,7 @@ export class DataPipeline extends Construct implements iam.IGrantable {
     });
   }
 
-  private datasetTable(removalPolicy: RemovalPolicy): dynamodb.ITableV2 {
+  private createDatasetTable(removalPolicy: RemovalPolicy): dynamodb.ITableV2 {
     return new dynamodb.TableV2(this, 'Datasets', {
       partitionKey: { name: 'id', type: dynamodb.AttributeType.STRING },
       billing: dynamodb.Billing.onDemand(),
@@ -216,7 +216,7 @@ export class DataPipeline extends Construct implements iam.IGrantable {
     return new SparkJobs(this, 'Jobs', {
       schema: props.schema._document(),
       access: this.access,
-      workers: props.workers ?? { workerType: glue.WorkerType.G_1X, numberOfWorkers: 2 },
+      workerConfiguration: props.workerConfiguration ?? { workerType: glue.WorkerType.G_1X, numberOfWorkers: 2 },
       timeout,
       maxConcurrentRuns: props.maxConcurrentRuns ?? 10,
       role: props.jobRole,
@@ -246,16 +246,16 @@ export class DataPipeline extends Construct implements iam.IGrantable {
     return deadLetterQueue;
   }
 
-  private describe(starts: ITrainingTarget | undefined): void {
+  private describe(training: ITrainingTarget | undefined): void {
     describeForRehearsal(this, 'cdk-mlops:data-pipeline', {
       bucket: this.bucket.bucketName,
       rawPrefix: Prefix.RAW,
       processedPrefix: Prefix.PROCESSED,
       quarantinePrefix: Prefix.QUARANTINE,
       stateMachineArn: this.stateMachine.stateMachineArn,
-      tableName: this.datasets.tableName,
+      tableName: this.datasetTable.tableName,
       schema: this.schema._document(),
-      pipelineName: starts?.pipelineName,
+      pipelineName: training?.pipelineName,
     });
   }
 
@@ -275,8 +275,8 @@ export class DataPipeline extends Construct implements iam.IGrantable {
 function validate(id: string, props: DataPipelineProps): void {
   const problems = new Problems(`DataPipeline "${id}"`);
   checkDataRules(problems, rulesOf(props.rules), splitOf(props.split));
-  const workers = props.workers?.numberOfWorkers ?? 2;
-  problems.check(Number.isInteger(workers) && workers >= 2, () => `workers.numberOfWorkers is ${workers}; Spark on Glue takes at least 2`);
+  const workers = props.workerConfiguration?.numberOfWorkers ?? 2;
+  problems.check(Number.isInteger(workers) && workers >= 2, () => `workerConfiguration.numberOfWorkers is ${workers}; Spark on Glue takes at least 2`);
   const runs = props.maxConcurrentRuns ?? 10;
   problems.check(Number.isInteger(runs) && runs >= 1, () => `maxConcurrentRuns is ${runs}; it must be a whole number of at least 1`);
   problems.throwIfAny();

@@ -12,8 +12,8 @@ import { HandlerFunction } from '../shared/handler-function';
 export interface IngestionFunctionsProps {
   readonly datasetName: string;
   readonly access: DataAccess;
-  readonly datasets: dynamodb.ITableV2;
-  readonly starts?: ITrainingTarget;
+  readonly datasetTable: dynamodb.ITableV2;
+  readonly training?: ITrainingTarget;
 }
 
 /** The Lambda functions of the workflow, each with what it needs and no more. */
@@ -27,7 +27,7 @@ export class IngestionFunctions extends Construct {
     super(scope, id);
     this.manifest = this.manifestFunction();
     this.verdict = this.verdictFunction();
-    this.startTraining = props.starts ? this.startTrainingFunction(props.starts) : undefined;
+    this.startTraining = props.training ? this.startTrainingFunction(props.training) : undefined;
     this.finish = this.finishFunction();
   }
 
@@ -48,25 +48,25 @@ export class IngestionFunctions extends Construct {
   }
 
   private manifestFunction(): lambda.IFunction {
-    const { access, datasets, datasetName } = this.props;
+    const { access, datasetTable, datasetName } = this.props;
     const handler = new HandlerFunction(this, 'Manifest', {
       handler: 'data/manifest',
       description: `Writes the manifest of an uploaded ${datasetName} file and claims it`,
-      environment: { [Env.TABLE_NAME]: datasets.tableName, [Env.DATASET_NAME]: datasetName },
+      environment: { [Env.TABLE_NAME]: datasetTable.tableName, [Env.DATASET_NAME]: datasetName },
     });
     access.read(handler, Prefix.RAW);
     access.seeWhetherThere(handler);
     access.write(handler, Prefix.MANIFESTS);
-    datasets.grant(handler, 'dynamodb:GetItem', 'dynamodb:UpdateItem');
+    datasetTable.grant(handler, 'dynamodb:GetItem', 'dynamodb:UpdateItem');
     return handler;
   }
 
   private verdictFunction(): lambda.IFunction {
-    const { access, datasets, datasetName } = this.props;
+    const { access, datasetTable, datasetName } = this.props;
     const handler = new HandlerFunction(this, 'Verdict', {
       handler: 'data/verdict',
       description: `Reads what validation found in ${datasetName} data; moves invalid data to quarantine`,
-      environment: { [Env.TABLE_NAME]: datasets.tableName },
+      environment: { [Env.TABLE_NAME]: datasetTable.tableName },
       // S3 copies a large file part by part.
       timeout: Duration.minutes(10),
     });
@@ -74,7 +74,7 @@ export class IngestionFunctions extends Construct {
     access.seeWhetherThere(handler);
     access.write(handler, Prefix.QUARANTINE);
     access.deleteVersions(handler, Prefix.RAW);
-    datasets.grant(handler, 'dynamodb:UpdateItem');
+    datasetTable.grant(handler, 'dynamodb:UpdateItem');
     return handler;
   }
 
@@ -92,13 +92,13 @@ export class IngestionFunctions extends Construct {
   }
 
   private finishFunction(): lambda.IFunction {
-    const { datasets, datasetName } = this.props;
+    const { datasetTable, datasetName } = this.props;
     const handler = new HandlerFunction(this, 'Finish', {
       handler: 'data/finish',
       description: `Records how the processing of ${datasetName} data ended`,
-      environment: { [Env.TABLE_NAME]: datasets.tableName },
+      environment: { [Env.TABLE_NAME]: datasetTable.tableName },
     });
-    datasets.grant(handler, 'dynamodb:UpdateItem');
+    datasetTable.grant(handler, 'dynamodb:UpdateItem');
     return handler;
   }
 }

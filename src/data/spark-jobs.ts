@@ -12,7 +12,7 @@ import { assetPath, jsonAsset } from '../shared/assets';
 export interface SparkJobsProps {
   readonly schema: SchemaDocument;
   readonly access: DataAccess;
-  readonly workers: glue.WorkerConfiguration;
+  readonly workerConfiguration: glue.WorkerConfiguration;
   readonly timeout: Duration;
   readonly maxConcurrentRuns: number;
   readonly role?: iam.IRole;
@@ -74,7 +74,7 @@ export class SparkJobs extends Construct {
       script: glue.Code.fromBucket(script.bucket, script.s3ObjectKey),
       extraPythonFiles: [glue.Code.fromBucket(this.modules.bucket, this.modules.s3ObjectKey)],
       glueVersion: GLUE_VERSION,
-      workerConfiguration: this.props.workers,
+      workerConfiguration: this.props.workerConfiguration,
       maxConcurrentRuns: this.props.maxConcurrentRuns,
       maxRetries: 0,
       timeout: this.props.timeout,

@@ -9,6 +9,6 @@ export interface ITrainingTarget extends iam.IGrantable {
   /** Name of the SageMaker pipeline. */
   readonly pipelineName: string;
 
-  /** Lets the grantee start executions of the pipeline. */
+  /** Grants the given identity permission to start executions of the pipeline. */
   grantStartPipelineExecution(grantee: iam.IGrantable): iam.Grant;
 }

@@ -44,7 +44,7 @@ export async function handler({ ingestion, executionArn }: { ingestion: ClaimedI
   const reportText = await readText(bucket, keyOf(ingestion.report));
   const report = JSON.parse(reportText) as ValidationReport;
   if (typeof report.valid !== 'boolean' || !Array.isArray(report.findings)) {
-    throw new Error(`${ingestion.report} is no validation report`);
+    throw new Error(`${ingestion.report} is not a validation report`);
   }
   const verdict = judge(report, ingestion);
   if (report.valid) {

@@ -2,9 +2,9 @@ import { Duration, Token } from 'aws-cdk-lib';
 import { Problems } from '../shared/validation';
 
 /**
- * Options of `Capacity.fixed`.
+ * Options of `Capacity.fixedSize`.
  */
-export interface FixedCapacityOptions {
+export interface FixedSizeCapacityOptions {
   /**
    * SageMaker instance type, e.g. `ml.m5.large`.
    *
@@ -17,7 +17,7 @@ export interface FixedCapacityOptions {
    *
    * @default 1
    */
-  readonly instances?: number;
+  readonly instanceCount?: number;
 }
 
 /**
@@ -36,14 +36,14 @@ export interface AutoscaledCapacityOptions {
    *
    * @default 2
    */
-  readonly min?: number;
+  readonly minCapacity?: number;
 
   /**
    * Largest number of instances.
    *
-   * @default - twice `min`
+   * @default - twice `minCapacity`
    */
-  readonly max?: number;
+  readonly maxCapacity?: number;
 
   /**
    * Invocations per instance and minute that scaling aims at. Measure what one instance bears, and take about 70 % of it.
@@ -69,8 +69,8 @@ export interface AutoscaledCapacityOptions {
 
 /** How a variant scales, as the workflow needs it. */
 export interface Autoscaling {
-  readonly min: number;
-  readonly max: number;
+  readonly minCapacity: number;
+  readonly maxCapacity: number;
   readonly invocationsPerInstance: number;
   readonly scaleOutSeconds: number;
   readonly scaleInSeconds: number;
@@ -79,7 +79,7 @@ export interface Autoscaling {
 /** A capacity as the workflow needs it. */
 export interface CapacitySettings {
   readonly instanceType: string;
-  readonly instances: number;
+  readonly instanceCount: number;
   readonly autoscaling?: Autoscaling;
 }
 
@@ -95,14 +95,14 @@ export class Capacity {
    *
    * @throws Error when the instance type or the number cannot be right
    */
-  public static fixed(options: FixedCapacityOptions = {}): Capacity {
+  public static fixedSize(options: FixedSizeCapacityOptions = {}): Capacity {
     const instanceType = options.instanceType ?? 'ml.m5.large';
-    const instances = options.instances ?? 1;
-    const problems = new Problems('Capacity.fixed');
+    const instanceCount = options.instanceCount ?? 1;
+    const problems = new Problems('Capacity.fixedSize');
     checkInstanceType(problems, instanceType);
-    checkWhole(problems, 'instances', instances, 1);
+    checkWhole(problems, 'instanceCount', instanceCount, 1);
     problems.throwIfAny();
-    return new Capacity({ instanceType, instances });
+    return new Capacity({ instanceType, instanceCount });
   }
 
   /**
@@ -112,25 +112,26 @@ export class Capacity {
    */
   public static autoscaled(options: AutoscaledCapacityOptions = {}): Capacity {
     const instanceType = options.instanceType ?? 'ml.m5.large';
-    const min = options.min ?? 2;
-    const max = options.max ?? min * 2;
+    const minCapacity = options.minCapacity ?? 2;
+    const maxCapacity = options.maxCapacity ?? minCapacity * 2;
     const invocationsPerInstance = options.invocationsPerInstance ?? 1000;
     const problems = new Problems('Capacity.autoscaled');
     checkInstanceType(problems, instanceType);
     problems.check(Token.isUnresolved(instanceType) || !/^ml\.t\d/.test(instanceType), () =>
-      `instanceType "${instanceType}" is burstable and cannot scale by itself; use e.g. "ml.m5.large", or Capacity.fixed`);
-    checkWhole(problems, 'min', min, 1);
-    checkWhole(problems, 'max', max, 1);
-    problems.check(Token.isUnresolved(min) || Token.isUnresolved(max) || max >= min, () => `max ${max} must be at least min, which is ${min}`);
+      `instanceType "${instanceType}" is burstable and cannot scale by itself; use e.g. "ml.m5.large", or Capacity.fixedSize`);
+    checkWhole(problems, 'minCapacity', minCapacity, 1);
+    checkWhole(problems, 'maxCapacity', maxCapacity, 1);
+    problems.check(Token.isUnresolved(minCapacity) || Token.isUnresolved(maxCapacity) || maxCapacity >= minCapacity, () =>
+      `maxCapacity ${maxCapacity} must be at least minCapacity, which is ${minCapacity}`);
     problems.check(Token.isUnresolved(invocationsPerInstance) || invocationsPerInstance > 0, () =>
       `invocationsPerInstance ${invocationsPerInstance} must be more than 0`);
     problems.throwIfAny();
     return new Capacity({
       instanceType,
-      instances: min,
+      instanceCount: minCapacity,
       autoscaling: {
-        min,
-        max,
+        minCapacity,
+        maxCapacity,
         invocationsPerInstance,
         scaleOutSeconds: (options.scaleOutCooldown ?? Duration.minutes(1)).toSeconds(),
         scaleInSeconds: (options.scaleInCooldown ?? Duration.minutes(5)).toSeconds(),
@@ -140,7 +141,7 @@ export class Capacity {
 
   /** For development: one `ml.t2.medium`. */
   public static dev(): Capacity {
-    return Capacity.fixed({ instanceType: 'ml.t2.medium', instances: 1 });
+    return Capacity.fixedSize({ instanceType: 'ml.t2.medium', instanceCount: 1 });
   }
 
   /** For production: two to four `ml.m5.large`, over availability zones, as the load asks. */
@@ -151,7 +152,7 @@ export class Capacity {
   private constructor(private readonly settings: CapacitySettings) {}
 
   /** Whether the number of instances follows the load. */
-  public get scales(): boolean {
+  public get isAutoscaled(): boolean {
     return this.settings.autoscaling !== undefined;
   }
 
@@ -162,10 +163,10 @@ export class Capacity {
 
   /** The same for equal capacities: recorded with what serves, so that another capacity is deployed by the next approval. */
   public toString(): string {
-    const { instanceType, instances, autoscaling: scaling } = this.settings;
+    const { instanceType, instanceCount, autoscaling: scaling } = this.settings;
     return scaling
-      ? `${scaling.min}-${scaling.max} ${instanceType} @${scaling.invocationsPerInstance}/${scaling.scaleOutSeconds}/${scaling.scaleInSeconds}`
-      : `${instances} ${instanceType}`;
+      ? `${scaling.minCapacity}-${scaling.maxCapacity} ${instanceType} @${scaling.invocationsPerInstance}/${scaling.scaleOutSeconds}/${scaling.scaleInSeconds}`
+      : `${instanceCount} ${instanceType}`;
   }
 }
 

@@ -62,7 +62,7 @@ export class DeployWorkflow extends Construct {
       prefix: props.prefix,
       modelRoleArn: props.modelRole.roleArn,
       smokeFunctionArn: props.smoke.functionArn,
-      tableName: props.registry.table.tableName,
+      tableName: props.registry.catalogTable.tableName,
       capacity: props.capacity._settings(),
       capacityText: props.capacity.toString(),
       pollSeconds: props.pollInterval.toSeconds(),
@@ -84,7 +84,7 @@ export class DeployWorkflow extends Construct {
     const configs = sagemakerArns(this.stack, 'endpoint-config', `${prefix}-*`);
     const models = sagemakerArns(this.stack, 'model', `${prefix}-*`);
     registry.grantDeploy(role);
-    registry.table.grant(role, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem');
+    registry.catalogTable.grant(role, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem');
     smoke.grantInvoke(role);
     allow(role, ['sagemaker:CreateModel', 'sagemaker:DeleteModel'], models);
     allow(role, ['sagemaker:CreateEndpointConfig', 'sagemaker:DeleteEndpointConfig'], configs);
@@ -107,7 +107,7 @@ export class DeployWorkflow extends Construct {
         'application-autoscaling:scalable-dimension': SCALABLE_DIMENSION,
       },
     };
-    if (!this.props.capacity.scales) {
+    if (!this.props.capacity.isAutoscaled) {
       allow(role, ['application-autoscaling:DeregisterScalableTarget'], [target], onlyVariants);
       return;
     }

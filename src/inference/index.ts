@@ -1,2 +1,2 @@
-export { AutoscaledCapacityOptions, Capacity, FixedCapacityOptions } from './capacity';
+export { AutoscaledCapacityOptions, Capacity, FixedSizeCapacityOptions } from './capacity';
 export * from './inference-endpoint';

@@ -152,7 +152,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     return { endpointArn: this.endpointArn };
   }
 
-  /** Permits to ask for predictions. */
+  /** Grants the given identity permission to ask for predictions. */
   public grantInvoke(grantee: iam.IGrantable): iam.Grant {
     return grantInvoke(this, grantee);
   }
@@ -201,12 +201,12 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
   }
 
   /** Requests that failed by the caller's fault. Sum over 5 minutes by default. */
-  public metricInvocation4XXErrors(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+  public metricClientErrors(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
     return this.metric('Invocation4XXErrors', { statistic: cloudwatch.Stats.SUM, ...options });
   }
 
   /** Requests that failed by the model's or SageMaker's fault. Sum over 5 minutes by default. */
-  public metricInvocation5XXErrors(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
+  public metricServerErrors(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
     return this.metric('Invocation5XXErrors', { statistic: cloudwatch.Stats.SUM, ...options });
   }
 
@@ -255,7 +255,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
       Prefix: this.prefix,
       // Not a reference: the state machine is deleted before this.
       StateMachineArn: stateMachineArn(stack, this.prefix),
-      TableName: registry.table.tableName,
+      TableName: registry.catalogTable.tableName,
     };
     return new Cleanup(this, 'Cleanup', {
       handler: 'inference/cleanup',
@@ -271,7 +271,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
         allow(['sagemaker:ListEndpointConfigs', 'sagemaker:ListModels'], ['*']),
         allow(['states:ListExecutions'], [properties.StateMachineArn]),
         allow(['states:StopExecution'], [executionArns(stack, this.prefix)]),
-        allow(['dynamodb:DeleteItem'], [registry.table.tableArn]),
+        allow(['dynamodb:DeleteItem'], [registry.catalogTable.tableArn]),
         allow(
           ['application-autoscaling:DeregisterScalableTarget'],
           [stack.formatArn({ service: 'application-autoscaling', resource: 'scalable-target', resourceName: '*' })],
@@ -294,7 +294,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     });
     registry.onApproved('OnApproved', {
       crossStackScope: this,
-      description: `Approved versions of ${registry.groupName} go to ${this.endpointName}`,
+      description: `Approved versions of ${registry.modelPackageGroupName} go to ${this.endpointName}`,
       target: new targets.SfnStateMachine(this.stateMachine, {
         input: events.RuleTargetInput.fromObject({ modelPackageArn: events.EventField.fromPath('$.detail.ModelPackageArn') }),
         deadLetterQueue,

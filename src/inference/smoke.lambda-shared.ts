@@ -1,4 +1,4 @@
-import { featureColumns, StoredInstance, StoredValue, targetColumn, toCsvRow } from '../data/contract';
+import { featureColumns, StoredInstance, StoredValue, targetColumn, toCsvRow } from '../data/instance-validation';
 import type { ColumnDocument, SchemaDocument } from '../data/schema-document';
 
 /** How far outside the target's allowed range, in widths of it, an answer still counts as a prediction. */
@@ -48,7 +48,7 @@ export function answerProblem(document: SchemaDocument, rows: number, body: stri
   const numbers = tokens.map(Number);
   const strange = tokens.find((_, i) => !Number.isFinite(numbers[i]));
   if (strange !== undefined) {
-    return `the answer to the smoke prediction holds "${shorten(strange)}", which is no number`;
+    return `the answer to the smoke prediction holds "${shorten(strange)}", which is not a number`;
   }
   if (numbers.length !== rows * classes) {
     return `the smoke prediction of ${rows} row(s) was answered with ${numbers.length} number(s) instead of ${rows * classes}`;
@@ -70,7 +70,7 @@ function rangeProblem(target: ColumnDocument, numbers: number[]): string | undef
 function probabilityProblem(numbers: number[], classes: number): string | undefined {
   const strange = numbers.find((value) => value < -1e-6 || value > 1 + 1e-6);
   if (strange !== undefined) {
-    return `the smoke prediction holds ${strange}, which is no probability`;
+    return `the smoke prediction holds ${strange}, which is not a probability`;
   }
   for (let row = 0; classes > 1 && row * classes < numbers.length; row++) {
     const sum = numbers.slice(row * classes, (row + 1) * classes).reduce((a, b) => a + b, 0);

@@ -38,7 +38,7 @@ function creation(settings: WorkflowSettings): States {
           VariantName: VARIANT,
           ModelName: expr('$release'),
           InstanceType: settings.capacity.instanceType,
-          InitialInstanceCount: settings.capacity.instances,
+          InitialInstanceCount: settings.capacity.instanceCount,
           InitialVariantWeight: 1,
         }],
       },
@@ -130,7 +130,7 @@ export function scaling(settings: WorkflowSettings, suffix: string, next: string
   return {
     [`RegisterTarget${suffix}`]: task({
       resource: `${service}:registerScalableTarget`,
-      args: { ...scalableTarget(settings), MinCapacity: scale.min, MaxCapacity: scale.max },
+      args: { ...scalableTarget(settings), MinCapacity: scale.minCapacity, MaxCapacity: scale.maxCapacity },
       next: `PutScalingPolicy${suffix}`,
       on,
     }),

@@ -20,11 +20,11 @@ export class CatalogFeed extends Construct {
     const { registry } = props;
     const handler = new HandlerFunction(this, 'Handler', {
       handler: 'registry/catalog',
-      description: `Writes model versions of ${registry.groupName} into the catalog`,
-      environment: { [CATALOG_ENVIRONMENT.table]: registry.table.tableName },
+      description: `Writes model versions of ${registry.modelPackageGroupName} into the catalog`,
+      environment: { [CATALOG_ENVIRONMENT.table]: registry.catalogTable.tableName },
     });
     handler.addToRolePolicy(new iam.PolicyStatement({ actions: ['sagemaker:DescribeModelPackage'], resources: props.packageArns }));
-    registry.table.grant(handler, 'dynamodb:UpdateItem');
+    registry.catalogTable.grant(handler, 'dynamodb:UpdateItem');
     registry.bucket.grantRead(handler);
 
     const deadLetterQueue = new sqs.Queue(this, 'DeadLetters', {
@@ -34,7 +34,7 @@ export class CatalogFeed extends Construct {
     });
     registry.onChanged('Rule', {
       crossStackScope: this,
-      description: `Model versions of ${registry.groupName} changed`,
+      description: `Model versions of ${registry.modelPackageGroupName} changed`,
       target: new targets.LambdaFunction(handler, { deadLetterQueue, retryAttempts: 8, maxEventAge: Duration.hours(2) }),
     });
   }

@@ -71,7 +71,7 @@ const HUGE = 1e125;
 
 /**
  * The metrics of an evaluation report by name: `{"regression_metrics": {"mse": {"value": 4.7}}}` gives `{mse: 4.7}`.
- * What is no number (a confusion matrix, a curve, NaN) is left out.
+ * What is not a number (a confusion matrix, a curve, NaN) is left out.
  */
 export function flattenMetrics(report: unknown): Record<string, number> {
   const metrics: Record<string, number> = {};

@@ -51,14 +51,14 @@ async function describe(modelPackageArn: string): Promise<DescribeModelPackageCo
 type Metrics = Pick<ModelItem, 'metrics' | 'metricsProblem'>;
 
 /**
- * Reads the evaluation report. A report that will not come (absent, forbidden, no JSON) is noted in the item, since a
+ * Reads the evaluation report. A report that will not come (absent, forbidden, not valid JSON) is noted in the item, since a
  * version without metrics is worth seeing too; a fault of the service is thrown, so that the event is tried again.
  */
 async function metricsOf(described: DescribeModelPackageCommandOutput): Promise<Metrics> {
   const uri = described.ModelMetrics?.ModelQuality?.Statistics?.S3Uri;
   const place = /^s3:\/\/([^/]+)\/(.+)$/.exec(uri ?? '');
   if (!place) {
-    return { metrics: {}, metricsProblem: uri === undefined ? 'registered without an evaluation report' : `${uri} is no place in S3` };
+    return { metrics: {}, metricsProblem: uri === undefined ? 'registered without an evaluation report' : `${uri} is not a place in S3` };
   }
   try {
     const object = await s3.send(new GetObjectCommand({ Bucket: place[1], Key: place[2] }));

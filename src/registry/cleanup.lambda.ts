@@ -4,10 +4,10 @@ import { customResourceHandler, isGone, Time } from '../shared/custom-resource.l
 const sagemaker = new SageMakerClient({ maxAttempts: 8 });
 
 /** Deletes every version of a model package group, so that the group itself can be deleted. */
-export async function deleteVersions(groupName: string, time: Time): Promise<number> {
+export async function deleteVersions(modelPackageGroupName: string, time: Time): Promise<number> {
   const arns: string[] = [];
   try {
-    for await (const page of paginateListModelPackages({ client: sagemaker, pageSize: 100 }, { ModelPackageGroupName: groupName })) {
+    for await (const page of paginateListModelPackages({ client: sagemaker, pageSize: 100 }, { ModelPackageGroupName: modelPackageGroupName })) {
       arns.push(...(page.ModelPackageSummaryList ?? []).map((summary) => summary.ModelPackageArn!));
     }
   } catch (error) {
@@ -18,7 +18,7 @@ export async function deleteVersions(groupName: string, time: Time): Promise<num
   }
   for (const [done, arn] of arns.entries()) {
     if (time.remainingMillis() < 0) {
-      throw new Error(`${done} of ${arns.length} model versions of ${groupName} are deleted so far; delete the stack again for the rest`);
+      throw new Error(`${done} of ${arns.length} model versions of ${modelPackageGroupName} are deleted so far; delete the stack again for the rest`);
     }
     await sagemaker.send(new DeleteModelPackageCommand({ ModelPackageName: arn })).catch((error: unknown) => {
       if (!isGone(error)) {

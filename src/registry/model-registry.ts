@@ -21,31 +21,31 @@ export interface IModelRegistry extends IResource {
    *
    * @attribute
    */
-  readonly groupName: string;
+  readonly modelPackageGroupName: string;
 
   /**
    * ARN of the SageMaker model package group.
    *
    * @attribute
    */
-  readonly groupArn: string;
+  readonly modelPackageGroupArn: string;
 
   /** Where training writes model artifacts and reports, and where endpoints read them. */
   readonly bucket: s3.IBucket;
 
   /** The catalog: model versions with metrics and lineage, and what serves where. */
-  readonly table: dynamodb.ITable;
+  readonly catalogTable: dynamodb.ITableV2;
 
-  /** Permits to read model packages, their group and the catalog. Not the artifacts: grant these on `bucket`. */
+  /** Grants the given identity permission to read model packages, their group and the catalog. Not the artifacts: grant these on `bucket`. */
   grantRead(grantee: iam.IGrantable): iam.Grant;
 
-  /** Permits to register model versions. */
+  /** Grants the given identity permission to register model versions. */
   grantRegister(grantee: iam.IGrantable): iam.Grant;
 
-  /** Permits to approve and reject model versions. */
+  /** Grants the given identity permission to approve and reject model versions. */
   grantApprove(grantee: iam.IGrantable): iam.Grant;
 
-  /** Permits to create SageMaker models from model versions. The models themselves are the grantee's own. */
+  /** Grants the given identity permission to create SageMaker models from model versions. The models themselves are the grantee's own. */
   grantDeploy(grantee: iam.IGrantable): iam.Grant;
 
   /**
@@ -66,13 +66,13 @@ export interface IModelRegistry extends IResource {
  */
 export interface ModelRegistryAttributes {
   /** Name of the model package group. */
-  readonly groupName: string;
+  readonly modelPackageGroupName: string;
 
   /** Bucket of the artifacts. */
   readonly bucket: s3.IBucket;
 
   /** Table of the catalog, as a `ModelRegistry` made it. */
-  readonly table: dynamodb.ITable;
+  readonly catalogTable: dynamodb.ITableV2;
 }
 
 /**
@@ -84,7 +84,7 @@ export interface ModelRegistryProps {
    *
    * @default - derived from the construct's path
    */
-  readonly groupName?: string;
+  readonly modelPackageGroupName?: string;
 
   /**
    * Bucket for model artifacts and reports.
@@ -104,17 +104,17 @@ export interface ModelRegistryProps {
 const DETAIL_TYPE = 'SageMaker Model Package State Change';
 
 abstract class ModelRegistryBase extends Resource implements IModelRegistry {
-  public abstract readonly groupName: string;
-  public abstract readonly groupArn: string;
+  public abstract readonly modelPackageGroupName: string;
+  public abstract readonly modelPackageGroupArn: string;
   public abstract readonly bucket: s3.IBucket;
-  public abstract readonly table: dynamodb.ITable;
+  public abstract readonly catalogTable: dynamodb.ITableV2;
 
   public grantRead(grantee: iam.IGrantable): iam.Grant {
     return iam.Grant.addToPrincipal({
       grantee,
       actions: ['sagemaker:DescribeModelPackage', 'sagemaker:DescribeModelPackageGroup'],
       resourceArns: [...this.packageArns(), ...this.groupArns()],
-    }).combine(this.table.grant(grantee, 'dynamodb:GetItem', 'dynamodb:Query'));
+    }).combine(this.catalogTable.grant(grantee, 'dynamodb:GetItem', 'dynamodb:Query'));
   }
 
   public grantRegister(grantee: iam.IGrantable): iam.Grant {
@@ -161,7 +161,7 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
 
   /** SageMaker wrote names in lower case into ARNs for years, and no longer does for new resources: both forms are in use. */
   private spellings(): string[] {
-    return Token.isUnresolved(this.groupName) ? [this.groupName] : [...new Set([this.groupName, this.groupName.toLowerCase()])];
+    return Token.isUnresolved(this.modelPackageGroupName) ? [this.modelPackageGroupName] : [...new Set([this.modelPackageGroupName, this.modelPackageGroupName.toLowerCase()])];
   }
 
   private grantOnPackages(grantee: iam.IGrantable, ...actions: string[]): iam.Grant {
@@ -177,7 +177,7 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
     rule.addEventPattern({
       source: ['aws.sagemaker'],
       detailType: [DETAIL_TYPE],
-      detail: { ModelPackageGroupName: [this.groupName], ...detail },
+      detail: { ModelPackageGroupName: [this.modelPackageGroupName], ...detail },
     });
     if (options.target) {
       rule.addTarget(options.target);
@@ -198,56 +198,56 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
  * @see https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry.html
  *
  * @example
- * const registry = new ModelRegistry(this, 'Models', { groupName: 'AbaloneModelPackageGroup' });
+ * const registry = new ModelRegistry(this, 'Models', { modelPackageGroupName: 'AbaloneModelPackageGroup' });
  */
 export class ModelRegistry extends ModelRegistryBase {
   /** A registry that exists, made by another stack. */
   public static fromAttributes(scope: Construct, id: string, attributes: ModelRegistryAttributes): IModelRegistry {
-    checkGroupName(`ModelRegistry.fromAttributes "${id}"`, attributes.groupName);
+    checkGroupName(`ModelRegistry.fromAttributes "${id}"`, attributes.modelPackageGroupName);
     class Import extends ModelRegistryBase {
-      public readonly groupName = attributes.groupName;
+      public readonly modelPackageGroupName = attributes.modelPackageGroupName;
       public readonly bucket = attributes.bucket;
-      public readonly table = attributes.table;
-      public readonly groupArn = Stack.of(scope).formatArn({
-        service: 'sagemaker', resource: 'model-package-group', resourceName: attributes.groupName,
+      public readonly catalogTable = attributes.catalogTable;
+      public readonly modelPackageGroupArn = Stack.of(scope).formatArn({
+        service: 'sagemaker', resource: 'model-package-group', resourceName: attributes.modelPackageGroupName,
       });
     }
     return new Import(scope, id);
   }
 
-  public readonly groupName: string;
-  public readonly groupArn: string;
+  public readonly modelPackageGroupName: string;
+  public readonly modelPackageGroupArn: string;
   public readonly bucket: s3.IBucket;
-  public readonly table: dynamodb.ITable;
+  public readonly catalogTable: dynamodb.ITableV2;
 
   constructor(scope: Construct, id: string, props: ModelRegistryProps = {}) {
     super(scope, id);
     const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
-    if (props.groupName !== undefined) {
-      checkGroupName(`ModelRegistry "${id}"`, props.groupName);
+    if (props.modelPackageGroupName !== undefined) {
+      checkGroupName(`ModelRegistry "${id}"`, props.modelPackageGroupName);
     }
-    this.groupName = props.groupName ?? derivedName(this);
+    this.modelPackageGroupName = props.modelPackageGroupName ?? derivedName(this);
     this.bucket = props.bucket ?? new SecureBucket(this, 'Artifacts', { removalPolicy });
-    this.table = this.createTable(removalPolicy);
+    this.catalogTable = this.createTable(removalPolicy);
     const group = this.createGroup(removalPolicy);
-    this.groupArn = group.attrModelPackageGroupArn;
+    this.modelPackageGroupArn = group.attrModelPackageGroupArn;
     new CatalogFeed(this, 'Feed', { registry: this, packageArns: this.packageArns() });
     if (removalPolicy === RemovalPolicy.DESTROY) {
       this.deleteVersionsBefore(group);
     }
     describeForRehearsal(this, 'cdk-mlops:model-registry', {
-      groupName: this.groupName,
-      tableName: this.table.tableName,
+      modelPackageGroupName: this.modelPackageGroupName,
+      tableName: this.catalogTable.tableName,
       bucket: this.bucket.bucketName,
     });
   }
 
-  private createTable(removalPolicy: RemovalPolicy): dynamodb.Table {
-    return new dynamodb.Table(this, 'Catalog', {
+  private createTable(removalPolicy: RemovalPolicy): dynamodb.TableV2 {
+    return new dynamodb.TableV2(this, 'Catalog', {
       partitionKey: { name: CATALOG.partitionKey, type: dynamodb.AttributeType.STRING },
       sortKey: { name: CATALOG.sortKey, type: dynamodb.AttributeType.STRING },
-      billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
-      encryption: dynamodb.TableEncryption.AWS_MANAGED,
+      billing: dynamodb.Billing.onDemand(),
+      encryption: dynamodb.TableEncryptionV2.awsManagedKey(),
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       removalPolicy,
     });
@@ -255,7 +255,7 @@ export class ModelRegistry extends ModelRegistryBase {
 
   private createGroup(removalPolicy: RemovalPolicy): sagemaker.CfnModelPackageGroup {
     const group = new sagemaker.CfnModelPackageGroup(this, 'Resource', {
-      modelPackageGroupName: this.groupName,
+      modelPackageGroupName: this.modelPackageGroupName,
       modelPackageGroupDescription: `Model versions of ${this.node.path}`.slice(0, 1024),
     });
     group.applyRemovalPolicy(removalPolicy);
@@ -265,9 +265,9 @@ export class ModelRegistry extends ModelRegistryBase {
   private deleteVersionsBefore(group: sagemaker.CfnModelPackageGroup): void {
     const cleanup = new Cleanup(this, 'Cleanup', {
       handler: 'registry/cleanup',
-      description: `Deletes the model versions of ${this.groupName} when the stack is deleted`,
+      description: `Deletes the model versions of ${this.modelPackageGroupName} when the stack is deleted`,
       resourceType: 'Custom::ModelVersions',
-      properties: { GroupName: this.groupName },
+      properties: { GroupName: this.modelPackageGroupName },
       timeout: Duration.minutes(10),
       statements: [
         // Listing has no resource-level permissions.
@@ -287,6 +287,6 @@ function derivedName(registry: Construct): string {
 function checkGroupName(subject: string, name: string): void {
   const problems = new Problems(subject);
   problems.check(Token.isUnresolved(name) || /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/.test(name), () =>
-    `groupName "${name}" must be 1 to 63 letters, digits and hyphens, with a letter or digit first and last`);
+    `modelPackageGroupName "${name}" must be 1 to 63 letters, digits and hyphens, with a letter or digit first and last`);
   problems.throwIfAny();
 }

@@ -25,7 +25,7 @@ export interface RehearsalFacts {
     readonly gate: { readonly metric: string; readonly path: string; readonly parameter: string; readonly operator: '<=' | '>=' }[];
   };
   'cdk-mlops:model-registry': {
-    readonly groupName: string;
+    readonly modelPackageGroupName: string;
     readonly tableName: string;
     readonly bucket: string;
   };

@@ -3,7 +3,7 @@ import { PipelineCondition } from './pipeline-condition';
 import { PipelineDefinition } from './pipeline-definition';
 import { PipelineParameter } from './pipeline-parameter';
 import { ExecutionVariable } from './pipeline-values';
-import { capitalised, MetricLimit, QualityGate } from './quality-gate';
+import { capitalised, MetricComparison, MetricLimit, QualityGate } from './quality-gate';
 import type { SchemaDocument } from '../data/schema-document';
 import { ConditionStep } from './steps/condition-step';
 import { FailStep } from './steps/fail-step';
@@ -35,7 +35,7 @@ export interface DefaultDefinitionProps {
   /** S3 URI and file name of schema.json. */
   readonly schema: { readonly uri: string; readonly file: string };
   readonly bucketName: string;
-  readonly groupName: string;
+  readonly modelPackageGroupName: string;
 }
 
 /** The pipeline that needs no script of one's own: Preprocess, Train, Evaluate, Gate, then Register or Reject. */
@@ -136,7 +136,7 @@ export class DefaultDefinition {
   private register(preprocess: ProcessingStep, train: TrainingStep, evaluate: ProcessingStep): RegisterModelStep {
     return new RegisterModelStep({
       name: 'Register',
-      groupName: this.props.groupName,
+      modelPackageGroupName: this.props.modelPackageGroupName,
       approvalStatus: this.approvalStatus.valueAsString,
       containers: [
         {
@@ -179,7 +179,7 @@ export class DefaultDefinition {
     const value = evaluate.jsonString(REPORT, limit._path(this.props.document.problemType));
     const fail = new FailStep({
       name: this.limits.length === 1 ? 'Reject' : `Reject${capitalised(metricName)}`,
-      message: `${metricName} ${value} ${limit.comparison === '<=' ? '>' : '<'} ${parameter.valueAsString}`,
+      message: `${metricName} ${value} ${limit.comparison === MetricComparison.AT_MOST ? '>' : '<'} ${parameter.valueAsString}`,
     });
     return index === this.limits.length - 1 ? fail : new ConditionStep({
       name: `Kept${capitalised(metricName)}`,
@@ -192,7 +192,7 @@ export class DefaultDefinition {
   private condition(evaluate: ProcessingStep, index: number): PipelineCondition {
     const { limit, parameter } = this.limits[index];
     const value = evaluate.jsonNumber(REPORT, limit._path(this.props.document.problemType));
-    return limit.comparison === '<='
+    return limit.comparison === MetricComparison.AT_MOST
       ? PipelineCondition.lessThanOrEqualTo(value, parameter.valueAsNumber)
       : PipelineCondition.greaterThanOrEqualTo(value, parameter.valueAsNumber);
   }

@@ -47,7 +47,7 @@ function checkParameters(parameters: JsonObject[], problems: Problems): void {
     checkName('parameter', name, problems);
     problems.check(PARAMETER_TYPES.includes(textOf(Type)), () =>
       `parameter "${name}": its type is ${quote(Type)}; ${suggestion(textOf(Type), PARAMETER_TYPES)}`);
-    problems.check(fits(Type, DefaultValue), () => `parameter "${name}": its default ${quote(DefaultValue)} is no ${textOf(Type).toLowerCase()}`);
+    problems.check(fits(Type, DefaultValue), () => `parameter "${name}": its default ${quote(DefaultValue)} is not a valid ${textOf(Type).toLowerCase()}`);
     if (Array.isArray(EnumValues)) {
       const allowed = EnumValues.map((value) => textOf(value));
       problems.check(allowed.length > 0, () => `parameter "${name}": its list of allowed values is empty`);
@@ -116,7 +116,7 @@ function checkCache(name: string, cache: Json, problems: Problems): void {
   if (isObject(cache) && cache.ExpireAfter !== undefined) {
     const duration = textOf(cache.ExpireAfter);
     problems.check(Token.isUnresolved(duration) || DURATION.test(duration), () =>
-      `step "${name}", CacheConfig.ExpireAfter: ${quote(cache.ExpireAfter)} is no ISO 8601 duration such as "P30D" or "PT12H"`);
+      `step "${name}", CacheConfig.ExpireAfter: ${quote(cache.ExpireAfter)} is not an ISO 8601 duration such as "P30D" or "PT12H"`);
   }
 }
 

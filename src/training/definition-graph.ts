@@ -81,7 +81,7 @@ export function findTextsOf(value: Json, isWanted: (key: string) => boolean): st
     typeof item === 'string' && isWanted(key) ? [item] : findTextsOf(item, isWanted));
 }
 
-/** A path `Steps.<step>.<rest>`, or nothing when it is no step's. */
+/** A path `Steps.<step>.<rest>`, or undefined when it is not that of a step. */
 export function stepOfPath(path: string): { readonly step: string; readonly rest: string } | undefined {
   const match = /^Steps\.([^.[]*)(?:\.(.*))?$/s.exec(path);
   return match ? { step: match[1], rest: match[2] ?? '' } : undefined;

@@ -1,9 +1,9 @@
 export { Algorithm, XgboostOptions } from './algorithm';
 export { PipelineCondition } from './pipeline-condition';
-export { ForeignDefinitionOptions, PipelineDefinition, PipelineDefinitionProps } from './pipeline-definition';
+export { DefinitionImportOptions, PipelineDefinition, PipelineDefinitionProps } from './pipeline-definition';
 export { BooleanParameterOptions, NumberParameterOptions, PipelineParameter, StringParameterOptions } from './pipeline-parameter';
 export { ExecutionVariable, PipelineFn } from './pipeline-values';
-export { MetricLimit, ModelMetric, QualityGate } from './quality-gate';
+export { MetricComparison, MetricLimit, ModelMetric, QualityGate } from './quality-gate';
 export { ConditionStep, ConditionStepProps } from './steps/condition-step';
 export { FailStep, FailStepProps } from './steps/fail-step';
 export { JobStepProps, PipelineStep, PipelineStepProps, RetryReason, StepRetry } from './steps/pipeline-step';

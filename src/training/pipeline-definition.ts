@@ -17,7 +17,7 @@ export interface PipelineDefinitionProps {
 }
 
 /** How a definition that was written elsewhere is taken in. */
-export interface ForeignDefinitionOptions {
+export interface DefinitionImportOptions {
   /**
    * Texts of the definition to replace, and what by: placeholders by bucket names, role ARNs and the like, CDK tokens included.
    * @default - nothing is replaced
@@ -48,12 +48,12 @@ export class PipelineDefinition {
    * A definition in the definition language, as the official SDK's `pipeline.definition()` prints it. Its references are checked like
    * those of a typed one.
    */
-  public static fromJson(json: string, options: ForeignDefinitionOptions = {}): PipelineDefinition {
+  public static fromJson(json: string, options: DefinitionImportOptions = {}): PipelineDefinition {
     return PipelineDefinition.foreign('PipelineDefinition.fromJson', json, options);
   }
 
   /** The same from a file, by its path. */
-  public static fromFile(path: string, options: ForeignDefinitionOptions = {}): PipelineDefinition {
+  public static fromFile(path: string, options: DefinitionImportOptions = {}): PipelineDefinition {
     const subject = `PipelineDefinition.fromFile "${path}"`;
     if (!fs.existsSync(path)) {
       throw new Error(`${subject}: there is no such file`);
@@ -61,7 +61,7 @@ export class PipelineDefinition {
     return PipelineDefinition.foreign(subject, fs.readFileSync(path, 'utf8'), options);
   }
 
-  private static foreign(subject: string, json: string, options: ForeignDefinitionOptions): PipelineDefinition {
+  private static foreign(subject: string, json: string, options: DefinitionImportOptions): PipelineDefinition {
     const content = parse(subject, json);
     if (!isObject(content) || !Array.isArray(content.Steps)) {
       throw new Error(`${subject}: a definition is an object with "Version", "Parameters" and "Steps"`);
@@ -114,7 +114,7 @@ function parse(subject: string, json: string): Json {
   try {
     return JSON.parse(json) as Json;
   } catch (error) {
-    throw new Error(`${subject}: it is no JSON: ${(error as Error).message}`);
+    throw new Error(`${subject}: it is not valid JSON: ${(error as Error).message}`);
   }
 }
 

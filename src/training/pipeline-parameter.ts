@@ -69,7 +69,7 @@ export class PipelineParameter {
 
   /**
    * Its value where a number is asked for.
-   * Throws when the parameter is no integer or float.
+   * Throws when the parameter is not an integer or float.
    */
   public get valueAsNumber(): number {
     if (this.type !== 'Integer' && this.type !== 'Float') {

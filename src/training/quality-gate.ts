@@ -76,12 +76,12 @@ export class ModelMetric {
 
   /** The model is registered only if the metric is not greater than this. */
   public atMost(limit: number): MetricLimit {
-    return new MetricLimit(this, '<=', limit);
+    return new MetricLimit(this, MetricComparison.AT_MOST, limit);
   }
 
   /** The model is registered only if the metric is not smaller than this. */
   public atLeast(limit: number): MetricLimit {
-    return new MetricLimit(this, '>=', limit);
+    return new MetricLimit(this, MetricComparison.AT_LEAST, limit);
   }
 
   /** @internal */
@@ -94,6 +94,14 @@ export class ModelMetric {
   }
 }
 
+/** On which side of its limit a metric must be. */
+export enum MetricComparison {
+  /** Not greater than the limit. */
+  AT_MOST = '<=',
+  /** Not smaller than the limit. */
+  AT_LEAST = '>=',
+}
+
 /** A limit that a metric must keep. */
 export class MetricLimit {
   /** Name of the pipeline parameter that holds the limit, e.g. `MseThreshold`. A start of the pipeline can set another value. */
@@ -103,8 +111,8 @@ export class MetricLimit {
   public constructor(
     /** The metric. */
     public readonly metric: ModelMetric,
-    /** `<=` or `>=`. */
-    public readonly comparison: string,
+    /** On which side of the limit the metric must be. */
+    public readonly comparison: MetricComparison,
     /** The limit, unless a start of the pipeline gives another. */
     public readonly limit: number,
   ) {

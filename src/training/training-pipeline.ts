@@ -118,7 +118,7 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
         metric: limit.metric.metricName,
         path: limit._path(props.schema.problemType),
         parameter: limit.parameterName,
-        operator: limit.comparison === '<=' ? '<=' : '>=',
+        operator: limit.comparison,
       })),
     });
   }
@@ -225,7 +225,7 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
       scripts: { uri: scripts.s3ObjectUrl, file: fileName(scripts) },
       schema: { uri: schema.s3ObjectUrl, file: fileName(schema) },
       bucketName: props.registry.bucket.bucketName,
-      groupName: props.registry.groupName,
+      modelPackageGroupName: props.registry.modelPackageGroupName,
     }).definition();
   }
 

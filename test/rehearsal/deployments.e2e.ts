@@ -35,7 +35,7 @@ describe('deployments', () => {
   let runtime: SageMakerRuntimeClient;
   let scaling: ApplicationAutoScalingClient;
   let endpoint: { endpointName: string; stateMachineArn: string; schema: unknown };
-  let registry: { groupName: string; tableName: string; bucket: string };
+  let registry: { modelPackageGroupName: string; tableName: string; bucket: string };
   const known = new Set<string>();
 
   beforeAll(async () => {
@@ -214,7 +214,7 @@ describe('deployments', () => {
     const { region } = world.emulator;
     const image = (name: string) => `${IMAGE_ACCOUNTS[region]}.dkr.ecr.${region}.amazonaws.com/${name}`;
     const { ModelPackageArn } = await world.aws.sageMaker.send(new CreateModelPackageCommand({
-      ModelPackageGroupName: registry.groupName,
+      ModelPackageGroupName: registry.modelPackageGroupName,
       ModelApprovalStatus: approval,
       InferenceSpecification: {
         Containers: [

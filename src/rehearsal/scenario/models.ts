@@ -20,7 +20,7 @@ export interface RegisteredModel {
 export async function findRegistered(stage: Stage, world: World, trained: Trained): Promise<RegisteredModel> {
   const { aws, cast, api } = world;
   return stage.play('registration', async (step) => {
-    const group = cast.registry?.facts.groupName;
+    const group = cast.registry?.facts.modelPackageGroupName;
     const ModelPackageName = trained.modelPackageArn ?? (group && await newest(aws.sageMaker, group));
     if (!ModelPackageName) {
       throw new RehearsalError(`the pipeline succeeded, but registered no model${group ? ` in ${group}` : ''}`);

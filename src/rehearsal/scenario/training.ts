@@ -210,7 +210,7 @@ async function rejected(world: World, checks: readonly GateCheck[], reason: stri
   if (missed.length === 0 && checks.length > 0) {
     return new RehearsalError(`the gate rejected a model that keeps all its limits (${checks.map(sentence).join(', ')}): ${reason}`);
   }
-  const group = world.cast.registry?.facts.groupName;
+  const group = world.cast.registry?.facts.modelPackageGroupName;
   const { ModelPackageSummaryList: packages = [] } = group
     ? await world.aws.sageMaker.send(new ListModelPackagesCommand({ ModelPackageGroupName: group }))
     : {};

@@ -47,7 +47,7 @@ export interface JobStepProps extends PipelineStepProps {
   /** Role of the job. @default - the job role of the `TrainingPipeline` that takes the definition */
   readonly role?: iam.IRole;
   /**
-   * Takes the result of an earlier execution with equal arguments when it is no older than this. Arguments that hold the
+   * Takes the result of an earlier execution with equal arguments unless it is older than this. Arguments that hold the
    * execution's id or time are never equal. @default - always runs
    */
   readonly cacheFor?: Duration;

@@ -10,7 +10,7 @@ export interface ProcessingInput {
   /** S3 URI of an object or a prefix. */
   readonly source: string;
   /** Folder in the container, below `/opt/ml/processing`. @default - `/opt/ml/processing/input/<name>` */
-  readonly folder?: string;
+  readonly localPath?: string;
 }
 
 /** A folder that a processing job leaves on S3. */
@@ -20,7 +20,7 @@ export interface ProcessingOutput {
   /** S3 URI of the prefix to write to. */
   readonly destination: string;
   /** Folder in the container, below `/opt/ml/processing`. @default - `/opt/ml/processing/output/<name>` */
-  readonly folder?: string;
+  readonly localPath?: string;
 }
 
 /** A JSON file of an output that conditions and messages can read values from. */
@@ -111,7 +111,7 @@ export class ProcessingStep extends PipelineStep {
         InputName: input.name,
         S3Input: {
           S3Uri: input.source,
-          LocalPath: input.folder ?? `/opt/ml/processing/input/${input.name}`,
+          LocalPath: input.localPath ?? `/opt/ml/processing/input/${input.name}`,
           S3DataType: 'S3Prefix',
           S3InputMode: 'File',
           S3DataDistributionType: 'FullyReplicated',
@@ -123,7 +123,7 @@ export class ProcessingStep extends PipelineStep {
           OutputName: output.name,
           S3Output: {
             S3Uri: output.destination,
-            LocalPath: output.folder ?? `/opt/ml/processing/output/${output.name}`,
+            LocalPath: output.localPath ?? `/opt/ml/processing/output/${output.name}`,
             S3UploadMode: 'EndOfJob',
           },
         })),

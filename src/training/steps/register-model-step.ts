@@ -14,7 +14,7 @@ export interface RegisteredContainer {
 /** Props of `RegisterModelStep`. */
 export interface RegisterModelStepProps extends PipelineStepProps {
   /** Name of the model package group. */
-  readonly groupName: string;
+  readonly modelPackageGroupName: string;
   /** The containers, 1 to 15, in the order in which a request passes them. */
   readonly containers: RegisteredContainer[];
   /** `PendingManualApproval`, `Approved` or `Rejected`, or a parameter. @default 'PendingManualApproval' */
@@ -49,7 +49,7 @@ export class RegisterModelStep extends PipelineStep {
   public _render(_context: StepContext): JsonObject {
     const { props } = this;
     return renderStep('RegisterModel', props, {
-      ModelPackageGroupName: props.groupName,
+      ModelPackageGroupName: props.modelPackageGroupName,
       ModelMetrics: props.modelQuality && {
         ModelQuality: { Statistics: { ContentType: 'application/json', S3Uri: props.modelQuality } },
       },

@@ -12,6 +12,6 @@ const registry = new ModelRegistry(stack, 'Models', { removalPolicy: RemovalPoli
 new InferenceEndpoint(stack, 'Endpoint', {
   schema,
   registry,
-  capacity: Capacity.autoscaled({ min: 2, max: 3, invocationsPerInstance: 600 }),
+  capacity: Capacity.autoscaled({ minCapacity: 2, maxCapacity: 3, invocationsPerInstance: 600 }),
   pollInterval: Duration.seconds(1),
 });

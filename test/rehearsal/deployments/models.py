@@ -27,7 +27,7 @@ def main(schema: Path, folder: Path, scripts: Path) -> None:
     )
     table = numpy.loadtxt(folder / "train" / "train.csv", delimiter=",")
     for name, constant in json.load(sys.stdin).items():
-        content = b"this is no model"
+        content = b"this is not a model"
         if constant is not None:
             data = xgboost.DMatrix(table[:, 1:], label=[constant] * len(table))
             content = bytes(xgboost.train({"base_score": constant}, data, 1).save_raw("ubj"))

@@ -26,6 +26,6 @@ const training = new TrainingPipeline(stack, 'Training', {
   algorithm: Algorithm.xgboost({ maxDepth: 3, eta: 0.3, rounds: 30, earlyStoppingRounds: 10 }),
   gate: QualityGate.of(ModelMetric.accuracy().atLeast(0.8), ModelMetric.f1().atLeast(0.8)),
 });
-const data = new DataPipeline(stack, 'Data', { schema, starts: training, discover: true, removalPolicy });
+const data = new DataPipeline(stack, 'Data', { schema, training, crawlRawData: true, removalPolicy });
 const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry, capacity: Capacity.dev() });
 new MlopsApi(stack, 'Api', { data, training, registry, endpoint, access: ApiAccess.iam(), removalPolicy });

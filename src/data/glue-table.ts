@@ -8,31 +8,31 @@ import { Prefix } from './environment';
 import { catalogName } from './schema';
 import type { ColumnDocument, SchemaDocument } from './schema-document';
 
-export interface CatalogProps {
+export interface GlueTableProps {
   readonly schema: SchemaDocument;
   readonly bucket: s3.IBucket;
   readonly access: DataAccess;
-  readonly discover: boolean;
+  readonly crawlRawData: boolean;
 }
 
 /** Athena and others find the processed data here: a table that is declared, not guessed, with nothing to keep up to date. */
-export class Catalog extends Construct {
+export class GlueTable extends Construct {
   public readonly database: glue.Database;
   public readonly table: glue.S3Table;
   public readonly crawlerName?: string;
 
-  constructor(scope: Construct, id: string, props: CatalogProps) {
+  constructor(scope: Construct, id: string, props: GlueTableProps) {
     super(scope, id);
     this.database = new glue.Database(this, 'Database', { description: `Data of ${props.schema.name}` });
     // Entries of a catalog can be made again at any time; the data they describe are kept by the bucket.
     this.database.applyRemovalPolicy(RemovalPolicy.DESTROY);
     this.table = this.processedTable(props);
-    if (props.discover) {
+    if (props.crawlRawData) {
       this.crawlerName = this.crawler(props);
     }
   }
 
-  private processedTable({ schema, bucket }: CatalogProps): glue.S3Table {
+  private processedTable({ schema, bucket }: GlueTableProps): glue.S3Table {
     return new glue.S3Table(this, 'Processed', {
       database: this.database,
       tableName: `${catalogName(schema.name)}_processed`,
@@ -64,7 +64,7 @@ export class Catalog extends Construct {
   }
 
   /** Looks at the raw files and writes down what it thinks they are: to compare with what was declared. */
-  private crawler({ schema, bucket, access }: CatalogProps): string {
+  private crawler({ schema, bucket, access }: GlueTableProps): string {
     const role = new iam.Role(this, 'CrawlerRole', { assumedBy: new iam.ServicePrincipal('glue.amazonaws.com') });
     access.read(role, Prefix.RAW);
     access.list(role, Prefix.RAW);

@@ -106,7 +106,7 @@ function checkValue(column: ColumnDocument, value: unknown): Checked {
     case 'timestamp':
       return checkTimestamp(column, value);
     default:
-      return { message: `${column.name} is no feature` };
+      return { message: `${column.name} is not a feature` };
   }
 }
 
@@ -165,7 +165,7 @@ function checkTimestamp(column: ColumnDocument, value: unknown): Checked {
   }
   const [, year, month, day, hour = '00', minute = '00', second = '00', fraction = '', zone = 'Z'] = parts;
   const time = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}${fraction.slice(0, 4)}${zone}`);
-  // Date rolls 31 February over to March: such a day is no day.
+  // Date rolls 31 February over to March: such a day does not exist.
   const calendar = new Date(`${year}-${month}-${day}T00:00:00Z`);
   if (Number.isNaN(time.getTime()) || Number.isNaN(calendar.getTime()) || calendar.getUTCDate() !== Number(day)) {
     return wrong;
