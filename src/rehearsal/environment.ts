@@ -153,7 +153,7 @@ async function build(folder: string, python: Python, files: string[], source: st
     ['pip', 'sync', '--python', interpreter, '--require-hashes', '--compile-bytecode', ...files], { ...settings, ...compiled });
   removeFolder(tools);
   // Where it fails, Spark starts slower, or says itself why it does not start.
-  await attempt('start Spark once, to keep its classes for faster starts', interpreter, ['-m', 'emulator.spark'],
+  await attempt('start Spark once, to keep its classes for faster starts', interpreter, ['-m', 'emulator.glue.spark'],
     { ...cleaned(options.env), ...compiled, PYTHONPATH: rehearsalAssets() });
   const marker = path.join(folder, MARKER);
   fs.writeFileSync(`${marker}.part`, JSON.stringify({ python: python.version, files: files.map((file) => path.basename(file)) }));

@@ -15,12 +15,9 @@ from ministack.core.responses import error_response_json, json_response
 from ministack.services import glue as service
 from ministack.services.cloudformation import provisioners
 
-from emulator.glue_arguments import JobArguments, read_arguments
-from emulator.host import Host
-from emulator.java import NoJava
-from emulator.ministack import glue_crawler
-from emulator.ministack.emulator import Emulator
-from emulator.ministack.glue_records import (
+from emulator.glue.arguments import JobArguments, read_arguments
+from emulator.glue.java import NoJava
+from emulator.glue.run_records import (
     SPARK,
     execution_property,
     log_places,
@@ -28,12 +25,15 @@ from emulator.ministack.glue_records import (
     own_arguments,
     write_log,
 )
-from emulator.shell_job import ShellRun, read_log
-from emulator.spark import Outcome, SparkJob, SparkPool
+from emulator.glue.shell_job import ShellRun, read_log
+from emulator.glue.spark import Outcome, SparkJob, SparkPool
+from emulator.host import Host
+from emulator.ministack import glue_crawler
+from emulator.ministack.emulator import Emulator
 
 __all__ = ["JobRuns", "install"]
 
-STAND_IN = Path(__file__).resolve().parent.parent / "awsglue_standin"
+STAND_IN = Path(__file__).resolve().parent.parent / "glue" / "awsglue_standin"
 ACTIVE = ("STARTING", "RUNNING", "STOPPING", "WAITING")
 LINES_TOLD = 20
 

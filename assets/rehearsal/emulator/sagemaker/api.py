@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..host import ApiError, Host
-from . import model
+from . import service_shapes as shapes
 from .core import Core, Operation
 from .endpoints import Endpoints
 from .images import Images
@@ -52,17 +52,17 @@ class SageMaker:
 
         Raises `ApiError` with AWS's code and message.
         """
-        answer: dict[str, Any] = model.wire(self._perform(operation, request, caller_arn))
+        answer: dict[str, Any] = shapes.wire(self._perform(operation, request, caller_arn))
         return answer
 
     def _perform(self, operation: str, request: Mapping[str, Any], caller_arn: str) -> dict[str, Any]:
-        model.operation_model(operation)
+        shapes.operation_model(operation)
         function = self._operations.get(operation)
         if function is None:
             raise ApiError("ValidationException", f"{operation} is not played by the rehearsal.", 400)
         if self.core.closing.is_set():
             raise ApiError("ServiceUnavailable", "the rehearsal is ending", 503)
-        return function(model.check(operation, request), caller_arn)
+        return function(shapes.check(operation, request), caller_arn)
 
     def call_as(self, role_arn: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """A call that a role makes from inside (a pipeline): its permissions are evaluated, then the call is

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..host import ApiError
-from . import model
+from . import service_shapes as shapes
 from .api import SageMaker
 
 CALLER = "arn:aws:iam::000000000000:role/cloudformation"
@@ -63,7 +63,7 @@ def _call(sm: SageMaker, operation: str, properties: Mapping[str, Any]) -> dict[
     """A call with template properties: CloudFormation sends strings for numbers and booleans, so types are
     made to fit.
     """
-    return sm.handle(operation, model.check(operation, properties, lenient=True), CALLER)
+    return sm.handle(operation, shapes.check(operation, properties, lenient=True), CALLER)
 
 
 def _name(logical_id: str, stack_name: str, longest: int = 63) -> str:
@@ -172,7 +172,7 @@ def _group_attributes(sm: SageMaker, arn: str) -> dict[str, str]:
     return {
         "ModelPackageGroupArn": arn,
         "ModelPackageGroupStatus": group["ModelPackageGroupStatus"],
-        "CreationTime": model.iso(group["CreationTime"]),
+        "CreationTime": shapes.iso(group["CreationTime"]),
     }
 
 
@@ -286,7 +286,7 @@ def _delete_by(operation: str, member: str) -> Callable[[SageMaker, str], None]:
 
 
 def _delete_pipeline(sm: SageMaker, physical_id: str) -> None:
-    sm.handle("DeletePipeline", model.check("DeletePipeline", {"PipelineName": _last(physical_id)}), CALLER)
+    sm.handle("DeletePipeline", shapes.check("DeletePipeline", {"PipelineName": _last(physical_id)}), CALLER)
 
 
 RESOURCES: dict[str, CfnResource] = {

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..host import ApiError, Host
-from . import model
+from . import service_shapes as shapes
 
 Operation = Callable[[dict[str, Any], str], dict[str, Any]]
 
@@ -220,7 +220,7 @@ def page(
 
 def listing(operation: str, member: str, rows: list[dict[str, Any]], token: str | None) -> dict[str, Any]:
     """The answer of a List operation: each row cut to the members of its summary."""
-    output: Any = model.operation_model(operation).output_shape
+    output: Any = shapes.operation_model(operation).output_shape
     members = output.members[member].member.members
     cut = [{name: row[name] for name in members if row.get(name) is not None} for row in rows]
     return {member: cut, **({"NextToken": token} if token else {})}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..host import ApiError
-from . import model
+from . import service_shapes as shapes
 from .core import Operation, could_not_find, listing, page
 from .runtime import ModelError, Runtime
 from .serving import Fleet, LoadFailure
@@ -22,13 +22,15 @@ class Endpoints(Runtime):
         """Operation name to function."""
         return {
             "CreateModel": self.create_model,
-            "DescribeModel": lambda request, _: model.fit("DescribeModel", self._model(request["ModelName"])),
+            "DescribeModel": lambda request, _: shapes.fit(
+                "DescribeModel", self._model(request["ModelName"])
+            ),
             "ListModels": lambda request, _: self._list(
                 "ListModels", "Models", self.models, "ModelName", request
             ),
             "DeleteModel": self.delete_model,
             "CreateEndpointConfig": self.create_config,
-            "DescribeEndpointConfig": lambda request, _: model.fit(
+            "DescribeEndpointConfig": lambda request, _: shapes.fit(
                 "DescribeEndpointConfig", self._config(request["EndpointConfigName"])
             ),
             "ListEndpointConfigs": lambda request, _: self._list(
@@ -38,7 +40,7 @@ class Endpoints(Runtime):
             "CreateEndpoint": self.create_endpoint,
             "UpdateEndpoint": self.update_endpoint,
             "UpdateEndpointWeightsAndCapacities": self.update_weights,
-            "DescribeEndpoint": lambda request, _: model.fit(
+            "DescribeEndpoint": lambda request, _: shapes.fit(
                 "DescribeEndpoint", self._endpoint(request["EndpointName"])
             ),
             "ListEndpoints": self.list_endpoints,
@@ -55,7 +57,7 @@ class Endpoints(Runtime):
         name = request["EndpointName"]
         arn = self.core.arn("endpoint", name)
         config = self._config(request["EndpointConfigName"])
-        moment = model.now()
+        moment = shapes.now()
         with self.core.lock:
             if name.lower() in (other.lower() for other in self.endpoints):
                 raise ApiError("ValidationException", f'Cannot create already existing endpoint "{arn}".')
@@ -139,7 +141,7 @@ class Endpoints(Runtime):
         weight = float(variant.get("InitialVariantWeight", 1.0))
         images = [server.spec["Image"] for server in fleet.servers]
         deployed = [
-            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": model.now()}
+            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": shapes.now()}
             for image in images
         ]
         out: dict[str, Any] = {
@@ -162,12 +164,12 @@ class Endpoints(Runtime):
     def _finish(self, record: dict[str, Any], status: str, **fields: Any) -> None:
         with self.core.lock:
             record.pop("PendingDeploymentSummary", None)
-            record.update({"EndpointStatus": status, "LastModifiedTime": model.now(), **fields})
+            record.update({"EndpointStatus": status, "LastModifiedTime": shapes.now(), **fields})
         self._emit(record)
 
     def _emit(self, record: dict[str, Any]) -> None:
         with self.core.lock:
-            detail = model.wire(model.fit("DescribeEndpoint", record), "ms")
+            detail = shapes.wire(shapes.fit("DescribeEndpoint", record), "ms")
         words = {
             "InService": "IN_SERVICE",
             "OutOfService": "OUT_OF_SERVICE",
@@ -204,11 +206,11 @@ class Endpoints(Runtime):
             ]
             record.update(
                 EndpointStatus="Updating",
-                LastModifiedTime=model.now(),
+                LastModifiedTime=shapes.now(),
                 PendingDeploymentSummary={
                     "EndpointConfigName": config["EndpointConfigName"],
                     "ProductionVariants": pending,
-                    "StartTime": model.now(),
+                    "StartTime": shapes.now(),
                 },
             )
             record.pop("FailureReason", None)
@@ -305,7 +307,7 @@ class Endpoints(Runtime):
                     summary["DesiredWeight"] = wanted["DesiredWeight"]
                 if "DesiredInstanceCount" in wanted:
                     summary["DesiredInstanceCount"] = wanted["DesiredInstanceCount"]
-            record.update(EndpointStatus="Updating", LastModifiedTime=model.now())
+            record.update(EndpointStatus="Updating", LastModifiedTime=shapes.now())
         self._emit(record)
         self.core.spawn(f"endpoint-{record['EndpointName']}", lambda: self._settle(record))
         return {"EndpointArn": record["EndpointArn"]}
@@ -340,7 +342,7 @@ class Endpoints(Runtime):
                 )
             del self.endpoints[request["EndpointName"]]
             fleets = self.fleets.pop(request["EndpointName"], {})
-            record.update(EndpointStatus="Deleting", LastModifiedTime=model.now())
+            record.update(EndpointStatus="Deleting", LastModifiedTime=shapes.now())
         self._emit(record)
         self.core.tags.pop(record["EndpointArn"], None)
         for fleet in fleets.values():

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ..host import ApiError
-from . import model
+from . import service_shapes as shapes
 from .definition import Definition, Step
 from .references import Unresolved
 from .steps import StepFailure, StepHandlers, StepRun
@@ -42,7 +42,7 @@ class Execution(StepHandlers):
         self.pipeline_arn: str = pipeline["PipelineArn"]
         self.role: str = pipeline["RoleArn"]
         self.parallel = int((parallelism or {}).get("MaxParallelExecutionSteps", 50))
-        moment = model.now()
+        moment = shapes.now()
         user = {"IamIdentity": {"Arn": caller}}
         self.record: dict[str, Any] = {
             "PipelineArn": self.pipeline_arn,
@@ -86,7 +86,7 @@ class Execution(StepHandlers):
             if self.status != "Executing":
                 return False
             self._stopped_by_user = True
-            self.record.update(PipelineExecutionStatus="Stopping", LastModifiedTime=model.now())
+            self.record.update(PipelineExecutionStatus="Stopping", LastModifiedTime=shapes.now())
             self._stop.set()
             self._changed.notify_all()
         # Events are sent without the lock: a target of theirs may call SageMaker before it returns.
@@ -164,14 +164,14 @@ class Execution(StepHandlers):
     def _set_status(self, status: str) -> None:
         with self.core.lock:
             before = self.status
-            self.record.update(PipelineExecutionStatus=status, LastModifiedTime=model.now())
+            self.record.update(PipelineExecutionStatus=status, LastModifiedTime=shapes.now())
         self._emit(status, before)
 
     def _emit(self, status: str, before: str | None) -> None:
         detail: dict[str, Any] = {
             "pipelineExecutionDisplayName": self.record["PipelineExecutionDisplayName"],
             "currentPipelineExecutionStatus": status,
-            "executionStartTime": model.iso(self.record["CreationTime"]),
+            "executionStartTime": shapes.iso(self.record["CreationTime"]),
             "pipelineArn": self.pipeline_arn,
             "pipelineExecutionArn": self.arn,
         }
@@ -180,7 +180,7 @@ class Execution(StepHandlers):
         if self.record.get("PipelineExecutionDescription"):
             detail["pipelineExecutionDescription"] = self.record["PipelineExecutionDescription"]
         if status in ("Succeeded", "Failed", "Stopped"):
-            detail["executionEndTime"] = model.iso(model.now())
+            detail["executionEndTime"] = shapes.iso(shapes.now())
         self.core.emit(
             "SageMaker Model Building Pipeline Execution Status Change", detail, [self.pipeline_arn, self.arn]
         )
@@ -190,10 +190,10 @@ class Execution(StepHandlers):
             before = run.status
             run.row.update(StepStatus=status, **fields)
             if status in ("Succeeded", "Failed", "Stopped"):
-                run.row["EndTime"] = model.now()
+                run.row["EndTime"] = shapes.now()
         detail: dict[str, Any] = {
             "metadata": _lower(run.row["Metadata"]),
-            "stepStartTime": model.iso(run.row["StartTime"]),
+            "stepStartTime": shapes.iso(run.row["StartTime"]),
             "stepName": run.step.name,
             "stepType": run.step.type,
             "previousStepStatus": before,
@@ -202,7 +202,7 @@ class Execution(StepHandlers):
             "pipelineExecutionArn": self.arn,
         }
         if run.row.get("EndTime"):
-            detail["stepEndTime"] = model.iso(run.row["EndTime"])
+            detail["stepEndTime"] = shapes.iso(run.row["EndTime"])
         if run.row.get("FailureReason"):
             detail["failureReason"] = run.row["FailureReason"]
         if run.row.get("CacheHitResult"):
@@ -248,7 +248,7 @@ class Execution(StepHandlers):
     def _attempts(self, run: StepRun) -> None:
         policies = [policy for policy in run.step.raw.get("RetryPolicies") or () if isinstance(policy, dict)]
         used: dict[int, int] = {}
-        begun = model.now()
+        begun = shapes.now()
         while True:
             try:
                 fault = self.core.take_fault("step-fault", step=run.step.name)
@@ -270,7 +270,7 @@ class Execution(StepHandlers):
                     raise
                 chosen, count = policies[policy], used.get(policy, 0)
                 limit, expire = chosen.get("MaxAttempts"), chosen.get("ExpireAfterMin")
-                late = expire is not None and model.now() - begun > dt.timedelta(minutes=expire)
+                late = expire is not None and shapes.now() - begun > dt.timedelta(minutes=expire)
                 if late or (limit is not None and count >= limit):
                     raise
                 used[policy] = count + 1

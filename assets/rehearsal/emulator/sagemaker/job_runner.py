@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..host import AccessDenied, ApiError
-from . import model
+from . import service_shapes as shapes
 from .container import Container
 from .core import Core, listing, page
 from .images import Images
@@ -83,7 +83,7 @@ class JobRunner:
                     "ValidationException",
                     f"The job {job.name} is already {job.status} and cannot be stopped.",
                 )
-            job.record.update({job.status_key: "Stopping", "LastModifiedTime": model.now()})
+            job.record.update({job.status_key: "Stopping", "LastModifiedTime": shapes.now()})
             job.stop.set()
         self._announce(job)
         return {}
@@ -92,16 +92,16 @@ class JobRunner:
         with self.core.lock:
             if job.status == "Stopping" and status == "InProgress":
                 status = "Stopping"
-            job.record.update({job.status_key: status, "LastModifiedTime": model.now(), **fields})
+            job.record.update({job.status_key: status, "LastModifiedTime": shapes.now(), **fields})
             secondary = fields.get("SecondaryStatus")
             if secondary:
                 transitions = job.record.setdefault("SecondaryStatusTransitions", [])
                 if transitions:
-                    transitions[-1].setdefault("EndTime", model.now())
+                    transitions[-1].setdefault("EndTime", shapes.now())
                 transitions.append(
                     {
                         "Status": secondary,
-                        "StartTime": model.now(),
+                        "StartTime": shapes.now(),
                         "StatusMessage": _MESSAGES.get(secondary, ""),
                     }
                 )
@@ -109,7 +109,7 @@ class JobRunner:
 
     def _announce(self, job: Job) -> None:
         with self.core.lock:
-            detail = model.wire(model.fit(f"Describe{job.kind}Job", job.record), "ms")
+            detail = shapes.wire(shapes.fit(f"Describe{job.kind}Job", job.record), "ms")
         detail["Tags"] = self.core.tags.get(job.record[f"{job.kind}JobArn"], {})
         self.core.emit(f"SageMaker {job.kind} Job State Change", detail, [job.record[f"{job.kind}JobArn"]])
 
@@ -118,7 +118,7 @@ class JobRunner:
         table = self.processing if kind == "Processing" else self.training
         arn = self.core.arn(f"{kind.lower()}-job", name)
         record = {key: value for key, value in request.items() if key != "Tags"}
-        moment = model.now()
+        moment = shapes.now()
         record.update(
             {
                 f"{kind}JobArn": arn,
@@ -153,7 +153,7 @@ class JobRunner:
             reason = _reason(error)
         except Exception as error:
             status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
-        fields: dict[str, Any] = {end: model.now()}
+        fields: dict[str, Any] = {end: shapes.now()}
         if status == "Failed":
             fields["FailureReason"] = (reason or "")[:1024]
         if secondary and not (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import model
+from . import service_shapes as shapes
 from .core import Operation
 from .job_runner import Job, JobFailure
 from .processing import ProcessingJobs
@@ -18,7 +18,7 @@ class Jobs(ProcessingJobs, TrainingJobs):
         """Operation name to function."""
         return {
             "CreateProcessingJob": self.create_processing,
-            "DescribeProcessingJob": lambda request, _: model.fit(
+            "DescribeProcessingJob": lambda request, _: shapes.fit(
                 "DescribeProcessingJob", self.find("Processing", request["ProcessingJobName"]).record
             ),
             "ListProcessingJobs": lambda request, _: self._list("Processing", self.processing, request),
@@ -26,7 +26,7 @@ class Jobs(ProcessingJobs, TrainingJobs):
                 self.find("Processing", request["ProcessingJobName"])
             ),
             "CreateTrainingJob": self.create_training,
-            "DescribeTrainingJob": lambda request, _: model.fit(
+            "DescribeTrainingJob": lambda request, _: shapes.fit(
                 "DescribeTrainingJob", self.find("Training", request["TrainingJobName"]).record
             ),
             "ListTrainingJobs": lambda request, _: self._list("Training", self.training, request),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..host import ApiError
-from . import model
+from . import service_shapes as shapes
 from .core import Core, could_not_find, listing, page
 from .images import Images
 from .registry import Registry
@@ -70,12 +70,12 @@ class Models:
             self.models[name] = {
                 **record,
                 "ModelArn": arn,
-                "CreationTime": model.now(),
+                "CreationTime": shapes.now(),
                 "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
             }
         self.core.emit(
             "SageMaker Model State Change",
-            model.wire(model.fit("DescribeModel", self.models[name]), "ms"),
+            shapes.wire(shapes.fit("DescribeModel", self.models[name]), "ms"),
             [arn],
         )
         return {"ModelArn": arn}
@@ -176,7 +176,7 @@ class Models:
             self.core.set_tags(arn, request.get("Tags"))
             record = {key: value for key, value in request.items() if key != "Tags"}
             record["ProductionVariants"] = [{"InitialVariantWeight": 1.0, **variant} for variant in variants]
-            self.configs[name] = {**record, "EndpointConfigArn": arn, "CreationTime": model.now()}
+            self.configs[name] = {**record, "EndpointConfigArn": arn, "CreationTime": shapes.now()}
         return {"EndpointConfigArn": arn}
 
     def _check_variant(self, variant: Mapping[str, Any]) -> None:

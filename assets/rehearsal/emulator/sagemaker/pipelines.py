@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..host import ApiError
-from . import model
+from . import service_shapes as shapes
 from .core import Core, Operation, listing, not_found, page
 from .definition import NOT_PLAYED, Definition
 from .execution import Execution
@@ -32,14 +32,14 @@ class Pipelines:
         return {
             "CreatePipeline": self.create,
             "UpdatePipeline": self.update,
-            "DescribePipeline": lambda request, _: model.fit(
+            "DescribePipeline": lambda request, _: shapes.fit(
                 "DescribePipeline", self.pipeline(request["PipelineName"])
             ),
             "ListPipelines": self.list,
             "DeletePipeline": self.delete,
             "StartPipelineExecution": self.start,
             "StopPipelineExecution": self.stop,
-            "DescribePipelineExecution": lambda request, _: model.fit(
+            "DescribePipelineExecution": lambda request, _: shapes.fit(
                 "DescribePipelineExecution", self.execution(request["PipelineExecutionArn"]).snapshot()
             ),
             "UpdatePipelineExecution": self.update_execution,
@@ -92,7 +92,7 @@ class Pipelines:
                 "One of PipelineDefinition and PipelineDefinitionS3Location must be given.",
             )
         parsed = self._parse(name, text)
-        moment = model.now()
+        moment = shapes.now()
         user = {"IamIdentity": {"Arn": caller}}
         with self.core.lock:
             token = ("create:" + name, request["ClientRequestToken"])
@@ -149,7 +149,7 @@ class Pipelines:
             ):
                 if member in request:
                     record[member] = request[member]
-            record.update(LastModifiedTime=model.now(), LastModifiedBy={"IamIdentity": {"Arn": caller}})
+            record.update(LastModifiedTime=shapes.now(), LastModifiedBy={"IamIdentity": {"Arn": caller}})
         return {"PipelineArn": record["PipelineArn"]}
 
     def list(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
@@ -233,7 +233,7 @@ class Pipelines:
             execution = Execution(self, record, parsed, values, execution_id, arn, caller, request, parallel)
             self.executions[arn] = execution
             self._tokens[token] = (asked, arn)
-            record["LastRunTime"] = model.now()
+            record["LastRunTime"] = shapes.now()
         self.core.host.note(
             "pipeline",
             f"pipeline {record['PipelineName']} started: {arn}",
@@ -291,7 +291,7 @@ class Pipelines:
     def list_parameters(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         execution = self.execution(request["PipelineExecutionArn"])
         rows = [
-            {"Name": name, "Value": model.text_of(value), "CreationTime": execution.record["CreationTime"]}
+            {"Name": name, "Value": shapes.text_of(value), "CreationTime": execution.record["CreationTime"]}
             for name, value in execution.parameters.items()
         ]
         rows, token = page(request, rows, default_order="Ascending")

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ..host import ApiError
-from . import model
+from . import service_shapes as shapes
 from .container import Container, LogStream
 from .job_runner import Job, JobFailure, JobRunner
 from .storage import Storage
@@ -50,7 +50,7 @@ class ProcessingJobs(JobRunner):
             self.core, role, "/aws/sagemaker/ProcessingJobs", f"{job.name}/algo-1-{int(time.time())}"
         )
         storage = Storage(self.core.host, role)
-        job.record["ProcessingStartTime"] = model.now()
+        job.record["ProcessingStartTime"] = shapes.now()
         self._set(job, "InProgress")
         for entry in request.get("ProcessingInputs") or ():
             source = entry["S3Input"]
@@ -77,7 +77,7 @@ class ProcessingJobs(JobRunner):
         )
         container.write_json(
             "/opt/ml/config/processingjobconfig.json",
-            model.wire(model.fit("DescribeProcessingJob", request), "iso"),
+            shapes.wire(shapes.fit("DescribeProcessingJob", request), "iso"),
         )
         if cluster["InstanceCount"] > 1:
             self.core.host.note(

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from ..host import ApiError
-from . import model
+from . import service_shapes as shapes
 from .core import Core, Operation, listing, not_found, page
 from .images import Images
 
@@ -80,7 +80,7 @@ class Registry:
                 "ModelPackageGroupName": name,
                 "ModelPackageGroupArn": arn,
                 "ModelPackageGroupDescription": request.get("ModelPackageGroupDescription"),
-                "CreationTime": model.now(),
+                "CreationTime": shapes.now(),
                 "CreatedBy": _user(caller),
                 "ModelPackageGroupStatus": "Completed",
                 "next_version": 1,
@@ -100,7 +100,7 @@ class Registry:
         return found
 
     def describe_group(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
-        return model.fit("DescribeModelPackageGroup", self.group(request["ModelPackageGroupName"]))
+        return shapes.fit("DescribeModelPackageGroup", self.group(request["ModelPackageGroupName"]))
 
     def list_groups(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         with self.core.lock:
@@ -208,7 +208,7 @@ class Registry:
                     raise ApiError(
                         "ValidationException", f"Model Package already exists: {record['ModelPackageArn']}"
                     )
-            moment = model.now()
+            moment = shapes.now()
             record.update(
                 CreationTime=moment,
                 LastModifiedTime=moment,
@@ -253,7 +253,7 @@ class Registry:
         return found
 
     def describe_package(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
-        return model.fit("DescribeModelPackage", self.package(request["ModelPackageName"]))
+        return shapes.fit("DescribeModelPackage", self.package(request["ModelPackageName"]))
 
     def batch_describe(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         found, errors = {}, {}
@@ -292,7 +292,7 @@ class Registry:
                 properties.pop(key, None)
             if properties or "CustomerMetadataProperties" in record:
                 record["CustomerMetadataProperties"] = properties
-            record.update(LastModifiedTime=model.now(), LastModifiedBy=_user(caller))
+            record.update(LastModifiedTime=shapes.now(), LastModifiedBy=_user(caller))
             after = record.get("ModelApprovalStatus")
         if after != before:
             self.core.host.note("registry", f"model package {_short(record)}: {before} -> {after}")
@@ -322,7 +322,7 @@ class Registry:
         return {}
 
     def _emit(self, record: dict[str, Any]) -> None:
-        detail = model.wire(
+        detail = shapes.wire(
             {key: record[key] for key in _EVENT_MEMBERS if record.get(key) is not None}, "iso"
         )
         self.core.emit("SageMaker Model Package State Change", detail, [record["ModelPackageArn"]])

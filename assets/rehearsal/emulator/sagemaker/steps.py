@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..host import AccessDenied, ApiError
-from . import model
+from . import service_shapes as shapes
 from .core import Core
 from .definition import NOT_PLAYED, Definition, Step, own
 from .references import Resolver, Unresolved, walk
@@ -38,7 +38,7 @@ class StepRun:
         self.row: dict[str, Any] = {
             "StepName": step.name,
             "StepStatus": "Starting",
-            "StartTime": model.now(),
+            "StartTime": shapes.now(),
             "AttemptCount": 1,
             "Metadata": {},
         }
@@ -101,8 +101,8 @@ class StepHandlers:
 
     def _resolver(self, step: Step, job_name: str | None = None) -> Resolver:
         execution = {
-            "StartDateTime": model.iso(self.record["CreationTime"]),
-            "CurrentDateTime": model.iso(model.now()),
+            "StartDateTime": shapes.iso(self.record["CreationTime"]),
+            "CurrentDateTime": shapes.iso(shapes.now()),
             "PipelineName": self.pipeline_name,
             "PipelineArn": self.pipeline_arn,
             "PipelineExecutionId": self.id,
@@ -110,12 +110,12 @@ class StepHandlers:
         }
         if job_name and step.type in _JOB_MEMBER:
             execution[_JOB_MEMBER[step.type]] = job_name
-        return Resolver(self.parameters, execution, self._property, self._json_file, model.text_of)
+        return Resolver(self.parameters, execution, self._property, self._json_file, shapes.text_of)
 
     def _property(self, step: str, path: str) -> Any:
         properties = self.runs[step].properties
         try:
-            return model.wire(walk(properties, path), "iso")
+            return shapes.wire(walk(properties, path), "iso")
         except Unresolved as error:
             raise Unresolved(f"step {step} has no property {path}: {error}") from error
 
@@ -159,7 +159,7 @@ class StepHandlers:
         run.row["Metadata"] = {"Condition": dict(run.properties)}
 
     def _fail(self, run: StepRun) -> None:
-        message = model.text_of(self._resolver(run.step).resolve(run.step.arguments.get("ErrorMessage", "")))
+        message = shapes.text_of(self._resolver(run.step).resolve(run.step.arguments.get("ErrorMessage", "")))
         run.row["Metadata"] = {"Fail": {"ErrorMessage": message}}
         # A Fail step ends the execution: what runs beside it is stopped.
         self._stop.set()
@@ -196,7 +196,7 @@ class StepHandlers:
         request = {**arguments, member: name}
         request.setdefault("RoleArn", self.role)
         request["Tags"] = self._own_tags(step, request)
-        answer = self._call(f"Create{kind}Job", model.check(f"Create{kind}Job", request, lenient=True))
+        answer = self._call(f"Create{kind}Job", shapes.check(f"Create{kind}Job", request, lenient=True))
         run.row["Metadata"] = {f"{kind}Job": {"Arn": answer[f"{kind}JobArn"]}}
         job = self.owner.find_job(kind, name)
         while not job.done.wait(0.05):
@@ -230,7 +230,7 @@ class StepHandlers:
         if found is None:
             return False
         at, source, properties, metadata = found
-        if config.get("ExpireAfter") and model.now() - at > _duration(config["ExpireAfter"]):
+        if config.get("ExpireAfter") and shapes.now() - at > _duration(config["ExpireAfter"]):
             return False
         run.properties, run.row["Metadata"] = properties, metadata
         run.row["CacheHitResult"] = {"SourcePipelineExecutionArn": source}
@@ -239,12 +239,12 @@ class StepHandlers:
     def _keep(self, run: StepRun, arguments: dict[str, Any]) -> None:
         if (run.step.raw.get("CacheConfig") or {}).get("Enabled"):
             key = (self.pipeline_arn, run.step.name, _canonical(arguments))
-            self.owner.cache[key] = (model.now(), self.arn, run.properties, run.row["Metadata"])
+            self.owner.cache[key] = (shapes.now(), self.arn, run.properties, run.row["Metadata"])
 
     def _register(self, run: StepRun) -> None:
         request = self._resolver(run.step).resolve(run.step.arguments)
         request.setdefault("MetadataProperties", {"GeneratedBy": self.arn})
-        answer = self._call("CreateModelPackage", model.check("CreateModelPackage", request, lenient=True))
+        answer = self._call("CreateModelPackage", shapes.check("CreateModelPackage", request, lenient=True))
         arn = answer["ModelPackageArn"]
         run.row["Metadata"] = {"RegisterModel": {"Arn": arn}}
         run.properties = self._call("DescribeModelPackage", {"ModelPackageName": arn})
@@ -254,7 +254,7 @@ class StepHandlers:
         request["ModelName"] = self._name(run.step)
         request.setdefault("ExecutionRoleArn", self.role)
         request["Tags"] = self._own_tags(run.step, request)
-        answer = self._call("CreateModel", model.check("CreateModel", request, lenient=True))
+        answer = self._call("CreateModel", shapes.check("CreateModel", request, lenient=True))
         run.row["Metadata"] = {"Model": {"Arn": answer["ModelArn"]}}
         run.properties = self._call("DescribeModel", {"ModelName": request["ModelName"]})
 
@@ -278,7 +278,7 @@ class StepHandlers:
             "OutputParameters": self._outputs(run.step, result if isinstance(result, dict) else {})
         }
         parameters = [
-            {"Name": key, "Value": model.text_of(value)}
+            {"Name": key, "Value": shapes.text_of(value)}
             for key, value in run.properties["OutputParameters"].items()
         ]
         run.row["Metadata"] = {"Lambda": {"Arn": arn, "OutputParameters": parameters}}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from emulator.sagemaker import ApiError
 from emulator.sagemaker.definition import Definition
-from emulator.sagemaker.model import text_of
 from emulator.sagemaker.references import Resolver, Unresolved, walk
+from emulator.sagemaker.service_shapes import text_of
 
 
 def fail(name: str, message: Any = "no", **extra: Any) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def test_an_operation_that_does_not_exist(sm: SageMaker) -> None:
 
 
 def test_every_played_operation_exists_in_the_service_model(sm: SageMaker) -> None:
-    from emulator.sagemaker.model import operation_model
+    from emulator.sagemaker.service_shapes import operation_model
 
     for operation in sm.played:
         operation_model(operation)
@@ -174,7 +174,7 @@ def test_required_permissions() -> None:
 
 def test_every_played_operation_has_a_resource(sm: SageMaker) -> None:
     """No operation with resource-level permissions falls through to `*`."""
-    from emulator.sagemaker.model import operation_model
+    from emulator.sagemaker.service_shapes import operation_model
 
     for operation in sm.played:
         shape: Any = operation_model(operation).input_shape

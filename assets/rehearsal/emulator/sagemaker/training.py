@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from ..host import ApiError
-from . import model
+from . import service_shapes as shapes
 from .container import Container, LogStream
 from .images import CONTAINERS
 from .job_runner import Job, JobFailure, JobRunner
@@ -45,7 +45,7 @@ class TrainingJobs(JobRunner):
             self.core, role, "/aws/sagemaker/TrainingJobs", f"{job.name}/algo-1-{int(time.time())}"
         )
         storage = Storage(self.core.host, role)
-        self._set(job, "InProgress", SecondaryStatus="Downloading", TrainingStartTime=model.now())
+        self._set(job, "InProgress", SecondaryStatus="Downloading", TrainingStartTime=shapes.now())
         channels = self._channels(request, container, storage)
         hyper: dict[str, str] = request.get("HyperParameters") or {}
         for folder in ("model", "output/data", "code", "input/config"):
@@ -178,7 +178,7 @@ class TrainingJobs(JobRunner):
                 " packages are used",
             )
         arguments = [
-            text for key, value in sorted(own.items()) for text in (f"--{key}", model.text_of(value))
+            text for key, value in sorted(own.items()) for text in (f"--{key}", shapes.text_of(value))
         ]
         return environment, ["python3", str(folder / str(program)), *arguments]
 
@@ -223,7 +223,7 @@ class _Metrics:
 
     def _keep(self, name: str, text: str) -> None:
         try:
-            self.values[name] = (float(text), model.now())
+            self.values[name] = (float(text), shapes.now())
         except ValueError:
             return
 

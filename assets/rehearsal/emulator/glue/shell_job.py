@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from emulator.spark import Outcome, SparkJob
+from emulator.glue.spark import Outcome, SparkJob
 
 __all__ = ["ShellRun", "read_log"]
 

@@ -2,7 +2,7 @@
 
 Starting Java and loading Spark's classes takes longer than a small job. So a Java is started ahead and warmed up while
 something else goes on, and one script after the other uses it; the classes come from an archive that is kept between
-rehearsals. `python -m emulator.spark` makes that archive, once for an environment.
+rehearsals. `python -m emulator.glue.spark` makes that archive, once for an environment.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.java import Java, NoJava, find_java
-from emulator.spark_process import START_SECONDS, SparkJava, SparkJob, SparkWorker
+from emulator.glue.java import Java, NoJava, find_java
+from emulator.glue.spark_process import START_SECONDS, SparkJava, SparkJob, SparkWorker
 
 __all__ = ["Outcome", "SparkJob", "SparkPool", "SparkRun", "prepare"]
 

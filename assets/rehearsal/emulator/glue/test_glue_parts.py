@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator import java
-from emulator.glue_arguments import read_arguments
-from emulator.ministack.glue_records import log_places
-from emulator.spark_s3 import _braces, _inside, _split
+from emulator.glue import java
+from emulator.glue.arguments import read_arguments
+from emulator.glue.run_records import log_places
+from emulator.glue.spark_s3 import _braces, _inside, _split
 
 
 def fake_java(folder: Path, version: str) -> Path:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emulator.java import Java
-from emulator.spark_parent import GATEWAY
+from emulator.glue.java import Java
+from emulator.glue.spark_parent import GATEWAY
 
 __all__ = ["START_SECONDS", "SparkJava", "SparkJob", "SparkWorker"]
 

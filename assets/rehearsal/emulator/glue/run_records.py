@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from emulator.glue_arguments import JobArguments
+from emulator.glue.arguments import JobArguments
 
 __all__ = ["SPARK", "execution_property", "log_places", "new_run", "own_arguments", "write_log"]
 
