@@ -3,7 +3,7 @@ import { spawnSync } from 'child_process';
 import * as fs from 'fs';
 import * as os from 'os';
 import * as path from 'path';
-import { HELP } from '../src/rehearsal/options';
+import { HELP } from '../src/rehearsal/command/options';
 
 const ROOT = path.join(__dirname, '..');
 const read = (...file: string[]) => fs.readFileSync(path.join(ROOT, ...file), 'utf8');

@@ -5,35 +5,39 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import * as fc from 'fast-check';
 import { Column, DatasetSchema } from '../src/data';
-import { AssembledStack, findApp, readStacks } from '../src/rehearsal/assembly';
-import { parseCsv, parseTable } from '../src/rehearsal/csv';
-import { Denials } from '../src/rehearsal/denials';
-import { Denial, Emulator, mustBeFree } from '../src/rehearsal/emulator';
-import { prepareEnvironment, uvFromPip } from '../src/rehearsal/environment';
-import { DeployedStack, chooseCast, resolve } from '../src/rehearsal/facts';
-import { Interrupted, RehearsalError, UsageError } from '../src/rehearsal/failures';
-import { makeWorkFolder } from '../src/rehearsal/files';
-import { withLock } from '../src/rehearsal/lock';
-import { parseOptions } from '../src/rehearsal/options';
-import { Processes } from '../src/rehearsal/processes';
-import { findPython } from '../src/rehearsal/python';
+import { chooseAppParts } from '../src/rehearsal/app/app-parts';
+import { findApp } from '../src/rehearsal/app/app-source';
+import { AssembledStack, readStacks } from '../src/rehearsal/app/assembly';
+import { DeployedStack } from '../src/rehearsal/app/deployed-stacks';
+import { resolve } from '../src/rehearsal/app/references';
+import { Interrupted, RehearsalError, UsageError } from '../src/rehearsal/command/errors';
+import { parseOptions } from '../src/rehearsal/command/options';
+import { Terminal } from '../src/rehearsal/command/terminal';
+import { seconds } from '../src/rehearsal/command/text';
+import { Denials } from '../src/rehearsal/emulator/denials';
+import { Denial, Emulator, mustBeFree } from '../src/rehearsal/emulator/emulator';
+import { findPython } from '../src/rehearsal/python/python';
+import { preparePythonEnvironment, uvFromPip } from '../src/rehearsal/python/python-environment';
 import { RehearsalDocument } from '../src/rehearsal/report/document';
 import { html } from '../src/rehearsal/report/html';
 import { page } from '../src/rehearsal/report/page';
 import { niceTicks } from '../src/rehearsal/report/plots';
 import { ApiClient, emulatorUrl } from '../src/rehearsal/scenario/api-client';
+import { parseCsv, parseTable } from '../src/rehearsal/scenario/csv';
 import { plainCause, statesIn } from '../src/rehearsal/scenario/executions';
-import { describeFindings } from '../src/rehearsal/scenario/findings';
 import { enteredInstance, makeWrong } from '../src/rehearsal/scenario/instances';
 import { takesPredictions } from '../src/rehearsal/scenario/predictions';
 import { noRetraining } from '../src/rehearsal/scenario/retraining';
+import { RunContext } from '../src/rehearsal/scenario/run-context';
 import { score } from '../src/rehearsal/scenario/scores';
 import { oneEnvironment } from '../src/rehearsal/scenario/set-up';
 import { sign } from '../src/rehearsal/scenario/sigv4';
-import { ReachedUntil, Stage, poll } from '../src/rehearsal/scenario/stage';
+import { ReachedUntil, StepRunner, poll } from '../src/rehearsal/scenario/step-runner';
 import { sentence, valueAt } from '../src/rehearsal/scenario/training';
-import { World } from '../src/rehearsal/scenario/world';
-import { Terminal, seconds } from '../src/rehearsal/terminal';
+import { describeFindings } from '../src/rehearsal/scenario/validation-report';
+import { makeWorkFolder } from '../src/rehearsal/system/files';
+import { withLock } from '../src/rehearsal/system/lock';
+import { Processes } from '../src/rehearsal/system/processes';
 
 let folder: string;
 
@@ -215,10 +219,10 @@ describe('references', () => {
         entry('inference-endpoint', 'E2', { schema: { name: 'iris' } }),
       ],
     }] as unknown as AssembledStack[];
-    const cast = chooseCast(stacks, scope);
-    expect([cast.data?.path, cast.training?.path, cast.endpoint?.path, cast.registry, cast.api]).toEqual(['D2', 'T2', 'E2', undefined, undefined]);
-    expect(cast.data?.facts.bucket).toBe('bucket-a');
-    expect(cast.remarks).toEqual([
+    const parts = chooseAppParts(stacks, scope);
+    expect([parts.data?.path, parts.training?.path, parts.endpoint?.path, parts.registry, parts.api]).toEqual(['D2', 'T2', 'E2', undefined, undefined]);
+    expect(parts.data?.facts.bucket).toBe('bucket-a');
+    expect(parts.remarks).toEqual([
       'of 2 training pipelines, T2 is played; not played: T1',
       'of 2 endpoints, E2 is played; not played: E1',
     ]);
@@ -227,7 +231,7 @@ describe('references', () => {
 
 describe('the Python environment', () => {
   const processes = new Processes();
-  const prepare = (env: NodeJS.ProcessEnv) => prepareEnvironment({
+  const prepare = (env: NodeJS.ProcessEnv) => preparePythonEnvironment({
     dev: false, env, processes, signal: never(), progress: () => undefined, requirements: folder,
   });
   /** A stand-in for an interpreter: makes environments that answer, and counts how often. */
@@ -296,7 +300,7 @@ esac
         interrupt.abort(new Error('interrupted'));
       }
     };
-    await expect(prepareEnvironment({ dev: false, env, processes, signal: interrupt.signal, progress, requirements: folder })).rejects.toThrow('interrupted');
+    await expect(preparePythonEnvironment({ dev: false, env, processes, signal: interrupt.signal, progress, requirements: folder })).rejects.toThrow('interrupted');
     expect(said.at(-1)).toMatch(/^start Spark once/);
     expect(await prepare(env)).toMatchObject({ fresh: true });
     expect(fs.readFileSync(path.join(folder, 'calls'), 'utf8')).toMatch(/sync .*--compile-bytecode/);
@@ -416,21 +420,21 @@ describe('processes', () => {
   });
 });
 
-describe('the stage', () => {
-  const stage = (until?: 'gate') => {
+describe('the runner', () => {
+  const makeRunner = (until?: 'gate') => {
     const screen = new Screen();
     const controller = new AbortController();
-    return { screen, controller, stage: new Stage(new Terminal(screen, {}), controller.signal, until) };
+    return { screen, controller, runner: new StepRunner(new Terminal(screen, {}), controller.signal, until) };
   };
 
   test('keeps what steps said', async () => {
-    const { stage: played, screen } = stage();
-    await played.play('gate', async (step) => {
+    const { runner, screen } = makeRunner();
+    await runner.run('gate', async (step) => {
       step.detail('a detail');
       step.summary('mse 4.7 <= 6');
     });
-    played.skip(['approval', 'endpoint'], 'the app has no endpoint');
-    expect(played.results.map(({ id, status, summary }) => [id, status, summary])).toEqual([
+    runner.skip(['approval', 'endpoint'], 'the app has no endpoint');
+    expect(runner.results.map(({ id, status, summary }) => [id, status, summary])).toEqual([
       ['gate', 'passed', 'mse 4.7 <= 6'], ['approval', 'skipped', 'the app has no endpoint'], ['endpoint', 'skipped', 'the app has no endpoint'],
     ]);
     expect(screen.text).toContain('✔ quality gate');
@@ -439,39 +443,39 @@ describe('the stage', () => {
   });
 
   test('stops after the step of --until', async () => {
-    const { stage: played } = stage('gate');
-    await expect(played.play('gate', async () => undefined)).rejects.toThrow(ReachedUntil);
+    const { runner } = makeRunner('gate');
+    await expect(runner.run('gate', async () => undefined)).rejects.toThrow(ReachedUntil);
   });
 
   test('fails with what the emulator knows of it', async () => {
-    const { stage: played } = stage();
-    played.explain = async (error) => new RehearsalError(`${error.message}; IAM denied s3:GetObject`);
+    const { runner } = makeRunner();
+    runner.explain = async (error) => new RehearsalError(`${error.message}; IAM denied s3:GetObject`);
     const work = async () => {
       throw Object.assign(new Error('no'), { name: 'AccessDenied' });
     };
-    await expect(played.play('data', work)).rejects.toThrow('AccessDenied: no; IAM denied s3:GetObject');
-    expect(played.results[0]).toMatchObject({ status: 'failed', summary: 'AccessDenied: no; IAM denied s3:GetObject' });
+    await expect(runner.run('data', work)).rejects.toThrow('AccessDenied: no; IAM denied s3:GetObject');
+    expect(runner.results[0]).toMatchObject({ status: 'failed', summary: 'AccessDenied: no; IAM denied s3:GetObject' });
   });
 
   test('fails when a call was denied, though the work went on; what was denied before is not told again', async () => {
-    const { stage: played } = stage();
+    const { runner } = makeRunner();
     const lost = { principal: 'role/Smoke', action: 'logs:PutLogEvents', resource: 'arn:aws:logs:us-east-1:1:log-group:g' };
     const list: Denial[] = [];
     const denials = new Denials(() => ({ hasEnded: false, report: async () => ({ denials: list }) } as unknown as Emulator));
-    played.audit = async (before) => denials.audit(before);
+    runner.audit = async (before) => denials.audit(before);
     // An upload sets the data pipeline off: what is denied by then is the next step's.
-    await played.play('upload', async () => void list.push({ ...lost, time: Date.now() / 1000 }));
-    await played.play('reads', async () => undefined).catch(({ message }) => expect(message).toBe(
+    await runner.run('upload', async () => void list.push({ ...lost, time: Date.now() / 1000 }));
+    await runner.run('reads', async () => undefined).catch(({ message }) => expect(message).toBe(
       'IAM denied logs:PutLogEvents on arn:aws:logs:us-east-1:1:log-group:g to role/Smoke; the app went on without (--allow-denials lets it)'));
-    await played.play('training', async () => undefined);
-    expect(played.results.map(({ id, status }) => ({ id, status }))).toEqual([
+    await runner.run('training', async () => undefined);
+    expect(runner.results.map(({ id, status }) => ({ id, status }))).toEqual([
       { id: 'upload', status: 'passed' }, { id: 'reads', status: 'failed' }, { id: 'training', status: 'passed' },
     ]);
   });
 
   test('Ctrl-C ends what waits', async () => {
-    const { stage: played, controller } = stage();
-    const playing = played.play('data', async (step) => poll(step.signal, async () => undefined));
+    const { runner, controller } = makeRunner();
+    const playing = runner.run('data', async (step) => poll(step.signal, async () => undefined));
     setTimeout(() => controller.abort(new Interrupted()), 30);
     await expect(playing).rejects.toThrow(Interrupted);
   });
@@ -573,17 +577,17 @@ describe('what is told', () => {
 
   test('an API with some of the routes is asked for those only', () => {
     const training = { path: 'S/Training', facts: { pipelineName: 'p', gate: [] } };
-    const world = (...routes: string[]) => ({
+    const context = (...routes: string[]) => ({
       api: new ApiClient({ url: 'https://abc.execute-api.us-east-1.amazonaws.com/', access: 'open', routes, pipelineName: 'p' }, {
         endpoint: 'http://127.0.0.1:1', region: 'us-east-1', credentials: { accessKeyId: 'a', secretAccessKey: 's' },
       }),
-    } as World);
-    const whole = world('POST /inference/predict', 'POST /training/start');
+    } as RunContext);
+    const whole = context('POST /inference/predict', 'POST /training/start');
     expect([takesPredictions(whole), noRetraining(whole, training)]).toEqual([true, undefined]);
     expect(noRetraining(whole, { ...training, facts: { pipelineName: 'q', gate: [] } })).toContain('another pipeline');
-    const less = world('GET /models');
+    const less = context('GET /models');
     expect([takesPredictions(less), noRetraining(less, training)]).toEqual([false, 'the app has no API that starts trainings']);
-    expect(takesPredictions({} as World)).toBe(false);
+    expect(takesPredictions({} as RunContext)).toBe(false);
   });
 
   test('findings of a validation: column, rule, count, first rows; errors first', () => {

@@ -1,10 +1,10 @@
-import { prepareEnvironment } from './environment';
-import { ExitCode, Interrupted, RehearsalError, messageOf } from './failures';
-import { packageVersion, removeFolder } from './files';
-import { HELP, Options, parseOptions } from './options';
-import { Processes } from './processes';
+import { ExitCode, Interrupted, RehearsalError, messageOf } from './command/errors';
+import { HELP, Options, parseOptions } from './command/options';
+import { Terminal } from './command/terminal';
+import { preparePythonEnvironment } from './python/python-environment';
 import { rehearse } from './rehearse';
-import { Terminal } from './terminal';
+import { packageVersion, removeFolder } from './system/files';
+import { Processes } from './system/processes';
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const processes = new Processes();
@@ -47,7 +47,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
         return ExitCode.OK;
       case 'prepare': {
         const progress = options.verbose ? (text: string) => terminal.line(text) : () => undefined;
-        const environment = await prepareEnvironment({ dev: options.dev, env: process.env, processes, signal: interrupt.signal, progress });
+        const environment = await preparePythonEnvironment({ dev: options.dev, env: process.env, processes, signal: interrupt.signal, progress });
         process.stdout.write(`${environment.interpreter}\n`);
         return ExitCode.OK;
       }

@@ -1,21 +1,22 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findApp } from './assembly';
-import { Denials } from './denials';
-import { Emulator, EmulatorReport } from './emulator';
-import { ExitCode, Interrupted, RehearsalError, UsageError, messageOf } from './failures';
-import { isFile, makeWorkFolder, packageVersion, removeFolder } from './files';
-import { followNotes, render } from './notes';
-import { RehearseOptions } from './options';
-import { Processes } from './processes';
+import { findApp } from './app/app-source';
+import { ExitCode, Interrupted, RehearsalError, UsageError, messageOf } from './command/errors';
+import { RehearseOptions } from './command/options';
+import { STEPS } from './command/steps';
+import { Terminal } from './command/terminal';
+import { seconds } from './command/text';
+import { Denials } from './emulator/denials';
+import { Emulator, EmulatorReport } from './emulator/emulator';
+import { followNotes, render } from './emulator/notes';
 import { rehearsalDocument } from './report/document';
 import { writeReport } from './report/write';
-import { Findings, play, takeDown } from './scenario/play';
+import { ScenarioResults, runScenario, tearDown } from './scenario/scenario';
 import { setUp } from './scenario/set-up';
-import { ReachedUntil, Stage } from './scenario/stage';
-import { STEPS } from './scenario/steps';
-import { Terminal, seconds } from './terminal';
+import { ReachedUntil, StepRunner } from './scenario/step-runner';
+import { isFile, makeWorkFolder, packageVersion, removeFolder } from './system/files';
+import { Processes } from './system/processes';
 
 export interface Surroundings {
   readonly env: NodeJS.ProcessEnv;
@@ -25,7 +26,7 @@ export interface Surroundings {
   /** Aborted by Ctrl-C. */
   readonly interrupt: AbortController;
   readonly processes: Processes;
-  /** Told of the work folder, so that a second Ctrl-C can remove it at once. */
+  /** RehearsalResult of the work folder, so that a second Ctrl-C can remove it at once. */
   readonly onWorkFolder: (folder: string) => void;
 }
 
@@ -48,15 +49,15 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
   around.onWorkFolder(work);
   const timer = setTimeout(() => interrupt.abort(new RehearsalError(
     `the rehearsal took longer than ${options.timeout} s and was stopped; --timeout gives it more`)), options.timeout * 1000);
-  const stage = new Stage(terminal, interrupt.signal, options.until);
-  const findings: Findings = {};
+  const runner = new StepRunner(terminal, interrupt.signal, options.until);
+  const results: ScenarioResults = {};
   const emulators: Emulator[] = [];
   let outcome: RehearsalError | undefined;
   try {
     const denials = new Denials(() => emulators.at(-1));
-    stage.explain = async (error, start) => denials.explain(error, start);
+    runner.explain = async (error, start) => denials.explain(error, start);
     if (!options.allowDenials) {
-      stage.audit = async (before) => denials.audit(before);
+      runner.audit = async (before) => denials.audit(before);
     }
     const onEmulator = (emulator: Emulator) => {
       emulators.push(emulator);
@@ -65,13 +66,13 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
         void followNotes(emulator, interrupt.signal, (note) => terminal.line(terminal.paint('dim', `     ${render(note)}`)));
       }
     };
-    outcome = await scenario(stage, () => setUp(stage, {
+    outcome = await scenario(runner, () => setUp(runner, {
       options, app, env, work, processes, onEmulator, onVerbose: options.verbose ? (line) => terminal.line(`     ${line}`) : undefined,
-    }), findings, options);
+    }), results, options);
     clearTimeout(timer);
     const emulated = await emulators.at(-1)?.report().catch(() => undefined);
     const kept = outcome && await keepLogs(outcome, work, report, emulators.at(-1));
-    finish(options, around, { stage, findings, outcome: kept, emulated, report });
+    finish(options, around, { runner, results, outcome: kept, emulated, report });
     if (options.keep && emulators.at(-1)?.hasEnded === false && !interrupt.signal.aborted) {
       await keepRunning(emulators.at(-1)!, around);
     }
@@ -85,17 +86,17 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
 }
 
 async function scenario(
-  stage: Stage, begin: () => ReturnType<typeof setUp>, findings: Findings, options: RehearseOptions,
+  runner: StepRunner, begin: () => ReturnType<typeof setUp>, results: ScenarioResults, options: RehearseOptions,
 ): Promise<RehearsalError | undefined> {
   try {
-    const world = await begin();
+    const context = await begin();
     try {
-      await play(stage, world, findings);
+      await runScenario(runner, context, results);
       if (!options.keep) {
-        await takeDown(stage, world);
+        await tearDown(runner, context);
       }
     } finally {
-      world.aws.destroy();
+      context.aws.destroy();
     }
   } catch (thrown) {
     if (thrown instanceof ReachedUntil) {
@@ -124,8 +125,8 @@ function logBeside(report: string): string {
 }
 
 interface Ending {
-  readonly stage: Stage;
-  readonly findings: Findings;
+  readonly runner: StepRunner;
+  readonly results: ScenarioResults;
   readonly outcome?: RehearsalError;
   readonly emulated?: EmulatorReport;
   readonly report: string;
@@ -133,8 +134,8 @@ interface Ending {
 
 function finish(options: RehearseOptions, around: Surroundings, ending: Ending): void {
   const { terminal } = around;
-  const { stage, outcome, report } = ending;
-  const failed = stage.results.find(({ status }) => status === 'failed');
+  const { runner, outcome, report } = ending;
+  const failed = runner.results.find(({ status }) => status === 'failed');
   const step = STEPS.find(({ id }) => id === failed?.id)?.title;
   const document = rehearsalDocument({ ...ending, options });
   const told = !(outcome instanceof Interrupted || outcome instanceof UsageError);
@@ -145,10 +146,10 @@ function finish(options: RehearseOptions, around: Surroundings, ending: Ending):
     terminal.failure(outcome, step);
   }
   terminal.line();
-  const total = seconds(Date.now() - stage.began);
+  const total = seconds(Date.now() - runner.began);
   terminal.line(outcome instanceof Interrupted
     ? `interrupted after ${total}; everything is removed`
-    : `${outcome ? terminal.paint('red', 'the rehearsal failed') : terminal.paint('green', 'everything worked')} after ${total}${live(stage)}${told ? `; report: ${path.relative('', report)}` : ''}`);
+    : `${outcome ? terminal.paint('red', 'the rehearsal failed') : terminal.paint('green', 'everything worked')} after ${total}${live(runner)}${told ? `; report: ${path.relative('', report)}` : ''}`);
   if (options.json) {
     around.print(`${JSON.stringify(document, undefined, 2)}\n`);
   }
@@ -158,7 +159,7 @@ function finish(options: RehearseOptions, around: Surroundings, ending: Ending):
 }
 
 /** From the beginning of the deployment to the first predictions, which is what people wait for. */
-function live({ results }: Stage): string {
+function live({ results }: StepRunner): string {
   const from = results.find(({ id }) => id === 'deploy');
   const to = results.find(({ id, status }) => id === 'predictions' && status === 'passed');
   return from && to ? `, from deploy to predictions in ${seconds(to.end - from.start)}` : '';

@@ -2,15 +2,15 @@ import { spawn } from 'child_process';
 import * as fs from 'fs';
 import * as os from 'os';
 import * as path from 'path';
-import { findApp } from '../../src/rehearsal/assembly';
-import { Emulator } from '../../src/rehearsal/emulator';
-import { parseOptions, RehearseOptions } from '../../src/rehearsal/options';
-import { Processes } from '../../src/rehearsal/processes';
+import { findApp } from '../../src/rehearsal/app/app-source';
+import { parseOptions, RehearseOptions } from '../../src/rehearsal/command/options';
+import { Terminal } from '../../src/rehearsal/command/terminal';
+import { Emulator } from '../../src/rehearsal/emulator/emulator';
 import type { RehearsalDocument } from '../../src/rehearsal/report/document';
+import { RunContext } from '../../src/rehearsal/scenario/run-context';
 import { setUp } from '../../src/rehearsal/scenario/set-up';
-import { Stage } from '../../src/rehearsal/scenario/stage';
-import { World } from '../../src/rehearsal/scenario/world';
-import { Terminal } from '../../src/rehearsal/terminal';
+import { StepRunner } from '../../src/rehearsal/scenario/step-runner';
+import { Processes } from '../../src/rehearsal/system/processes';
 
 export const ROOT = path.join(__dirname, '..', '..');
 export const ABALONE = path.join(ROOT, 'examples', 'abalone', 'data', 'abalone.csv');
@@ -66,7 +66,7 @@ export function stepOf(document: RehearsalDocument, id: string) {
 }
 
 export interface Deployed {
-  readonly world: World;
+  readonly context: RunContext;
   /** A folder for what the test writes, removed with the others. */
   readonly work: string;
   /** Makes something go wrong once, as AWS may: see `assets/rehearsal/emulator/ministack/control.py`. */
@@ -87,7 +87,7 @@ export async function deploy(name: string, app: string): Promise<Deployed> {
   };
   const options = parseOptions(['rehearse', '--app', app, '--report', path.join(work, 'report.html')]) as RehearseOptions;
   try {
-    const world = await setUp(new Stage(new Terminal({ write: () => undefined }), new AbortController().signal), {
+    const context = await setUp(new StepRunner(new Terminal({ write: () => undefined }), new AbortController().signal), {
       options,
       app: findApp(options.app),
       env: { ...process.env, TMPDIR: work },
@@ -96,14 +96,14 @@ export async function deploy(name: string, app: string): Promise<Deployed> {
       onEmulator: (emulator) => void emulators.push(emulator),
     });
     const fault = async (body: Readonly<Record<string, string>>) => {
-      const response = await fetch(`${world.emulator.endpoint}/_rehearsal/faults`, { method: 'POST', body: JSON.stringify(body) });
+      const response = await fetch(`${context.emulator.endpoint}/_rehearsal/faults`, { method: 'POST', body: JSON.stringify(body) });
       expect({ status: response.status, text: response.ok ? '' : await response.text() }).toEqual({ status: 200, text: '' });
     };
     const end = async () => {
-      world.aws.destroy();
+      context.aws.destroy();
       await stop();
     };
-    return { world, work, fault, end };
+    return { context, work, fault, end };
   } catch (error) {
     await stop();
     throw error;

@@ -13,8 +13,8 @@ import {
 } from '@aws-sdk/client-sfn';
 import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { deploy, Deployed, ROOT, run } from './command';
+import { RunContext } from '../../src/rehearsal/scenario/run-context';
 import { sign } from '../../src/rehearsal/scenario/sigv4';
-import { World } from '../../src/rehearsal/scenario/world';
 import { IMAGE_ACCOUNTS } from '../../src/shared/container-images';
 
 const APP = path.join(ROOT, 'test', 'rehearsal', 'deployments');
@@ -31,7 +31,7 @@ interface Serving {
 
 describe('deployments', () => {
   let deployed: Deployed;
-  let world: World;
+  let context: RunContext;
   let runtime: SageMakerRuntimeClient;
   let scaling: ApplicationAutoScalingClient;
   let endpoint: { endpointName: string; stateMachineArn: string; schema: unknown };
@@ -40,12 +40,12 @@ describe('deployments', () => {
 
   beforeAll(async () => {
     deployed = await deploy('deployments', APP);
-    world = deployed.world;
-    const { endpoint: at, region, credentials } = world.emulator;
+    context = deployed.context;
+    const { endpoint: at, region, credentials } = context.emulator;
     runtime = new SageMakerRuntimeClient({ endpoint: at, region, credentials });
     scaling = new ApplicationAutoScalingClient({ endpoint: at, region, credentials });
-    endpoint = world.cast.endpoint!.facts;
-    registry = world.cast.registry!.facts;
+    endpoint = context.parts.endpoint!.facts;
+    registry = context.parts.registry!.facts;
     await uploadModels();
   });
 
@@ -77,7 +77,7 @@ describe('deployments', () => {
     expect(JSON.parse(first.output!)).toMatchObject({ outcome: 'DEPLOYED', message: 'version 2 serves' });
     await expectServing({ version: 2, predicts: 1 });
     expect(await scalingOf()).toEqual(SCALED);
-    const { ProductionVariants: variants } = await world.aws.sageMaker.send(new DescribeEndpointCommand({ EndpointName: endpoint.endpointName }));
+    const { ProductionVariants: variants } = await context.aws.sageMaker.send(new DescribeEndpointCommand({ EndpointName: endpoint.endpointName }));
     expect(variants).toMatchObject([{ VariantName: 'AllTraffic', CurrentInstanceCount: 2 }]);
   });
 
@@ -94,7 +94,7 @@ describe('deployments', () => {
 
   test('the same input by hand deploys nothing again', async () => {
     const { release, modelPackageArn } = (await serving())!;
-    const [again] = await after(async () => world.aws.stepFunctions.send(new StartExecutionCommand({
+    const [again] = await after(async () => context.aws.stepFunctions.send(new StartExecutionCommand({
       stateMachineArn: endpoint.stateMachineArn, input: JSON.stringify({ modelPackageArn }),
     })));
     expect(outcomes([again])).toEqual(['ALREADY_SERVING']);
@@ -164,7 +164,7 @@ describe('deployments', () => {
 
   test('a deployment that was stopped loses its lock to the next one, which waits for the endpoint', async () => {
     const stopped = await atWork(() => register('two', 'Approved'));
-    await world.aws.stepFunctions.send(new StopExecutionCommand({ executionArn: stopped }));
+    await context.aws.stepFunctions.send(new StopExecutionCommand({ executionArn: stopped }));
     expect(await items('LOCK')).toMatchObject([{ owner: stopped }]);
     const [next] = await after(() => register('three', 'Approved'));
     expect(outcomes([next])).toEqual(['DEPLOYED']);
@@ -178,9 +178,9 @@ describe('deployments', () => {
 
   test('the stack takes everything along while a deployment is at work: its release, those before, the logs of the containers', async () => {
     await atWork(() => register('one', 'Approved'));
-    expect((await world.emulator.report()).denials).toEqual([]);
-    await world.cdk.destroy(new AbortController().signal);
-    const left = await world.emulator.leftovers();
+    expect((await context.emulator.report()).denials).toEqual([]);
+    await context.cdk.destroy(new AbortController().signal);
+    const left = await context.emulator.leftovers();
     expect(left.filter(({ why }) => why === undefined)).toEqual([]);
     expect(await made()).toEqual({ endpoints: [], configs: [], models: [] });
     expect(await scalingOf()).toEqual({ targets: [], policies: [] });
@@ -202,7 +202,7 @@ describe('deployments', () => {
       input: JSON.stringify(MODELS), encoding: 'utf8', env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     });
     expect({ status: written.status, stderr: written.status === 0 ? '' : written.stderr }).toEqual({ status: 0, stderr: '' });
-    const upload = async (key: string, file: string) => world.aws.s3.send(new PutObjectCommand({
+    const upload = async (key: string, file: string) => context.aws.s3.send(new PutObjectCommand({
       Bucket: registry.bucket, Key: `${key}/model.tar.gz`, Body: fs.readFileSync(path.join(folder, file)),
     }));
     await upload('preprocessor', 'preprocessor/model.tar.gz');
@@ -211,9 +211,9 @@ describe('deployments', () => {
 
   /** As the training pipeline registers it: preprocessor and model in a row. */
   async function register(model: Model, approval: ModelApprovalStatus = 'PendingManualApproval'): Promise<string> {
-    const { region } = world.emulator;
+    const { region } = context.emulator;
     const image = (name: string) => `${IMAGE_ACCOUNTS[region]}.dkr.ecr.${region}.amazonaws.com/${name}`;
-    const { ModelPackageArn } = await world.aws.sageMaker.send(new CreateModelPackageCommand({
+    const { ModelPackageArn } = await context.aws.sageMaker.send(new CreateModelPackageCommand({
       ModelPackageGroupName: registry.modelPackageGroupName,
       ModelApprovalStatus: approval,
       InferenceSpecification: {
@@ -237,12 +237,12 @@ describe('deployments', () => {
   }
 
   async function decide(ModelPackageArn: string, status: ModelApprovalStatus): Promise<void> {
-    await world.aws.sageMaker.send(new UpdateModelPackageCommand({ ModelPackageArn, ModelApprovalStatus: status }));
+    await context.aws.sageMaker.send(new UpdateModelPackageCommand({ ModelPackageArn, ModelApprovalStatus: status }));
   }
 
   /** The deployments that `act` starts, ended: as many as expected, and no more. */
   async function after(act: () => Promise<unknown>, expected = 1): Promise<DescribeExecutionCommandOutput[]> {
-    const { aws: { stepFunctions } } = world;
+    const { aws: { stepFunctions } } = context;
     await act();
     const fresh = async () => {
       const { executions = [] } = await stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: endpoint.stateMachineArn }));
@@ -260,7 +260,7 @@ describe('deployments', () => {
 
   /** The deployment that `act` starts, at the moment when SageMaker updates the endpoint for it. */
   async function atWork(act: () => Promise<unknown>): Promise<string> {
-    const { sageMaker, stepFunctions } = world.aws;
+    const { sageMaker, stepFunctions } = context.aws;
     await act();
     await until(async () => {
       const { EndpointStatus } = await sageMaker.send(new DescribeEndpointCommand({ EndpointName: endpoint.endpointName }));
@@ -282,10 +282,10 @@ describe('deployments', () => {
   async function expectServing({ version, predicts }: { version: number; predicts: number }): Promise<void> {
     const record = (await serving())!;
     expect(record).toMatchObject({ version, modelPackageArn: expect.stringMatching(new RegExp(`/${version}$`)) as string });
-    const described = await world.aws.sageMaker.send(new DescribeEndpointCommand({ EndpointName: endpoint.endpointName }));
+    const described = await context.aws.sageMaker.send(new DescribeEndpointCommand({ EndpointName: endpoint.endpointName }));
     expect(described).toMatchObject({ EndpointStatus: 'InService', EndpointConfigName: record.release });
     expect(await made()).toEqual({ endpoints: [endpoint.endpointName], configs: [record.release], models: [record.release] });
-    const config = await world.aws.sageMaker.send(new DescribeEndpointConfigCommand({ EndpointConfigName: record.release }));
+    const config = await context.aws.sageMaker.send(new DescribeEndpointConfigCommand({ EndpointConfigName: record.release }));
     expect(config.ProductionVariants).toMatchObject([{ ModelName: record.release, InstanceType: 'ml.m5.large', InitialInstanceCount: 2 }]);
     expect(await predictions()).toEqual([predicts, predicts]);
     expect(await items('LOCK')).toEqual([]);
@@ -305,14 +305,14 @@ describe('deployments', () => {
   }
 
   async function items(partition: string): Promise<Record<string, unknown>[]> {
-    const { Items = [] } = await world.aws.dynamo.send(new QueryCommand({
+    const { Items = [] } = await context.aws.dynamo.send(new QueryCommand({
       TableName: registry.tableName, KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: { ':pk': partition }, ConsistentRead: true,
     }));
     return Items;
   }
 
   async function made(): Promise<{ endpoints: string[]; configs: string[]; models: string[] }> {
-    const { sageMaker } = world.aws;
+    const { sageMaker } = context.aws;
     const [{ Endpoints = [] }, { EndpointConfigs = [] }, { Models = [] }] = await Promise.all([
       sageMaker.send(new ListEndpointsCommand({})), sageMaker.send(new ListEndpointConfigsCommand({})), sageMaker.send(new ListModelsCommand({})),
     ]);
@@ -324,7 +324,7 @@ describe('deployments', () => {
   }
 
   async function logged(logGroupName: string): Promise<string[]> {
-    const { endpoint: at, region, credentials } = world.emulator;
+    const { endpoint: at, region, credentials } = context.emulator;
     const request = { method: 'POST', url: new URL(`${at}/`), body: JSON.stringify({ logGroupName }), service: 'logs', region, credentials };
     const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'Logs_20140328.FilterLogEvents' };
     const response = await fetch(request.url, { method: 'POST', body: request.body, headers: { ...headers, ...sign({ ...request, headers }) } });

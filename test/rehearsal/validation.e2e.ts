@@ -6,7 +6,7 @@ import { DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecution
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { ABALONE, assembly, deploy, Deployed, rehearse, testFolder } from './command';
 import { DataSet } from '../../src/rehearsal/scenario/data';
-import { World } from '../../src/rehearsal/scenario/world';
+import { RunContext } from '../../src/rehearsal/scenario/run-context';
 
 const ROWS = fs.readFileSync(ABALONE, 'utf8').trimEnd().split('\n').map((line) => line.split(','));
 const HEADER = ROWS[0];
@@ -46,14 +46,14 @@ const BAD: Record<string, {
 describe('data that break the contract', () => {
   const ended = new Map<string, DescribeExecutionCommandOutput>();
   let deployed: Deployed;
-  let world: World;
+  let context: RunContext;
   let facts: { bucket: string; stateMachineArn: string; tableName: string; pipelineName?: string };
 
   beforeAll(async () => {
     deployed = await deploy('validation', assembly());
-    world = deployed.world;
-    facts = world.cast.data!.facts;
-    await Promise.all(Object.entries(BAD).map(([name, { csv }]) => world.aws.s3.send(new PutObjectCommand({
+    context = deployed.context;
+    facts = context.parts.data!.facts;
+    await Promise.all(Object.entries(BAD).map(([name, { csv }]) => context.aws.s3.send(new PutObjectCommand({
       Bucket: facts.bucket, Key: `raw/${name}.csv`, Body: Buffer.from(csv),
     }))));
     const executions = await until(async () => {
@@ -61,7 +61,7 @@ describe('data that break the contract', () => {
       return found.length === Object.keys(BAD).length && found.every(({ status }) => status !== 'RUNNING') ? found : undefined;
     });
     for (const { executionArn } of executions) {
-      const execution = await world.aws.stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
+      const execution = await context.aws.stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
       ended.set(Object.keys(BAD).find((name) => execution.input!.includes(`raw/${name}.csv`))!, execution);
     }
   });
@@ -76,12 +76,12 @@ describe('data that break the contract', () => {
     const dataSet = (await dataSets()).find(({ executionArn }) => executionArn === execution.executionArn)!;
     expect(dataSet.status).toBe('QUARANTINED');
 
-    const { Contents: kept = [] } = await world.aws.s3.send(new ListObjectsV2Command({ Bucket: facts.bucket, Prefix: `quarantine/${dataSet.id}/` }));
+    const { Contents: kept = [] } = await context.aws.s3.send(new ListObjectsV2Command({ Bucket: facts.bucket, Prefix: `quarantine/${dataSet.id}/` }));
     expect(kept.map(({ Key }) => Key).sort()).toEqual([`quarantine/${dataSet.id}/${name}.csv`, `quarantine/${dataSet.id}/validation.json`]);
-    const { KeyCount: raw } = await world.aws.s3.send(new ListObjectsV2Command({ Bucket: facts.bucket, Prefix: `raw/${name}` }));
+    const { KeyCount: raw } = await context.aws.s3.send(new ListObjectsV2Command({ Bucket: facts.bucket, Prefix: `raw/${name}` }));
     expect(raw).toBe(0);
 
-    const object = await world.aws.s3.send(new GetObjectCommand({ Bucket: facts.bucket, Key: `quarantine/${dataSet.id}/validation.json` }));
+    const object = await context.aws.s3.send(new GetObjectCommand({ Bucket: facts.bucket, Key: `quarantine/${dataSet.id}/validation.json` }));
     const report = JSON.parse(await object.Body!.transformToString()) as { valid: boolean; findings: Finding[] };
     expect(report.valid).toBe(false);
     const finding = report.findings.find((each) => each.severity !== 'warning' && (column === undefined || each.column === column))!;
@@ -94,36 +94,37 @@ describe('data that break the contract', () => {
 
   test('nothing was trained', async () => {
     const list = new ListPipelineExecutionsCommand({ PipelineName: facts.pipelineName });
-    const { PipelineExecutionSummaries: executions } = await world.aws.sageMaker.send(list);
+    const { PipelineExecutionSummaries: executions } = await context.aws.sageMaker.send(list);
     expect(executions).toEqual([]);
   });
 
   test('an upload whose event is delivered twice at once is processed and trained on once', async () => {
     const before = new Set((await executionsSoFar()).map(({ executionArn }) => executionArn));
     await deployed.fault({ kind: 'duplicate-event', detailType: 'Object Created' });
-    await world.aws.s3.send(new PutObjectCommand({ Bucket: facts.bucket, Key: 'raw/twice.csv', Body: fs.readFileSync(ABALONE) }));
+    await context.aws.s3.send(new PutObjectCommand({ Bucket: facts.bucket, Key: 'raw/twice.csv', Body: fs.readFileSync(ABALONE) }));
     const both = await until(async () => {
       const fresh = (await executionsSoFar()).filter(({ executionArn }) => !before.has(executionArn));
       return fresh.length === 2 && fresh.every(({ status }) => status !== 'RUNNING') ? fresh : undefined;
     });
     expect(both.map(({ status }) => status)).toEqual(['SUCCEEDED', 'SUCCEEDED']);
-    const described = await Promise.all(both.map(({ executionArn }) => world.aws.stepFunctions.send(new DescribeExecutionCommand({ executionArn }))));
+    const { aws: { stepFunctions } } = context;
+    const described = await Promise.all(both.map(({ executionArn }) => stepFunctions.send(new DescribeExecutionCommand({ executionArn }))));
     const outcomes = described.map(({ output }) => (JSON.parse(output!) as { ingestion: { outcome: string } }).ingestion.outcome);
     expect(outcomes.sort()).toEqual(['DUPLICATE', 'NEW']);
     const claimed = (await dataSets()).filter(({ status }) => status === 'SUCCEEDED');
     expect(claimed).toEqual([expect.objectContaining({ rows: 4177 })]);
     const list = new ListPipelineExecutionsCommand({ PipelineName: facts.pipelineName });
-    const { PipelineExecutionSummaries: trainings = [] } = await world.aws.sageMaker.send(list);
+    const { PipelineExecutionSummaries: trainings = [] } = await context.aws.sageMaker.send(list);
     expect(trainings.map(({ PipelineExecutionArn }) => PipelineExecutionArn)).toEqual([claimed[0].pipelineExecutionArn]);
   });
 
   async function executionsSoFar() {
-    const { executions = [] } = await world.aws.stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: facts.stateMachineArn }));
+    const { executions = [] } = await context.aws.stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: facts.stateMachineArn }));
     return executions;
   }
 
   async function dataSets(): Promise<DataSet[]> {
-    const { Items = [] } = await world.aws.dynamo.send(new ScanCommand({ TableName: facts.tableName, ConsistentRead: true }));
+    const { Items = [] } = await context.aws.dynamo.send(new ScanCommand({ TableName: facts.tableName, ConsistentRead: true }));
     return Items as DataSet[];
   }
 });

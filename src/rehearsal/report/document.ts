@@ -1,19 +1,19 @@
-import { EmulatorReport } from '../emulator';
-import { RehearsalError } from '../failures';
-import { packageVersion } from '../files';
-import { RehearseOptions } from '../options';
+import { RehearsalError } from '../command/errors';
+import { RehearseOptions } from '../command/options';
+import { StepResult } from '../command/steps';
+import { EmulatorReport } from '../emulator/emulator';
 import { targetOf } from '../scenario/instances';
-import { Findings } from '../scenario/play';
-import { Judged, Scores } from '../scenario/scores';
-import { Stage } from '../scenario/stage';
-import { StepResult } from '../scenario/steps';
+import { ScenarioResults } from '../scenario/scenario';
+import { PredictedRow, Scores } from '../scenario/scores';
+import { StepRunner } from '../scenario/step-runner';
 import { GateCheck } from '../scenario/training';
+import { packageVersion } from '../system/files';
 
 /** All that there is to tell of a rehearsal when it has ended. */
-export interface Told {
+export interface RehearsalResult {
   readonly options: RehearseOptions;
-  readonly stage: Stage;
-  readonly findings: Findings;
+  readonly runner: StepRunner;
+  readonly results: ScenarioResults;
   readonly outcome?: RehearsalError;
   readonly emulated?: EmulatorReport;
 }
@@ -42,25 +42,25 @@ export interface RehearsalDocument {
     readonly scores: Scores;
     readonly complete: boolean;
     readonly latencies: readonly number[];
-    readonly rows: readonly Judged[];
+    readonly rows: readonly PredictedRow[];
   };
   readonly emulated?: EmulatorReport;
 }
 
-export function rehearsalDocument({ options, stage, findings, outcome, emulated }: Told): RehearsalDocument {
-  const failed = stage.results.find(({ status }) => status === 'failed');
-  const { ingested, evaluated, model, endpointName, predicted, schema } = findings;
+export function rehearsalDocument({ options, runner, results, outcome, emulated }: RehearsalResult): RehearsalDocument {
+  const failed = runner.results.find(({ status }) => status === 'failed');
+  const { ingested, evaluated, model, endpointName, predicted, schema } = results;
   return {
     version: 1,
     tool: { name: 'cdk-mlops', version: packageVersion(), node: process.version, platform: `${process.platform} ${process.arch}` },
     app: options.app,
     data: options.data,
-    began: new Date(stage.began).toISOString(),
-    milliseconds: Date.now() - stage.began,
+    began: new Date(runner.began).toISOString(),
+    milliseconds: Date.now() - runner.began,
     passed: outcome === undefined,
     exitCode: outcome?.exitCode ?? 0,
     failure: outcome && { step: failed?.id, message: outcome.message, log: outcome.log, file: outcome.file },
-    steps: stage.results,
+    steps: runner.results,
     dataSet: ingested && { id: ingested.dataSet.id, name: ingested.dataSet.name, rows: ingested.dataSet.rows },
     gate: evaluated?.checks ?? [],
     evaluation: evaluated?.evaluation,

@@ -1,12 +1,12 @@
-import { ExitCode } from '../failures';
-import { STEPS } from '../scenario/steps';
-import { sentence, short } from '../scenario/training';
-import { seconds } from '../terminal';
 import { RehearsalDocument } from './document';
 import { Markup, html } from './html';
 import { accessSection, modelSection, notRehearsedSection } from './sections';
 import { STYLE } from './style';
 import { timeline } from './timeline';
+import { ExitCode } from '../command/errors';
+import { STEPS } from '../command/steps';
+import { seconds, short } from '../command/text';
+import { sentence } from '../scenario/training';
 
 /** The whole report: one file that needs no other. */
 export function page(document: RehearsalDocument): Markup {

@@ -1,13 +1,13 @@
 import { Markup, html } from './html';
-import { Judged } from '../scenario/scores';
+import { PredictedRow } from '../scenario/scores';
 
 const SIZE = 420;
 const LEFT = 44;
 const BOTTOM = 40;
 const TOP = 10;
 
-/** Predicted against true values, on one scale, with the line where both are equal. */
-export function scatter(rows: readonly Judged[], target: string): Markup {
+/** PredictionResult against true values, on one scale, with the line where both are equal. */
+export function scatter(rows: readonly PredictedRow[], target: string): Markup {
   const points = rows.map(({ truth, predicted }) => [Number(truth), Number(predicted)] as const).filter((point) => point.every(Number.isFinite));
   const values = points.flat();
   const ticks = niceTicks(values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), -Infinity));
@@ -38,7 +38,7 @@ export function niceTicks(low: number, high: number): number[] {
 }
 
 /** How often each class was taken for which. */
-export function confusion(rows: readonly Judged[], classes: readonly string[]): Markup {
+export function confusion(rows: readonly PredictedRow[], classes: readonly string[]): Markup {
   const count = (truth: string, predicted: string) => rows.filter((row) => row.truth === truth && row.predicted === predicted).length;
   const cell = (truth: string, predicted: string) => {
     const found = count(truth, predicted);

@@ -1,7 +1,8 @@
 import { RehearsalDocument } from './document';
 import { Markup, html } from './html';
 import { confusion, scatter } from './plots';
-import { sentence, short } from '../scenario/training';
+import { short } from '../command/text';
+import { sentence } from '../scenario/training';
 
 /** What the model is worth: metrics of the pipeline beside those of the deployed model, and the plot. */
 export function modelSection({ evaluation, gate, predictions, model, endpoint, dataSet }: RehearsalDocument): Markup | undefined {

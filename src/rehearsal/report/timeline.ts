@@ -1,6 +1,6 @@
-import { Span, StepResult } from '../scenario/steps';
-import { seconds } from '../terminal';
 import { Markup, html } from './html';
+import { Span, StepResult } from '../command/steps';
+import { seconds } from '../command/text';
 
 const WIDTH = 1000;
 const MARKS = { passed: '✓', failed: '✗', skipped: '–' };

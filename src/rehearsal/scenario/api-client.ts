@@ -3,12 +3,12 @@ import {
   AdminAddUserToGroupCommand, AdminCreateUserCommand, AdminInitiateAuthCommand, AdminSetUserPasswordCommand,
   InitiateAuthCommand,
 } from '@aws-sdk/client-cognito-identity-provider';
-import { RehearsalFacts } from '../../shared/rehearsal-facts';
-import { Aws, Target } from '../aws';
-import { RehearsalError } from '../failures';
 import { sign } from './sigv4';
+import { RehearsalFacts } from '../../shared/rehearsal-facts';
+import { RehearsalError } from '../command/errors';
+import { AwsClients, Target } from '../emulator/aws-clients';
 
-export interface Answer {
+export interface ApiResponse {
   readonly status: number;
   readonly body: unknown;
   readonly text: string;
@@ -37,7 +37,7 @@ export class ApiClient {
   }
 
   /** Makes a user in the approvers' group and logs in as that user; answers who that is. */
-  public async logIn(aws: Aws): Promise<string> {
+  public async logIn(aws: AwsClients): Promise<string> {
     const { userPoolId, userPoolClientId, approverGroup } = this.facts;
     if (!userPoolId || !userPoolClientId) {
       throw new RehearsalError('the API is protected by Cognito, but its metadata names no user pool or no client');
@@ -67,15 +67,15 @@ export class ApiClient {
     return approverGroup ? `${Username}, group ${approverGroup}` : Username;
   }
 
-  public async get(path: string, options: CallOptions = {}): Promise<Answer> {
+  public async get(path: string, options: CallOptions = {}): Promise<ApiResponse> {
     return this.send('GET', path, undefined, options);
   }
 
-  public async post(path: string, body: unknown, options: CallOptions = {}): Promise<Answer> {
+  public async post(path: string, body: unknown, options: CallOptions = {}): Promise<ApiResponse> {
     return this.send('POST', path, JSON.stringify(body), options);
   }
 
-  private async send(method: string, path: string, body: string | undefined, { anonymous = false, idempotencyKey }: CallOptions): Promise<Answer> {
+  private async send(method: string, path: string, body: string | undefined, { anonymous = false, idempotencyKey }: CallOptions): Promise<ApiResponse> {
     const url = new URL(`${this.base}${path}`);
     const headers: Record<string, string> = {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -104,7 +104,7 @@ export function emulatorUrl(url: string, endpoint: string): string {
 }
 
 /** What an API said, short enough for one line. */
-export function said({ status, text }: Answer): string {
+export function said({ status, text }: ApiResponse): string {
   return `${status} ${text.length > 400 ? `${text.slice(0, 400)}…` : text || '(empty)'}`;
 }
 

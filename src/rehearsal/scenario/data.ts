@@ -3,15 +3,15 @@ import * as path from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { StartExecutionCommand } from '@aws-sdk/client-sfn';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
-import { Part } from '../facts';
-import { DataQuarantined, RehearsalError } from '../failures';
 import { executionsOf, failureOf, followExecution, newExecution } from './executions';
-import { describeFindings } from './findings';
-import { getText, parseS3Uri } from './objects';
-import { count } from './set-up';
-import { Stage } from './stage';
+import { RunContext } from './run-context';
+import { getText, parseS3Uri } from './s3-objects';
+import { StepRunner } from './step-runner';
 import { pipelineExecutions } from './training';
-import { World } from './world';
+import { describeFindings } from './validation-report';
+import { Part } from '../app/app-parts';
+import { DataQuarantined, RehearsalError } from '../command/errors';
+import { count } from '../command/text';
 
 type DataPart = Part<'cdk-mlops:data-pipeline'>;
 
@@ -26,7 +26,7 @@ export interface DataSet {
   readonly pipelineExecutionArn?: string;
 }
 
-export interface Ingested {
+export interface Ingestion {
   readonly dataSet: DataSet;
   readonly executionArn: string;
   /** What the event handed to the state machine. */
@@ -34,11 +34,11 @@ export interface Ingested {
 }
 
 /** Uploads the file and follows it through the data pipeline. */
-export async function ingest(stage: Stage, world: World, data: DataPart, file: string): Promise<Ingested> {
-  const { aws } = world;
+export async function ingest(runner: StepRunner, context: RunContext, data: DataPart, file: string): Promise<Ingestion> {
+  const { aws } = context;
   const { stateMachineArn, bucket, rawPrefix } = data.facts;
   const before = await executionsOf(aws.stepFunctions, stateMachineArn);
-  await stage.play('upload', async (step) => {
+  await runner.run('upload', async (step) => {
     const { size } = fs.statSync(file);
     const Key = `${rawPrefix.replace(/\/?$/, '/')}${path.basename(file)}`;
     await aws.s3.send(new PutObjectCommand({
@@ -46,13 +46,13 @@ export async function ingest(stage: Stage, world: World, data: DataPart, file: s
     }));
     step.summary(`${path.basename(file)} (${size.toLocaleString('en')} bytes) to s3://${bucket}/${Key}`);
   });
-  return stage.play('data', async (step) => {
+  return runner.run('data', async (step) => {
     const executionArn = await newExecution(aws.stepFunctions, step, stateMachineArn, before,
       'does the bucket send its events to EventBridge, and may the rule start the state machine?');
     const execution = await followExecution(aws.stepFunctions, step, executionArn);
-    const dataSet = await findDataSet(world, data, executionArn);
+    const dataSet = await findDataSet(context, data, executionArn);
     if (dataSet?.status === 'QUARANTINED') {
-      throw await quarantined(world, data, dataSet);
+      throw await quarantined(context, data, dataSet);
     }
     if (execution.status !== 'SUCCEEDED') {
       throw new RehearsalError(await failureOf(aws.stepFunctions, execution));
@@ -68,21 +68,21 @@ export async function ingest(stage: Stage, world: World, data: DataPart, file: s
   });
 }
 
-async function findDataSet({ aws }: World, { facts }: DataPart, executionArn: string): Promise<DataSet | undefined> {
+async function findDataSet({ aws }: RunContext, { facts }: DataPart, executionArn: string): Promise<DataSet | undefined> {
   const { Items = [] } = await aws.dynamo.send(new ScanCommand({ TableName: facts.tableName, ConsistentRead: true }));
   const sets = Items as DataSet[];
   return sets.find((set) => set.executionArn === executionArn) ?? (sets.length === 1 ? sets[0] : undefined);
 }
 
 /** Says what validation found, after a check that the pipeline really kept the data from training. */
-async function quarantined(world: World, data: DataPart, dataSet: DataSet): Promise<RehearsalError> {
+async function quarantined(context: RunContext, data: DataPart, dataSet: DataSet): Promise<RehearsalError> {
   const { pipelineName } = data.facts;
-  const trained = pipelineName ? await pipelineExecutions(world.aws.sageMaker, pipelineName) : [];
+  const trained = pipelineName ? await pipelineExecutions(context.aws.sageMaker, pipelineName) : [];
   if (trained.length > 0) {
     return new RehearsalError(`data set ${dataSet.id} is in quarantine, yet the training pipeline ${pipelineName} was started: ${trained[0]}`);
   }
   const uri = dataSet.report ?? `s3://${data.facts.bucket}/reports/${dataSet.id}/validation.json`;
-  const text = await getText(world.aws.s3, parseS3Uri(uri)).catch(() => undefined);
+  const text = await getText(context.aws.s3, parseS3Uri(uri)).catch(() => undefined);
   const findings = text === undefined ? [`the report ${uri} cannot be read`] : describeFindings(JSON.parse(text));
   const first = findings[0]?.split(': ')[0] ?? 'the report names no finding';
   const more = findings.length > 1 ? ` and ${count(findings.length - 1, 'more finding')}` : '';
@@ -90,10 +90,10 @@ async function quarantined(world: World, data: DataPart, dataSet: DataSet): Prom
 }
 
 /** Hands the state machine the same event once more, as EventBridge may, and expects that nothing is trained again. */
-export async function deliverAgain(stage: Stage, world: World, data: DataPart, first: Ingested): Promise<void> {
-  const { aws } = world;
+export async function deliverAgain(runner: StepRunner, context: RunContext, data: DataPart, first: Ingestion): Promise<void> {
+  const { aws } = context;
   const { stateMachineArn, pipelineName } = data.facts;
-  await stage.play('duplicate', async (step) => {
+  await runner.run('duplicate', async (step) => {
     const before = pipelineName ? await pipelineExecutions(aws.sageMaker, pipelineName) : [];
     const { executionArn } = await aws.stepFunctions.send(new StartExecutionCommand({ stateMachineArn, input: first.input }));
     const execution = await followExecution(aws.stepFunctions, step, executionArn!);

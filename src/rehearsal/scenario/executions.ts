@@ -1,8 +1,8 @@
 import {
   DescribeExecutionCommand, DescribeExecutionCommandOutput, HistoryEvent, ListExecutionsCommand, SFNClient, paginateGetExecutionHistory,
 } from '@aws-sdk/client-sfn';
-import { RehearsalError } from '../failures';
-import { Step, poll } from './stage';
+import { Step, poll } from './step-runner';
+import { RehearsalError } from '../command/errors';
 
 /** ARNs of all executions of a state machine. */
 export async function executionsOf(client: SFNClient, stateMachineArn: string): Promise<string[]> {

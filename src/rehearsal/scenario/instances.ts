@@ -1,8 +1,8 @@
+import { parseTable } from './csv';
+import { RunContext } from './run-context';
+import { getText, listKeys } from './s3-objects';
 import { ColumnDocument, SchemaDocument } from '../../data/schema-document';
-import { parseTable } from '../csv';
-import { RehearsalError } from '../failures';
-import { getText, listKeys } from './objects';
-import { World } from './world';
+import { RehearsalError } from '../command/errors';
 
 export type Instance = Record<string, string | number | boolean | null>;
 
@@ -22,14 +22,14 @@ export function featuresOf(schema: SchemaDocument): readonly ColumnDocument[] {
 }
 
 /** The test split that the data pipeline made: rows that the model has not seen. */
-export async function heldOutRows(world: World, schema: SchemaDocument, manifestId: string): Promise<HeldOut[]> {
-  const { bucket, processedPrefix } = world.cast.data!.facts;
+export async function heldOutRows(context: RunContext, schema: SchemaDocument, manifestId: string): Promise<HeldOut[]> {
+  const { bucket, processedPrefix } = context.parts.data!.facts;
   const prefix = `${processedPrefix.replace(/\/?$/, '/')}${manifestId}/test/`;
-  const keys = (await listKeys(world.aws.s3, bucket, prefix)).filter((key) => key.endsWith('.csv')).sort();
+  const keys = (await listKeys(context.aws.s3, bucket, prefix)).filter((key) => key.endsWith('.csv')).sort();
   if (keys.length === 0) {
     throw new RehearsalError(`there is no test split below s3://${bucket}/${prefix}`);
   }
-  const texts = await Promise.all(keys.map(async (key) => getText(world.aws.s3, { bucket, key })));
+  const texts = await Promise.all(keys.map(async (key) => getText(context.aws.s3, { bucket, key })));
   const target = targetOf(schema);
   return texts.flatMap(parseTable).map((row) => ({ instance: enteredInstance(schema, row), truth: row[target.name] }));
 }

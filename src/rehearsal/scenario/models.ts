@@ -1,13 +1,13 @@
 import {
   DescribeEndpointCommand, DescribeModelPackageCommand, ListModelPackagesCommand, SageMakerClient, UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
-import { Part } from '../facts';
-import { RehearsalError } from '../failures';
 import { said } from './api-client';
 import { executionsOf, failureOf, followExecution, newExecution } from './executions';
-import { Stage, poll } from './stage';
-import { Trained } from './training';
-import { World } from './world';
+import { RunContext } from './run-context';
+import { StepRunner, poll } from './step-runner';
+import { TrainingResult } from './training';
+import { Part } from '../app/app-parts';
+import { RehearsalError } from '../command/errors';
 
 export interface RegisteredModel {
   readonly arn: string;
@@ -17,10 +17,10 @@ export interface RegisteredModel {
 }
 
 /** Waits for the version in the registry and in its catalog. */
-export async function findRegistered(stage: Stage, world: World, trained: Trained): Promise<RegisteredModel> {
-  const { aws, cast, api } = world;
-  return stage.play('registration', async (step) => {
-    const group = cast.registry?.facts.modelPackageGroupName;
+export async function findRegistered(runner: StepRunner, context: RunContext, trained: TrainingResult): Promise<RegisteredModel> {
+  const { aws, parts, api } = context;
+  return runner.run('registration', async (step) => {
+    const group = parts.registry?.facts.modelPackageGroupName;
     const ModelPackageName = trained.modelPackageArn ?? (group && await newest(aws.sageMaker, group));
     if (!ModelPackageName) {
       throw new RehearsalError(`the pipeline succeeded, but registered no model${group ? ` in ${group}` : ''}`);
@@ -33,7 +33,7 @@ export async function findRegistered(stage: Stage, world: World, trained: Traine
       status: model.ModelApprovalStatus ?? '',
     };
     if (api?.has('GET /models')) {
-      await poll(step.signal, async () => (await listed(world)).some(({ version }) => version === found.version) || undefined, {
+      await poll(step.signal, async () => (await listed(context)).some(({ version }) => version === found.version) || undefined, {
         within: 30_000, otherwise: () => `version ${found.version} is registered, but GET /models did not list it within 30 s: did the event reach the catalog?`,
       });
     }
@@ -56,7 +56,7 @@ interface ListedModel {
 }
 
 /** What GET /models says. */
-export async function listed({ api }: World): Promise<readonly ListedModel[]> {
+export async function listed({ api }: RunContext): Promise<readonly ListedModel[]> {
   const answer = await api!.get('/models');
   if (answer.status !== 200) {
     throw new RehearsalError(`GET /models answered ${said(answer)}`);
@@ -65,10 +65,10 @@ export async function listed({ api }: World): Promise<readonly ListedModel[]> {
 }
 
 /** Approves the version as people do: through the API, or in the registry where the app has none. */
-export async function approve(stage: Stage, world: World, model: RegisteredModel): Promise<void> {
-  const { aws } = world;
-  const api = world.api?.has('POST /models/{version}/approval') ? world.api : undefined;
-  await stage.play('approval', async (step) => {
+export async function approve(runner: StepRunner, context: RunContext, model: RegisteredModel): Promise<void> {
+  const { aws } = context;
+  const api = context.api?.has('POST /models/{version}/approval') ? context.api : undefined;
+  await runner.run('approval', async (step) => {
     if (api) {
       const answer = await api.post(`/models/${model.version}/approval`, { status: 'Approved', comment: 'approved in a rehearsal' });
       if (answer.status !== 200) {
@@ -87,11 +87,11 @@ export async function approve(stage: Stage, world: World, model: RegisteredModel
 
 /** Waits for the deploy workflow, which the approval starts, and for the endpoint. */
 export async function awaitEndpoint(
-  stage: Stage, world: World, endpoint: Part<'cdk-mlops:inference-endpoint'>, model: RegisteredModel, before: readonly string[],
+  runner: StepRunner, context: RunContext, endpoint: Part<'cdk-mlops:inference-endpoint'>, model: RegisteredModel, before: readonly string[],
 ): Promise<string> {
-  const { aws } = world;
+  const { aws } = context;
   const { stateMachineArn, endpointName: EndpointName } = endpoint.facts;
-  return stage.play('endpoint', async (step) => {
+  return runner.run('endpoint', async (step) => {
     const arn = await newExecution(aws.stepFunctions, step, stateMachineArn, before, 'does the approval event reach the deploy workflow?');
     const execution = await followExecution(aws.stepFunctions, step, arn);
     if (execution.status !== 'SUCCEEDED') {
@@ -108,6 +108,6 @@ export async function awaitEndpoint(
 }
 
 /** Executions of the deploy workflow before the approval. */
-export async function deploymentsSoFar({ aws }: World, endpoint: Part<'cdk-mlops:inference-endpoint'>): Promise<string[]> {
+export async function deploymentsSoFar({ aws }: RunContext, endpoint: Part<'cdk-mlops:inference-endpoint'>): Promise<string[]> {
   return executionsOf(aws.stepFunctions, endpoint.facts.stateMachineArn);
 }

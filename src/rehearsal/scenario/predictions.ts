@@ -1,12 +1,13 @@
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
-import { SchemaDocument } from '../../data/schema-document';
-import { RehearsalError } from '../failures';
 import { said } from './api-client';
 import { HeldOut, featuresOf, makeWrong, targetOf } from './instances';
-import { Judged, Scores, score } from './scores';
-import { Stage, Step } from './stage';
-import { short, valueAt } from './training';
-import { World } from './world';
+import { RunContext } from './run-context';
+import { PredictedRow, Scores, score } from './scores';
+import { StepRunner, Step } from './step-runner';
+import { valueAt } from './training';
+import { SchemaDocument } from '../../data/schema-document';
+import { RehearsalError } from '../command/errors';
+import { short } from '../command/text';
 
 const MOST = 1000;
 const PER_REQUEST = 100;
@@ -14,8 +15,8 @@ const SINGLES = 3;
 /** The deployed model must score on the test split what it scored when it was evaluated, but for rounding. */
 const TOLERANCE = 0.02;
 
-export interface Predicted {
-  readonly rows: readonly Judged[];
+export interface PredictionResult {
+  readonly rows: readonly PredictedRow[];
   readonly scores: Scores;
   /** Milliseconds of each single prediction. */
   readonly latencies: readonly number[];
@@ -25,20 +26,20 @@ export interface Predicted {
 
 /** Predicts held-out rows with the deployed model and compares them with the truth. */
 export async function predictHeldOut(
-  stage: Stage, world: World, schema: SchemaDocument, endpointName: string, held: () => Promise<HeldOut[]>, evaluation: unknown,
-): Promise<Predicted> {
-  return stage.play('predictions', async (step) => {
+  runner: StepRunner, context: RunContext, schema: SchemaDocument, endpointName: string, held: () => Promise<HeldOut[]>, evaluation: unknown,
+): Promise<PredictionResult> {
+  return runner.run('predictions', async (step) => {
     const all = await held();
     const chosen = all.slice(0, MOST);
-    const throughApi = takesPredictions(world);
-    const ask = throughApi ? apiPredictor(world, schema) : runtimePredictor(world, schema, endpointName);
+    const throughApi = takesPredictions(context);
+    const ask = throughApi ? apiPredictor(context, schema) : runtimePredictor(context, schema, endpointName);
     const latencies: number[] = [];
     for (const row of chosen.slice(0, SINGLES)) {
       const start = performance.now();
       await ask([row]);
       latencies.push(performance.now() - start);
     }
-    const rows: Judged[] = [];
+    const rows: PredictedRow[] = [];
     for (let from = 0; from < chosen.length; from += PER_REQUEST) {
       step.now(`${from} of ${chosen.length} rows`);
       step.signal.throwIfAborted();
@@ -54,13 +55,13 @@ export async function predictHeldOut(
 }
 
 /** Whether the app has an API that predicts. */
-export function takesPredictions({ api }: World): boolean {
+export function takesPredictions({ api }: RunContext): boolean {
   return api?.has('POST /inference/predict') ?? false;
 }
 
-type Predictor = (rows: readonly HeldOut[]) => Promise<Judged[]>;
+type Predictor = (rows: readonly HeldOut[]) => Promise<PredictedRow[]>;
 
-function apiPredictor({ api }: World, schema: SchemaDocument): Predictor {
+function apiPredictor({ api }: RunContext, schema: SchemaDocument): Predictor {
   const target = targetOf(schema).name;
   return async (rows) => {
     const answer = await api!.post('/inference/predict', { instances: rows.map(({ instance }) => instance) });
@@ -76,7 +77,7 @@ function apiPredictor({ api }: World, schema: SchemaDocument): Predictor {
 }
 
 /** For an app without an API: the endpoint itself, with rows in stored units. */
-function runtimePredictor({ emulator }: World, schema: SchemaDocument, EndpointName: string): Predictor {
+function runtimePredictor({ emulator }: RunContext, schema: SchemaDocument, EndpointName: string): Predictor {
   const { endpoint, region, credentials } = emulator;
   const client = new SageMakerRuntimeClient({ endpoint, region, credentials });
   return async (rows) => {
@@ -121,9 +122,9 @@ function compare(step: Step, schema: SchemaDocument, scores: Scores, evaluation:
 }
 
 /** Asks for what must be refused: without a token, and with a wrong field. */
-export async function refuse(stage: Stage, world: World, schema: SchemaDocument, row: HeldOut): Promise<void> {
-  const api = world.api!;
-  await stage.play('refusals', async (step) => {
+export async function refuse(runner: StepRunner, context: RunContext, schema: SchemaDocument, row: HeldOut): Promise<void> {
+  const api = context.api!;
+  await runner.run('refusals', async (step) => {
     const told: string[] = [];
     if (api.facts.access !== 'open') {
       const answer = await api.post('/inference/predict', { instances: [row.instance] }, { anonymous: true });

@@ -2,20 +2,20 @@ import { randomUUID } from 'node:crypto';
 import {
   DescribePipelineExecutionCommand, ListPipelineParametersForExecutionCommand, StopPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
+import { ApiClient, said } from './api-client';
+import { Ingestion } from './data';
+import { RunContext } from './run-context';
+import { StepRunner, poll } from './step-runner';
+import { DefinedParameter, definedParameters, pipelineExecutions } from './training';
 import { APPROVAL_PARAMETER } from '../../api/training.lambda-shared';
 import { TrainingParameter } from '../../data/environment';
-import { Part } from '../facts';
-import { RehearsalError } from '../failures';
-import { ApiClient, said } from './api-client';
-import { Ingested } from './data';
-import { Stage, poll } from './stage';
-import { DefinedParameter, definedParameters, pipelineExecutions } from './training';
-import { World } from './world';
+import { Part } from '../app/app-parts';
+import { RehearsalError } from '../command/errors';
 
 const ROUTE = 'POST /training/start';
 
 /** Why this app's API starts no training that the rehearsal knows; undefined when it does. */
-export function noRetraining({ api }: World, training: Part<'cdk-mlops:training-pipeline'> | undefined): string | undefined {
+export function noRetraining({ api }: RunContext, training: Part<'cdk-mlops:training-pipeline'> | undefined): string | undefined {
   if (!api?.has(ROUTE)) {
     return 'the app has no API that starts trainings';
   }
@@ -26,11 +26,11 @@ export function noRetraining({ api }: World, training: Part<'cdk-mlops:training-
  * Asks the API for a training: with a parameter that the pipeline lacks, which it must refuse; then rightly, and the same
  * once more. The one execution that begins is looked at and stopped, for the same data were trained on before.
  */
-export async function retrain(stage: Stage, world: World, training: Part<'cdk-mlops:training-pipeline'>, ingested: Ingested | undefined): Promise<void> {
-  const client = world.aws.sageMaker;
+export async function retrain(runner: StepRunner, context: RunContext, training: Part<'cdk-mlops:training-pipeline'>, ingested: Ingestion | undefined): Promise<void> {
+  const client = context.aws.sageMaker;
   const { pipelineName } = training.facts;
-  await stage.play('retraining', async (step) => {
-    const api = world.api!;
+  await runner.run('retraining', async (step) => {
+    const api = context.api!;
     const parameter = (await definedParameters(client, pipelineName)).find(isFree);
     const dataset = api.has('GET /datasets') ? ingested?.dataSet.id : undefined;
     const told = parameter ? [await refuseParameter(api, parameter)] : [];

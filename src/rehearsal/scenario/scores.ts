@@ -1,7 +1,7 @@
 import { SchemaDocument } from '../../data/schema-document';
 
 /** One prediction beside the truth. */
-export interface Judged {
+export interface PredictedRow {
   readonly truth: string;
   /** A number or a class. */
   readonly predicted: string;
@@ -10,7 +10,7 @@ export interface Judged {
 export type Scores = Readonly<Record<string, number>>;
 
 /** MSE, MAE and R² of a regression, accuracy of a classification. */
-export function score(problemType: SchemaDocument['problemType'], rows: readonly Judged[]): Scores {
+export function score(problemType: SchemaDocument['problemType'], rows: readonly PredictedRow[]): Scores {
   if (problemType !== 'regression') {
     return { accuracy: rows.filter(({ truth, predicted }) => truth === predicted).length / rows.length };
   }

@@ -1,15 +1,19 @@
 import * as path from 'node:path';
-import { AppSource, AssembledStack, Cdk, readStacks } from '../assembly';
-import { Aws } from '../aws';
-import { Emulator } from '../emulator';
-import { Environment, prepareEnvironment } from '../environment';
-import { chooseCast, readDeployed } from '../facts';
-import { RehearsalError, UsageError } from '../failures';
-import { RehearseOptions } from '../options';
-import { Processes } from '../processes';
 import { ApiClient } from './api-client';
-import { Stage } from './stage';
-import { World } from './world';
+import { RunContext } from './run-context';
+import { StepRunner } from './step-runner';
+import { chooseAppParts } from '../app/app-parts';
+import { AppSource } from '../app/app-source';
+import { AssembledStack, readStacks } from '../app/assembly';
+import { Cdk } from '../app/cdk';
+import { readDeployed } from '../app/deployed-stacks';
+import { RehearsalError, UsageError } from '../command/errors';
+import { RehearseOptions } from '../command/options';
+import { count } from '../command/text';
+import { AwsClients } from '../emulator/aws-clients';
+import { Emulator } from '../emulator/emulator';
+import { PythonEnvironment, preparePythonEnvironment } from '../python/python-environment';
+import { Processes } from '../system/processes';
 
 const ACCOUNT = '000000000000';
 const REGION = 'us-east-1';
@@ -20,15 +24,15 @@ export interface SetUp {
   readonly env: NodeJS.ProcessEnv;
   readonly work: string;
   readonly processes: Processes;
-  /** Told as soon as there is an emulator, and again when it is started anew. */
+  /** RehearsalResult as soon as there is an emulator, and again when it is started anew. */
   readonly onEmulator: (emulator: Emulator) => void;
   readonly onVerbose?: (line: string) => void;
 }
 
 /** From nothing to a deployed app. */
-export async function setUp(stage: Stage, given: SetUp): Promise<World> {
-  const environment = await stage.play('prepare', async (step) => {
-    const made = await prepareEnvironment({ dev: false, env: given.env, processes: given.processes, signal: step.signal, progress: step.now });
+export async function setUp(runner: StepRunner, given: SetUp): Promise<RunContext> {
+  const environment = await runner.run('prepare', async (step) => {
+    const made = await preparePythonEnvironment({ dev: false, env: given.env, processes: given.processes, signal: step.signal, progress: step.now });
     step.summary(`Python ${made.version}${made.javaHome ? ', Java from PyPI' : ''}${made.fresh ? ', made anew' : ', ready from before'}`);
     return made;
   });
@@ -37,7 +41,7 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
     given.onEmulator(started);
     return started;
   };
-  const first = await stage.play('emulator', async (step) => {
+  const first = await runner.run('emulator', async (step) => {
     const started = await start(step.signal);
     step.summary(`${started.endpoint} (account ${started.account}, ${started.region})`);
     return started;
@@ -50,7 +54,7 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
     processes: given.processes,
     onLine: given.onVerbose,
   });
-  const { cdk, emulator, stacks } = await stage.play('synth', async (step) => {
+  const { cdk, emulator, stacks } = await runner.run('synth', async (step) => {
     const trial = cdkAt(first);
     await trial.synth(step.signal);
     const read = readStacks(trial.assembly);
@@ -69,18 +73,18 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
     const again = await start(step.signal, account, region);
     return { cdk: cdkAt(again), emulator: again, stacks: read };
   });
-  await stage.play('bootstrap', async (step) => {
+  await runner.run('bootstrap', async (step) => {
     const qualifiers = new Set(stacks.map(({ qualifier }) => qualifier));
     for (const qualifier of qualifiers) {
       await cdk.bootstrap(step.signal, [`aws://${emulator.account}/${emulator.region}`], qualifier);
     }
     step.summary(`aws://${emulator.account}/${emulator.region}`);
   });
-  const aws = new Aws(emulator);
-  const { cast, api } = await stage.play('deploy', async (step) => {
+  const aws = new AwsClients(emulator);
+  const { parts, api } = await runner.run('deploy', async (step) => {
     await cdk.deploy(step.signal);
     const deployed = await readDeployed(aws.cloudFormation, stacks);
-    const chosen = chooseCast(stacks, { account: emulator.account, region: emulator.region, stacks: deployed });
+    const chosen = chooseAppParts(stacks, { account: emulator.account, region: emulator.region, stacks: deployed });
     chosen.remarks.forEach((remark) => step.detail(remark));
     const resources = deployed.reduce((sum, stack) => sum + stack.resources.size, 0);
     step.summary(`${count(resources, 'resource')} in ${count(stacks.length, 'stack')}`);
@@ -88,13 +92,13 @@ export async function setUp(stage: Stage, given: SetUp): Promise<World> {
     if (client?.facts.access === 'cognito') {
       step.detail(`logged in as ${await client.logIn(aws)}`);
     }
-    return { cast: chosen, api: client };
+    return { parts: chosen, api: client };
   });
-  return { options: given.options, emulator, cdk, aws, cast, api };
+  return { options: given.options, emulator, cdk, aws, parts, api };
 }
 
 async function startEmulator(
-  given: SetUp, environment: Environment, signal: AbortSignal, account: string | undefined, region: string,
+  given: SetUp, environment: PythonEnvironment, signal: AbortSignal, account: string | undefined, region: string,
 ): Promise<Emulator> {
   const { processes, env, work, options } = given;
   return Emulator.start({ environment, processes, env, work: path.resolve(work), region, account, port: options.port, signal });
@@ -114,8 +118,4 @@ export function oneEnvironment(stacks: readonly AssembledStack[]): { account: st
     account: named(stacks.map(({ account }) => account), 'unknown-account', ACCOUNT, 'accounts'),
     region: named(stacks.map(({ region }) => region), 'unknown-region', REGION, 'regions'),
   };
-}
-
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

@@ -3,13 +3,13 @@ import {
   ListPipelineParametersForExecutionCommand, PipelineExecutionStep, SageMakerClient, StartPipelineExecutionCommand, UpdatePipelineCommand,
   paginateListPipelineExecutionSteps, paginateListPipelineExecutions,
 } from '@aws-sdk/client-sagemaker';
+import { RunContext } from './run-context';
+import { getText, parseS3Uri } from './s3-objects';
+import { StepRunner, Step, poll } from './step-runner';
 import { nearest, suggestion } from '../../shared/validation';
-import { Part } from '../facts';
-import { GateRejected, RehearsalError, UsageError } from '../failures';
-import { seconds } from '../terminal';
-import { getText, parseS3Uri } from './objects';
-import { Stage, Step, poll } from './stage';
-import { World } from './world';
+import { Part } from '../app/app-parts';
+import { GateRejected, RehearsalError, UsageError } from '../command/errors';
+import { seconds, short } from '../command/text';
 
 type TrainingPart = Part<'cdk-mlops:training-pipeline'>;
 
@@ -23,12 +23,12 @@ export interface GateCheck {
 }
 
 /** What the pipeline measured, and the limits it held that against. */
-export interface Evaluated {
+export interface EvaluationResult {
   readonly evaluation: unknown;
   readonly checks: readonly GateCheck[];
 }
 
-export interface Trained extends Evaluated {
+export interface TrainingResult extends EvaluationResult {
   readonly executionArn: string;
   /** From the step that registered the model. */
   readonly modelPackageArn?: string;
@@ -98,11 +98,11 @@ export async function startTraining(client: SageMakerClient, PipelineName: strin
 
 /** Follows the execution to its end and judges the gate's decision. */
 export async function train(
-  stage: Stage, world: World, training: TrainingPart, executionArn: string | undefined, onEvaluated: (evaluated: Evaluated) => void,
-): Promise<Trained> {
-  const client = world.aws.sageMaker;
+  runner: StepRunner, context: RunContext, training: TrainingPart, executionArn: string | undefined, onEvaluated: (evaluated: EvaluationResult) => void,
+): Promise<TrainingResult> {
+  const client = context.aws.sageMaker;
   const { pipelineName } = training.facts;
-  const { arn, steps, status, reason } = await stage.play('training', async (step) => {
+  const { arn, steps, status, reason } = await runner.run('training', async (step) => {
     const found = executionArn ?? await poll(step.signal, async () => (await pipelineExecutions(client, pipelineName))[0], {
       within: 60_000, otherwise: () => `no execution of the pipeline ${pipelineName} began within 60 s after the data was ready`,
     });
@@ -115,13 +115,13 @@ export async function train(
     step.summary(`${pipelineName}: ${followed.steps.map(({ StepName }) => StepName).join(' → ')}`);
     return { arn: found, ...followed };
   });
-  return stage.play('gate', async (step) => {
-    const evaluation = await readEvaluation(world, steps);
+  return runner.run('gate', async (step) => {
+    const evaluation = await readEvaluation(context, steps);
     const checks = await judge(client, training, arn, evaluation);
     onEvaluated({ evaluation, checks });
     if (status !== 'Succeeded') {
       const verdict = steps.find(({ StepName }) => isVerdict(steps, StepName));
-      throw await rejected(world, checks, verdict?.Metadata?.Fail?.ErrorMessage ?? verdict?.FailureReason ?? reason ?? `the pipeline ended ${status}`);
+      throw await rejected(context, checks, verdict?.Metadata?.Fail?.ErrorMessage ?? verdict?.FailureReason ?? reason ?? `the pipeline ended ${status}`);
     }
     const wrong = checks.find(({ passed }) => !passed);
     if (wrong) {
@@ -161,7 +161,7 @@ async function follow(client: SageMakerClient, step: Step, PipelineExecutionArn:
 }
 
 /** `evaluation.json`, from whichever processing step wrote one. */
-async function readEvaluation({ aws }: World, steps: readonly PipelineExecutionStep[]): Promise<unknown> {
+async function readEvaluation({ aws }: RunContext, steps: readonly PipelineExecutionStep[]): Promise<unknown> {
   for (const arn of steps.map(({ Metadata }) => Metadata?.ProcessingJob?.Arn).filter((found) => found !== undefined)) {
     const job = await aws.sageMaker.send(new DescribeProcessingJobCommand({ ProcessingJobName: arn.split('/').at(-1) }));
     for (const output of job.ProcessingOutputConfig?.Outputs ?? []) {
@@ -200,24 +200,20 @@ export function sentence({ metric, value, operator, limit, passed }: GateCheck):
   return `${metric} ${value === undefined ? '(not measured)' : short(value)} ${sign} ${limit ?? '(no limit)'}`;
 }
 
-export function short(value: number): string {
-  return Number.isInteger(value) ? String(value) : value.toFixed(Math.abs(value) < 10 ? 3 : 1);
-}
-
 /** The gate said no: nothing may have been registered. */
-async function rejected(world: World, checks: readonly GateCheck[], reason: string): Promise<RehearsalError> {
+async function rejected(context: RunContext, checks: readonly GateCheck[], reason: string): Promise<RehearsalError> {
   const missed = checks.filter(({ passed }) => !passed).map(sentence);
   if (missed.length === 0 && checks.length > 0) {
     return new RehearsalError(`the gate rejected a model that keeps all its limits (${checks.map(sentence).join(', ')}): ${reason}`);
   }
-  const group = world.cast.registry?.facts.modelPackageGroupName;
+  const group = context.parts.registry?.facts.modelPackageGroupName;
   const { ModelPackageSummaryList: packages = [] } = group
-    ? await world.aws.sageMaker.send(new ListModelPackagesCommand({ ModelPackageGroupName: group }))
+    ? await context.aws.sageMaker.send(new ListModelPackagesCommand({ ModelPackageGroupName: group }))
     : {};
   if (packages.length > 0) {
     return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet ${packages[0].ModelPackageArn} was registered`);
   }
-  const { Endpoints = [] } = await world.aws.sageMaker.send(new ListEndpointsCommand({}));
+  const { Endpoints = [] } = await context.aws.sageMaker.send(new ListEndpointsCommand({}));
   if (Endpoints.length > 0) {
     return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet there is an endpoint ${Endpoints[0].EndpointName}`);
   }

@@ -1,5 +1,5 @@
 import { GetObjectCommand, S3Client, paginateListObjectsV2 } from '@aws-sdk/client-s3';
-import { RehearsalError } from '../failures';
+import { RehearsalError } from '../command/errors';
 
 export interface ObjectPlace {
   readonly bucket: string;

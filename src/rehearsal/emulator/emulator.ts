@@ -2,10 +2,10 @@ import { ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
-import { Environment } from './environment';
-import { RehearsalError, UsageError } from './failures';
-import { rehearsalAssets } from './files';
-import { Processes, lastLines } from './processes';
+import { RehearsalError, UsageError } from '../command/errors';
+import { PythonEnvironment } from '../python/python-environment';
+import { rehearsalAssets } from '../system/files';
+import { Processes, lastLines } from '../system/processes';
 
 const HOST = '127.0.0.1';
 
@@ -51,7 +51,7 @@ export interface Leftover {
 }
 
 export interface EmulatorOptions {
-  readonly environment: Environment;
+  readonly environment: PythonEnvironment;
   readonly processes: Processes;
   readonly env: NodeJS.ProcessEnv;
   readonly work: string;

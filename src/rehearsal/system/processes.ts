@@ -1,7 +1,7 @@
 import { ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { RehearsalError, messageOf } from './failures';
+import { RehearsalError, messageOf } from '../command/errors';
 
 const LINES_SHOWN = 15;
 

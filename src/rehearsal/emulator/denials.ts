@@ -1,6 +1,6 @@
 import { Denial, Emulator } from './emulator';
-import { ExitCode, RehearsalError } from './failures';
 import { linesOfFailure, momentOf } from './notes';
+import { ExitCode, RehearsalError } from '../command/errors';
 
 /** What IAM denied: the cause of a step that failed, and the fault of one that went on without. */
 export class Denials {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RehearsalError, messageOf } from '../failures';
-import { Terminal } from '../terminal';
-import { STEPS, Span, StepId, StepResult } from './steps';
+import { RehearsalError, messageOf } from '../command/errors';
+import { STEPS, Span, StepId, StepResult } from '../command/steps';
+import { Terminal } from '../command/terminal';
 
 /** What a step may say and ask while it runs. */
 export interface Step {
@@ -30,7 +30,7 @@ export type Audit = (before: number) => Promise<void>;
 const NEXT_HAS_BEGUN = 3000;
 
 /** Runs steps one after the other, shows them and keeps their results. */
-export class Stage {
+export class StepRunner {
   public readonly began = Date.now();
   public readonly results: StepResult[] = [];
   /** What is known of a failure besides its message. */
@@ -47,7 +47,7 @@ export class Stage {
   }
 
   /** Plays one step. Throws what it threw, in words. */
-  public async play<T>(id: StepId, work: (step: Step) => Promise<T>): Promise<T> {
+  public async run<T>(id: StepId, work: (step: Step) => Promise<T>): Promise<T> {
     const { title, timeout, ...more } = STEPS.find((step) => step.id === id)!;
     const start = Date.now();
     const details: string[] = [];

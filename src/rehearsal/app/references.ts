@@ -1,59 +1,5 @@
-import { CloudFormationClient, paginateListStackResources } from '@aws-sdk/client-cloudformation';
-import { AssembledStack, Template } from './assembly';
-import { RehearsalError } from './failures';
-import { SchemaDocument } from '../data/schema-document';
-import { RehearsalFacts } from '../shared/rehearsal-facts';
-
-export type Kind = keyof RehearsalFacts;
-
-/** Facts about one construct, with all references resolved. */
-export interface Part<K extends Kind> {
-  /** Path of the construct in the app. */
-  readonly path: string;
-  readonly facts: RehearsalFacts[K];
-}
-
-/** What of the app is played: parts that belong together. Any may be missing. */
-export interface Cast {
-  readonly data?: Part<'cdk-mlops:data-pipeline'>;
-  readonly training?: Part<'cdk-mlops:training-pipeline'>;
-  readonly registry?: Part<'cdk-mlops:model-registry'>;
-  readonly endpoint?: Part<'cdk-mlops:inference-endpoint'>;
-  readonly api?: Part<'cdk-mlops:api'>;
-  /** Sentences about what is there but is not played. */
-  readonly remarks: readonly string[];
-}
-
-/** What a deployed stack holds: logical to physical ids. */
-export interface DeployedStack {
-  readonly name: string;
-  readonly id: string;
-  readonly template: Template;
-  readonly resources: ReadonlyMap<string, { readonly type: string; readonly physicalId: string }>;
-}
-
-/** Asks CloudFormation for the resources of stacks and of the stacks nested in them. */
-export async function readDeployed(client: CloudFormationClient, stacks: readonly AssembledStack[]): Promise<DeployedStack[]> {
-  const found: DeployedStack[] = [];
-  for (const stack of stacks) {
-    found.push(...await readOne(client, stack.name, stack.template));
-  }
-  return found;
-}
-
-async function readOne(client: CloudFormationClient, name: string, template: Template): Promise<DeployedStack[]> {
-  const resources = new Map<string, { type: string; physicalId: string }>();
-  for await (const page of paginateListStackResources({ client }, { StackName: name })) {
-    for (const { LogicalResourceId, ResourceType, PhysicalResourceId } of page.StackResourceSummaries ?? []) {
-      if (LogicalResourceId && PhysicalResourceId) {
-        resources.set(LogicalResourceId, { type: ResourceType ?? '', physicalId: PhysicalResourceId });
-      }
-    }
-  }
-  const nested = [...resources.values()].filter(({ type }) => type === 'AWS::CloudFormation::Stack');
-  const inner = await Promise.all(nested.map(({ physicalId }) => readOne(client, physicalId, {})));
-  return [{ name, id: name, template, resources }, ...inner.flat()];
-}
+import { DeployedStack } from './deployed-stacks';
+import { RehearsalError } from '../command/errors';
 
 export interface Scope {
   readonly account: string;
@@ -178,44 +124,4 @@ function attributeOf({ type, physicalId }: { type: string; physicalId: string },
 
 function unknownAttribute(type: string, attribute: string): never {
   throw new RehearsalError(`the rehearsal cannot tell the attribute "${attribute}" of ${type}`);
-}
-
-/** All parts of one kind, in the order of the stacks. */
-export function parts<K extends Kind>(kind: K, stacks: readonly AssembledStack[], resolved: (data: unknown, stack: string) => unknown): Part<K>[] {
-  return stacks.flatMap((stack) => stack.metadata
-    .filter(({ type }) => type === kind)
-    .map(({ path, data }) => ({ path, facts: resolved(data, stack.name) as RehearsalFacts[K] })));
-}
-
-/** Chooses the parts that belong together. */
-export function chooseCast(stacks: readonly AssembledStack[], scope: Scope): Cast {
-  const resolved = (data: unknown, stack: string) => resolve(data, stack, scope);
-  const all = {
-    data: parts('cdk-mlops:data-pipeline', stacks, resolved),
-    training: parts('cdk-mlops:training-pipeline', stacks, resolved),
-    registry: parts('cdk-mlops:model-registry', stacks, resolved),
-    endpoint: parts('cdk-mlops:inference-endpoint', stacks, resolved),
-    api: parts('cdk-mlops:api', stacks, resolved),
-  };
-  const started = (part: Part<'cdk-mlops:data-pipeline'>) => all.training.find(({ facts }) => facts.pipelineName === part.facts.pipelineName);
-  const data = all.data.find(started) ?? all.data[0];
-  const training = data?.facts.pipelineName ? started(data) : data ? undefined : all.training[0];
-  const schema = nameOf(data?.facts.schema);
-  const endpoint = all.endpoint.find(({ facts }) => nameOf(facts.schema) === schema) ?? (data ? undefined : all.endpoint[0]);
-  const chosen = { data, training, registry: all.registry[0], endpoint, api: all.api[0] };
-  return { ...chosen, remarks: remarks(all, chosen) };
-}
-
-function nameOf(schema: unknown): string | undefined {
-  return (schema as SchemaDocument | undefined)?.name;
-}
-
-type Role = Exclude<keyof Cast, 'remarks'>;
-
-function remarks(all: Record<Role, Part<Kind>[]>, chosen: Record<Role, Part<Kind> | undefined>): string[] {
-  const words = { data: 'data pipelines', training: 'training pipelines', registry: 'model registries', endpoint: 'endpoints', api: 'APIs' };
-  return (Object.keys(all) as Role[]).filter((role) => all[role].length > (chosen[role] ? 1 : 0)).map((role) => {
-    const others = all[role].filter((part) => part !== chosen[role]).map(({ path }) => path).join(', ');
-    return `of ${all[role].length} ${words[role]}, ${chosen[role] ? `${chosen[role].path} is played` : 'none belongs to the data'}; not played: ${others}`;
-  });
 }

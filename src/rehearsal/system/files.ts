@@ -5,7 +5,7 @@ import * as path from 'node:path';
 /** The folder `assets/rehearsal` of this package: beside the bundled command line, or seen from the sources. */
 export function rehearsalAssets(): string {
   const bundled = path.basename(path.dirname(__dirname)) === 'assets';
-  return bundled ? __dirname : path.join(__dirname, '..', '..', 'assets', 'rehearsal');
+  return bundled ? __dirname : path.join(__dirname, '..', '..', '..', 'assets', 'rehearsal');
 }
 
 export function packageVersion(): string {

@@ -1,5 +1,5 @@
-import { UsageError } from './failures';
-import { Processes } from './processes';
+import { UsageError } from '../command/errors';
+import { Processes } from '../system/processes';
 
 const OLDEST_MINOR = 10;
 const ASK = 'import sys, sysconfig; print("|".join([sys.executable, "%d.%d.%d" % sys.version_info[:3], sysconfig.get_platform()]))';

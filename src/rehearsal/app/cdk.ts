@@ -1,36 +1,10 @@
 import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import * as path from 'node:path';
-import { RehearsalError, UsageError } from './failures';
-import { isFile, isFolder } from './files';
-import { Processes } from './processes';
-
-/** What was named with --app. */
-export type AppSource =
-  | { readonly kind: 'folder'; readonly folder: string }
-  | { readonly kind: 'assembly'; readonly folder: string }
-  | { readonly kind: 'command'; readonly folder: string; readonly command: string };
-
-/** Tells a folder with a cdk.json, a cloud assembly and a command apart. */
-export function findApp(app: string, cwd = process.cwd()): AppSource {
-  const folder = path.resolve(cwd, app);
-  if (isFolder(folder)) {
-    if (isFile(path.join(folder, 'manifest.json'))) {
-      return { kind: 'assembly', folder };
-    }
-    if (isFile(path.join(folder, 'cdk.json'))) {
-      return { kind: 'folder', folder };
-    }
-    throw new UsageError(`${app === '.' ? 'this folder' : `"${app}"`} has neither a cdk.json nor a manifest.json: name the folder of a CDK app with --app`);
-  }
-  if (isFile(folder)) {
-    throw new UsageError(`--app "${app}" is a file: name its folder, or the command that runs it, for example --app "npx tsx ${app}"`);
-  }
-  if (!/\s/.test(app.trim())) {
-    throw new UsageError(`--app "${app}" is no folder here; a command has a program and its arguments, for example --app "node app.js"`);
-  }
-  return { kind: 'command', folder: cwd, command: app };
-}
+import { AppSource } from './app-source';
+import { RehearsalError, UsageError } from '../command/errors';
+import { isFile, isFolder } from '../system/files';
+import { Processes } from '../system/processes';
 
 export interface CdkOptions {
   readonly app: AppSource;
@@ -155,78 +129,4 @@ function findCdkCli(folder: string, env: NodeJS.ProcessEnv): string[] {
 function binFolders(folder: string): string[] {
   const parent = path.dirname(folder);
   return [path.join(folder, 'node_modules', '.bin'), ...(parent === folder ? [] : binFolders(parent))].filter(isFolder);
-}
-
-interface Manifest {
-  readonly artifacts?: Record<string, ManifestArtifact>;
-}
-
-interface ManifestArtifact {
-  readonly type: string;
-  readonly environment?: string;
-  readonly displayName?: string;
-  readonly metadata?: Metadata;
-  readonly additionalMetadataFile?: string;
-  readonly properties?: {
-    readonly stackName?: string;
-    readonly templateFile?: string;
-    readonly directoryName?: string;
-    readonly bootstrapStackVersionSsmParameter?: string;
-    readonly additionalMetadataFile?: string;
-  };
-}
-
-type Metadata = Record<string, { type: string; data?: unknown }[]>;
-
-/** One stack of a cloud assembly. */
-export interface AssembledStack {
-  readonly name: string;
-  /** 12 digits, or `unknown-account`. */
-  readonly account: string;
-  readonly region: string;
-  /** Qualifier of the bootstrap stack that it needs. */
-  readonly qualifier?: string;
-  readonly template: Template;
-  readonly metadata: readonly { path: string; type: string; data: unknown }[];
-}
-
-export interface Template {
-  readonly Resources?: Record<string, { Type: string; Properties?: Record<string, unknown> }>;
-  readonly Mappings?: Record<string, Record<string, Record<string, unknown>>>;
-  readonly Outputs?: Record<string, { Value: unknown; Export?: { Name: unknown } }>;
-}
-
-/** Reads the stacks of a cloud assembly and of the stages inside it. */
-export function readStacks(folder: string): AssembledStack[] {
-  const manifest = readJson<Manifest>(path.join(folder, 'manifest.json'));
-  return Object.values(manifest.artifacts ?? {}).flatMap((artifact) => {
-    if (artifact.type === 'cdk:cloud-assembly' && artifact.properties?.directoryName) {
-      return readStacks(path.join(folder, artifact.properties.directoryName));
-    }
-    return artifact.type === 'aws:cloudformation:stack' ? [readStack(folder, artifact)] : [];
-  });
-}
-
-function readStack(folder: string, artifact: ManifestArtifact): AssembledStack {
-  const more = artifact.additionalMetadataFile ?? artifact.properties?.additionalMetadataFile;
-  const metadata: Metadata = { ...artifact.metadata, ...(more ? readJson<Metadata>(path.join(folder, more)) : {}) };
-  const [, account, region] = /^aws:\/\/([^/]+)\/(.+)$/.exec(artifact.environment ?? '') ?? [];
-  const { stackName, templateFile, bootstrapStackVersionSsmParameter: parameter } = artifact.properties ?? {};
-  return {
-    name: stackName ?? artifact.displayName ?? '',
-    account: account ?? 'unknown-account',
-    region: region ?? 'unknown-region',
-    qualifier: /^\/cdk-bootstrap\/([^/]+)\/version$/.exec(parameter ?? '')?.[1],
-    template: templateFile ? readJson<Template>(path.join(folder, templateFile)) : {},
-    metadata: Object.entries(metadata).flatMap(([where, entries]) =>
-      entries.map(({ type, data }) => ({ path: where.replace(/^\//, ''), type, data }))),
-  };
-}
-
-function readJson<T>(file: string): T {
-  try {
-    return JSON.parse(fs.readFileSync(file, 'utf8')) as T;
-  } catch {
-    throw new RehearsalError(`${file} is missing or is no JSON: synthesize the app again`);
-  }
 }

@@ -1,0 +1,77 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { RehearsalError } from '../command/errors';
+
+interface Manifest {
+  readonly artifacts?: Record<string, ManifestArtifact>;
+}
+
+interface ManifestArtifact {
+  readonly type: string;
+  readonly environment?: string;
+  readonly displayName?: string;
+  readonly metadata?: Metadata;
+  readonly additionalMetadataFile?: string;
+  readonly properties?: {
+    readonly stackName?: string;
+    readonly templateFile?: string;
+    readonly directoryName?: string;
+    readonly bootstrapStackVersionSsmParameter?: string;
+    readonly additionalMetadataFile?: string;
+  };
+}
+
+type Metadata = Record<string, { type: string; data?: unknown }[]>;
+
+/** One stack of a cloud assembly. */
+export interface AssembledStack {
+  readonly name: string;
+  /** 12 digits, or `unknown-account`. */
+  readonly account: string;
+  readonly region: string;
+  /** Qualifier of the bootstrap stack that it needs. */
+  readonly qualifier?: string;
+  readonly template: Template;
+  readonly metadata: readonly { path: string; type: string; data: unknown }[];
+}
+
+export interface Template {
+  readonly Resources?: Record<string, { Type: string; Properties?: Record<string, unknown> }>;
+  readonly Mappings?: Record<string, Record<string, Record<string, unknown>>>;
+  readonly Outputs?: Record<string, { Value: unknown; Export?: { Name: unknown } }>;
+}
+
+/** Reads the stacks of a cloud assembly and of the stages inside it. */
+export function readStacks(folder: string): AssembledStack[] {
+  const manifest = readJson<Manifest>(path.join(folder, 'manifest.json'));
+  return Object.values(manifest.artifacts ?? {}).flatMap((artifact) => {
+    if (artifact.type === 'cdk:cloud-assembly' && artifact.properties?.directoryName) {
+      return readStacks(path.join(folder, artifact.properties.directoryName));
+    }
+    return artifact.type === 'aws:cloudformation:stack' ? [readStack(folder, artifact)] : [];
+  });
+}
+
+function readStack(folder: string, artifact: ManifestArtifact): AssembledStack {
+  const more = artifact.additionalMetadataFile ?? artifact.properties?.additionalMetadataFile;
+  const metadata: Metadata = { ...artifact.metadata, ...(more ? readJson<Metadata>(path.join(folder, more)) : {}) };
+  const [, account, region] = /^aws:\/\/([^/]+)\/(.+)$/.exec(artifact.environment ?? '') ?? [];
+  const { stackName, templateFile, bootstrapStackVersionSsmParameter: parameter } = artifact.properties ?? {};
+  return {
+    name: stackName ?? artifact.displayName ?? '',
+    account: account ?? 'unknown-account',
+    region: region ?? 'unknown-region',
+    qualifier: /^\/cdk-bootstrap\/([^/]+)\/version$/.exec(parameter ?? '')?.[1],
+    template: templateFile ? readJson<Template>(path.join(folder, templateFile)) : {},
+    metadata: Object.entries(metadata).flatMap(([where, entries]) =>
+      entries.map(({ type, data }) => ({ path: where.replace(/^\//, ''), type, data }))),
+  };
+}
+
+function readJson<T>(file: string): T {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as T;
+  } catch {
+    throw new RehearsalError(`${file} is missing or is no JSON: synthesize the app again`);
+  }
+}
