@@ -36,6 +36,8 @@ const project = new awscdk.AwsCdkConstructLibrary({
 
   devDeps: [
     '@aws-cdk/cloud-assembly-schema@54', // a peer of aws-cdk-lib 2.270 that npm does not install by itself
+    '@aws-crypto/sha256-js',
+    '@aws-lambda-powertools/logger',
     '@aws-sdk/client-application-auto-scaling',
     '@aws-sdk/client-cloudformation',
     '@aws-sdk/client-cognito-identity-provider',
@@ -46,6 +48,7 @@ const project = new awscdk.AwsCdkConstructLibrary({
     '@aws-sdk/client-sagemaker-runtime',
     '@aws-sdk/client-sfn',
     '@aws-sdk/lib-dynamodb',
+    '@smithy/signature-v4',
     '@swc/core@1.16.18', // pinned with unrs-resolver below: the newest of which there is a build for every platform that the lock file names
     '@swc/jest',
     '@types/aws-lambda',
@@ -77,6 +80,7 @@ project.package.addPackageResolutions('unrs-resolver@1.12.2');
 
 project.eslint?.addRules({
   '@typescript-eslint/no-explicit-any': 'error',
+  'import/no-cycle': 'error',
   'max-len': ['error', { code: 150, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
 });
 

@@ -1,41 +1,43 @@
 import { Duration } from 'aws-cdk-lib';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { CATALOG_ENVIRONMENT } from './catalog.lambda-shared';
-import type { IModelRegistry } from './model-registry';
 import { HandlerFunction } from '../shared/handler-function';
 
 export interface CatalogFeedProps {
-  readonly registry: IModelRegistry;
+  readonly modelPackageGroupName: string;
   /** ARNs that match each version of the group. */
   readonly packageArns: string[];
+  readonly bucket: s3.IBucket;
+  readonly catalogTable: dynamodb.ITableV2;
 }
 
-/** Keeps the catalog in step with SageMaker: rule, function, and a queue for events that could not be handled. */
+/** Keeps the catalog in step with SageMaker: a function, and a queue for events that could not be handled. */
 export class CatalogFeed extends Construct {
+  /** Target of the rule that matches each change of a version. */
+  public readonly target: events.IRuleTarget;
+
   constructor(scope: Construct, id: string, props: CatalogFeedProps) {
     super(scope, id);
-    const { registry } = props;
     const handler = new HandlerFunction(this, 'Handler', {
       handler: 'registry/catalog',
-      description: `Writes model versions of ${registry.modelPackageGroupName} into the catalog`,
-      environment: { [CATALOG_ENVIRONMENT.table]: registry.catalogTable.tableName },
+      description: `Writes model versions of ${props.modelPackageGroupName} into the catalog`,
+      environment: { [CATALOG_ENVIRONMENT.table]: props.catalogTable.tableName },
     });
     handler.addToRolePolicy(new iam.PolicyStatement({ actions: ['sagemaker:DescribeModelPackage'], resources: props.packageArns }));
-    registry.catalogTable.grant(handler, 'dynamodb:UpdateItem');
-    registry.bucket.grantRead(handler);
+    props.catalogTable.grant(handler, 'dynamodb:UpdateItem');
+    props.bucket.grantRead(handler);
 
     const deadLetterQueue = new sqs.Queue(this, 'DeadLetters', {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
-    registry.onChanged('Rule', {
-      crossStackScope: this,
-      description: `Model versions of ${registry.modelPackageGroupName} changed`,
-      target: new targets.LambdaFunction(handler, { deadLetterQueue, retryAttempts: 8, maxEventAge: Duration.hours(2) }),
-    });
+    this.target = new targets.LambdaFunction(handler, { deadLetterQueue, retryAttempts: 8, maxEventAge: Duration.hours(2) });
   }
 }

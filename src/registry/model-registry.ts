@@ -231,7 +231,9 @@ export class ModelRegistry extends ModelRegistryBase {
     this.catalogTable = this.createTable(removalPolicy);
     const group = this.createGroup(removalPolicy);
     this.modelPackageGroupArn = group.attrModelPackageGroupArn;
-    new CatalogFeed(this, 'Feed', { registry: this, packageArns: this.packageArns() });
+    const { modelPackageGroupName, bucket, catalogTable } = this;
+    const feed = new CatalogFeed(this, 'Feed', { modelPackageGroupName, bucket, catalogTable, packageArns: this.packageArns() });
+    this.onChanged('Rule', { crossStackScope: feed, description: `Model versions of ${modelPackageGroupName} changed`, target: feed.target });
     if (removalPolicy === RemovalPolicy.DESTROY) {
       this.deleteVersionsBefore(group);
     }

@@ -24,7 +24,9 @@ export interface AppParts {
 }
 
 /** All parts of one kind, in the order of the stacks. */
-export function partsOfKind<K extends Kind>(kind: K, stacks: readonly AssembledStack[], resolved: (data: unknown, stack: string) => unknown): Part<K>[] {
+export function partsOfKind<K extends Kind>(
+  kind: K, stacks: readonly AssembledStack[], resolved: (data: unknown, stack: string) => unknown,
+): Part<K>[] {
   return stacks.flatMap((stack) => stack.metadata
     .filter(({ type }) => type === kind)
     .map(({ path, data }) => ({ path, facts: resolved(data, stack.name) as RehearsalFacts[K] })));

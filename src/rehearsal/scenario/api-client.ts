@@ -75,7 +75,8 @@ export class ApiClient {
     return this.send('POST', path, JSON.stringify(body), options);
   }
 
-  private async send(method: string, path: string, body: string | undefined, { anonymous = false, idempotencyKey }: CallOptions): Promise<ApiResponse> {
+  private async send(method: string, path: string, body: string | undefined, options: CallOptions): Promise<ApiResponse> {
+    const { anonymous = false, idempotencyKey } = options;
     const url = new URL(`${this.base}${path}`);
     const headers: Record<string, string> = {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -98,7 +98,8 @@ export async function startTraining(client: SageMakerClient, PipelineName: strin
 
 /** Follows the execution to its end and judges the gate's decision. */
 export async function train(
-  runner: StepRunner, context: RunContext, training: TrainingPart, executionArn: string | undefined, onEvaluated: (evaluated: EvaluationResult) => void,
+  runner: StepRunner, context: RunContext, training: TrainingPart, executionArn: string | undefined,
+  onEvaluated: (evaluated: EvaluationResult) => void,
 ): Promise<TrainingResult> {
   const client = context.aws.sageMaker;
   const { pipelineName } = training.facts;
