@@ -379,6 +379,12 @@ describe('what is wrong', () => {
     expect(() => ApiAccess.cognito({ approverGroup: 'the leads' })).toThrow(/"the leads".*no space/);
   });
 
+  test('fails when a user pool is to be made where Cognito has none', () => {
+    const inChina = (access?: ApiAccess) => new MlopsApi(new Stack(new App(), 'Stack', { env: { region: 'cn-north-1' } }), 'Api', { access });
+    expect(() => inChina()).toThrow('ApiAccess.cognito: Amazon Cognito has no user pools in cn-north-1; give a userPool of another region, or use ApiAccess.iam()');
+    expect(() => inChina(ApiAccess.iam())).not.toThrow();
+  });
+
   test('fails when settings are wrong, with all of them in one sentence', () => {
     const bad = () => new MlopsApi(new Stack(), 'Api', {
       endpoint: importedEndpoint(), allowOrigins: ['https://a.example/path'], throttle: { rateLimit: 0, burstLimit: -1 },

@@ -8,8 +8,10 @@ import { ModelRegistry } from '../src/registry';
 
 const schema = DatasetSchema.of('abalone', [Column.numeric('length', { min: 0, max: 1 }), Column.target('rings', { min: 1, max: 40 })]);
 
-function build(props: Partial<InferenceEndpointProps> = {}, also: (endpoint: InferenceEndpoint, stack: Stack) => void = () => undefined) {
-  const stack = new Stack(new App(), 'Stack', { env: { account: '111122223333', region: 'eu-west-1' } });
+function build(
+  props: Partial<InferenceEndpointProps> = {}, also: (endpoint: InferenceEndpoint, stack: Stack) => void = () => undefined, region = 'eu-west-1',
+) {
+  const stack = new Stack(new App(), 'Stack', { env: { account: '111122223333', region } });
   const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'Abalone', removalPolicy: RemovalPolicy.DESTROY });
   const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry, ...props });
   also(endpoint, stack);
@@ -262,7 +264,7 @@ describe('an endpoint for development', () => {
   const { States: states } = workflow(template);
 
   test('is one small instance that does not scale', () => {
-    expect(states.CreateEndpointConfig.Arguments).toMatchObject({ ProductionVariants: [{ InstanceType: 'ml.t2.medium', InitialInstanceCount: 1 }] });
+    expect(states.CreateEndpointConfig.Arguments).toMatchObject({ ProductionVariants: [{ InstanceType: 'ml.c5.large', InitialInstanceCount: 1 }] });
     expect(states.UpdateEndpoint.Arguments).toMatchObject({ RetainAllVariantProperties: false });
     expect(Object.keys(states).filter((name) => /RegisterTarget|PutScalingPolicy|MayScale/.test(name))).toEqual([]);
   });
@@ -341,6 +343,8 @@ describe('fails', () => {
     ['when maxCapacity is below minCapacity', () => Capacity.autoscaled({ minCapacity: 3, maxCapacity: 2 }), 'maxCapacity 2 must be at least minCapacity, which is 3'],
     ['when minCapacity is 0', () => Capacity.autoscaled({ minCapacity: 0 }), 'minCapacity 0 must be a whole number of at least 1'],
     ['when half an instance is asked for', () => Capacity.fixedSize({ instanceCount: 1.5 }), 'instanceCount 1.5 must be a whole number'],
+    ['when the region does not offer the type', () => build({ capacity: Capacity.fixedSize({ instanceType: 'ml.t2.medium' }) }, undefined, 'eu-south-2'),
+      'InferenceEndpoint "Endpoint": capacity: "ml.t2.medium" is not offered for hosting in eu-south-2; "ml.c5.large" is, for example'],
     ['when the type is not one of SageMaker', () => Capacity.fixedSize({ instanceType: 'm5.large' }), 'instanceType "m5.large" must be a SageMaker instance type'],
     ['when scaling aims at nothing', () => Capacity.autoscaled({ invocationsPerInstance: 0 }), 'invocationsPerInstance 0 must be more than 0'],
   ])('%s', (_, make, message) => {

@@ -1,7 +1,7 @@
 import * as fs from 'fs';
 import * as path from 'path';
 import { App, Duration, Lazy, Stack } from 'aws-cdk-lib';
-import { Capture, Match, Template } from 'aws-cdk-lib/assertions';
+import { Annotations, Capture, Match, Template } from 'aws-cdk-lib/assertions';
 import { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -10,10 +10,11 @@ import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Column, DatasetSchema } from '../src/data';
 import { IModelRegistry, ModelRegistry } from '../src/registry';
 import { IMAGE_ACCOUNTS } from '../src/shared/container-images';
+import { CHEAPEST_EVERYWHERE, isGraviton, missingInstanceType } from '../src/shared/instance-types';
 import {
   Algorithm, ConditionStep, ExecutionVariable, FailStep, ModelMetric, PipelineCondition, PipelineDefinition, PipelineFn, PipelineParameter,
-  PipelineStep, ProcessingStep, ProcessingStepProps, QualityGate, RegisterModelStep, RetryReason, TrainingPipeline, TrainingPipelineProps,
-  TrainingStep,
+  PipelineStep, ProcessingStep, ProcessingStepProps, QualityGate, RegisterModelStep, RetryReason, ScikitLearnVersion, TrainingPipeline,
+  TrainingPipelineProps, TrainingStep, XgboostVersion,
 } from '../src/training';
 
 const REGRESSION = DatasetSchema.of('animals', [
@@ -448,8 +449,8 @@ describe('the training pipeline', () => {
     expect(Object.fromEntries(definition.Parameters.map(({ Name, DefaultValue }: Loose) => [Name, DefaultValue]))).toEqual({
       InputData: undefined,
       ManifestId: undefined,
-      ProcessingInstanceType: 'ml.t3.medium',
-      TrainingInstanceType: 'ml.m4.xlarge',
+      ProcessingInstanceType: 'ml.m5.large',
+      TrainingInstanceType: 'ml.m5.large',
       ModelApprovalStatus: 'PendingManualApproval',
       MaxDepth: 5,
       Eta: 0.2,
@@ -496,7 +497,7 @@ describe('the training pipeline', () => {
     const [register] = named(definition, 'Gate').Arguments.IfSteps;
     const { InferenceSpecification, ModelMetrics, CustomerMetadataProperties, ModelPackageGroupName } = register.Arguments;
     expect(ModelPackageGroupName).toBe('Animals');
-    expect(InferenceSpecification.Containers.map(({ Image }: Loose) => Image)).toEqual([SKLEARN, XGBOOST]);
+    expect(InferenceSpecification.Containers.map(({ Image }: Loose) => Image)).toEqual([SKLEARN.replace('1.2-1', '1.9-0'), XGBOOST.replace('1.7-1', '3.2-0')]);
     expect(InferenceSpecification.Containers[0].Environment).toMatchObject({
       SAGEMAKER_PROGRAM: 'inference.py',
       SAGEMAKER_SUBMIT_DIRECTORY: '/opt/ml/model/code',
@@ -751,4 +752,105 @@ describe('regions', () => {
     expect(() => new TrainingPipeline(stack, 'Training', { schema: REGRESSION, registry: registryIn(stack) }))
       .toThrow('region "us-eest-1" of stack "Ml" has no SageMaker images of scikit-learn and XGBoost; did you mean "us-east-1"?');
   });
+});
+
+describe('images and their versions', () => {
+  const tags = (definition: Loose): string[] => [...new Set(JSON.stringify(definition).match(/sagemaker-[a-z-]+:[\w.-]+/g))].sort();
+  const at = (date: string) => jest.spyOn(Date, 'now').mockReturnValue(Date.parse(date));
+  const warnings = (stack: Stack) => Annotations.fromStack(stack).findWarning('*', Match.anyValue()).map(({ entry }) => String(entry.data));
+  afterEach(() => jest.restoreAllMocks());
+
+  test('the built-in pipeline names the newest', () => {
+    expect(tags(make().definition)).toEqual(['sagemaker-scikit-learn:1.9-0-cpu-py3', 'sagemaker-xgboost:3.2-0']);
+  });
+
+  test('a version is compared by its value, and knows its tag and end of patch', () => {
+    expect(ScikitLearnVersion.of('1.9-0').equals(ScikitLearnVersion.V1_9_0)).toBe(true);
+    expect(ScikitLearnVersion.of('1.2-1').equals(ScikitLearnVersion.V1_9_0)).toBe(false);
+    expect(XgboostVersion.of('1.2-1').equals(ScikitLearnVersion.of('1.2-1'))).toBe(false);
+    expect(ScikitLearnVersion.V1_9_0).toMatchObject({ version: '1.9-0', tag: '1.9-0-cpu-py3', endOfPatch: '2027-07-16' });
+    expect(ScikitLearnVersion.V1_4_2).toMatchObject({ tag: '1.4-2-py312-cpu-py3', endOfPatch: '2026-10-30' });
+    expect(XgboostVersion.V3_2_0).toMatchObject({ version: '3.2-0', tag: '3.2-0', endOfPatch: '2027-05-13' });
+    expect(XgboostVersion.of('1.0-1')).toMatchObject({ tag: '1.0-1-cpu-py3', endOfPatch: undefined });
+  });
+
+  test.each(['3.2.0', '3.2-0-cpu-py3', 'latest', ''])('fails when a version is "%s"', (version) => {
+    expect(() => XgboostVersion.of(version)).toThrow(`XgboostVersion: version "${version}" is not the name of a version, which looks like "3.2-0"`);
+  });
+
+  test.each([
+    ['2026-12-01', []],
+    // More than 90 days before, less, after it; scikit-learn's day is two months later.
+    ['2027-02-12', []],
+    ['2027-02-13', ['AWS patches the image sagemaker-xgboost:3.2-0 until 2027-05-13; 3.2-0 is the newest version that this release of cdk-mlops knows']],
+    ['2027-05-14', ['AWS patched the image sagemaker-xgboost:3.2-0 for the last time on 2027-05-13', 'AWS patches the image sagemaker-scikit-learn:1.9-0-cpu-py3 until']],
+  ])('on %s the warnings are %j', (date, expected) => {
+    at(`${date}T12:00:00Z`);
+    const found = warnings(make().stack);
+    expect(found).toHaveLength(expected.length);
+    expected.forEach((text) => expect(found.some((warning) => warning.startsWith(text) && warning.includes('cdk-mlops:image-end-of-patch'))).toBe(true));
+  });
+
+  test('an image in a definition of one\'s own is warned of too, once, with the newest version', () => {
+    at('2026-11-25');
+    const parameters = ['InputData', 'ManifestId'].map((name) => PipelineParameter.ofString(name));
+    const image = XGBOOST.replace('1.7-1', '3.0-5');
+    const definition = define([step('One', { image }), step('Two', { image }), step('Old'), step('Other', { image: 'team/image:1' })], parameters);
+    expect(warnings(make({ definition }).stack)).toEqual([
+      'AWS patched the image sagemaker-xgboost:3.0-5 for the last time on 2026-11-17; the newest version is 3.2-0 [ack: cdk-mlops:image-end-of-patch]',
+    ]);
+  });
+});
+
+describe('instance types', () => {
+  const inRegion = (region: string) => new Stack(new App(), 'Ml', { env: { account: '111122223333', region } });
+  const pipeline = (region: string, props: Partial<TrainingPipelineProps> = {}) => {
+    const stack = inRegion(region);
+    return new TrainingPipeline(stack, 'Training', { schema: REGRESSION, registry: registryIn(stack), ...props });
+  };
+  const own = (steps: PipelineStep[]) => ({
+    definition: define(steps, ['InputData', 'ManifestId'].map((name) => PipelineParameter.ofString(name))),
+  });
+
+  test.each(Object.keys(IMAGE_ACCOUNTS))('the defaults can be had in %s', (region) => {
+    expect(() => pipeline(region)).not.toThrow();
+    Object.entries(CHEAPEST_EVERYWHERE).forEach(([use, type]) =>
+      expect(missingInstanceType(inRegion(region), use as keyof typeof CHEAPEST_EVERYWHERE, type)).toBeUndefined());
+  });
+
+  test.each<[string, string, () => unknown]>([
+    ['a default of a parameter', 'TrainingPipeline "Training": step "Train", default of parameter "TrainingInstanceType": '
+      + '"ml.m4.xlarge" is not offered for training in eu-west-3; "ml.m5.large" is, for example',
+    () => pipeline('eu-west-3', { trainingInstanceType: 'ml.m4.xlarge' })],
+    ['a step of a pipeline of one\'s own', 'step "One": "ml.t3.medium" is not offered for processing in me-south-1',
+      () => pipeline('me-south-1', own([step('One')]))],
+    ['a step in a branch', 'step "Deep": "ml.t3.medium" is not offered for processing in ap-northeast-3', () => pipeline('ap-northeast-3', own([
+      new ConditionStep({ name: 'If', conditions: [PipelineCondition.greaterThan(1, 2)], ifSteps: [step('Deep')] }),
+    ]))],
+    ['a list of a registered model', 'step "Register": "ml.t2.medium" is not offered for hosting in af-south-1; "ml.c5.large" is, for example',
+      () => pipeline('af-south-1', own([new RegisterModelStep({
+        name: 'Register', modelPackageGroupName: 'g', containers: [{ image: XGBOOST, modelData: 's3://b/m' }], inferenceInstances: ['ml.m5.large', 'ml.t2.medium'],
+      })]))],
+    ['a processor that the image is not built for', 'step "Register": "ml.m6g.large" has an ARM processor, for which the image sagemaker-xgboost is not built',
+      () => pipeline('us-east-1', own([new RegisterModelStep({
+        name: 'Register', modelPackageGroupName: 'g', containers: [{ image: XGBOOST, modelData: 's3://b/m' }], inferenceInstances: ['ml.m6g.large'],
+      })]))],
+  ])('fails when the region has not the type of %s', (_, message, make_) => {
+    expect(make_).toThrow(message);
+  });
+
+  test.each([['eu-west-3', 'ml.t2.medium'], ['us-east-1', 'ml.m4.xlarge'], ['me-south-1', 'ml.m9x.large'], ['us-east-1', 'nonsense']])(
+    'in %s nothing is said of %s for hosting', (region, type) => {
+      expect(missingInstanceType(inRegion(region), 'hosting', type)).toBeUndefined();
+    });
+
+  test('a region, or a type, that is known only later passes', () => {
+    expect(missingInstanceType(new Stack(new App(), 'Ml'), 'hosting', 'ml.t2.medium')).toBeUndefined();
+    expect(missingInstanceType(inRegion('af-south-1'), 'hosting', Lazy.string({ produce: () => 'ml.t2.medium' }))).toBeUndefined();
+  });
+
+  test.each([['ml.m6g.large', true], ['ml.c6gd.xlarge', true], ['ml.g5.xlarge', false], ['ml.g4dn.xlarge', false], ['ml.m5.large', false]])(
+    'whether %s has an ARM processor: %s', (type, expected) => {
+      expect(isGraviton(type)).toBe(expected);
+    });
 });

@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import * as authorizers from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
@@ -104,6 +104,10 @@ class CognitoAccess extends ApiAccess {
   }
 
   public _bind(scope: Construct, removalPolicy: RemovalPolicy): BoundAccess {
+    const { region } = Stack.of(scope);
+    if (!this.options.userPool && region.startsWith('cn-')) {
+      throw new Error(`ApiAccess.cognito: Amazon Cognito has no user pools in ${region}; give a userPool of another region, or use ApiAccess.iam()`);
+    }
     const approverGroup = this.options.approverGroup ?? DEFAULT_APPROVERS;
     const userPool = this.options.userPool ?? this.createPool(scope, removalPolicy, approverGroup);
     const clients = this.options.userPoolClients ?? [createClient(scope, userPool)];

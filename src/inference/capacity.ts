@@ -1,4 +1,6 @@
 import { Duration, Token } from 'aws-cdk-lib';
+import { Construct } from 'constructs';
+import { CHEAPEST_EVERYWHERE, missingInstanceType } from '../shared/instance-types';
 import { Problems } from '../shared/validation';
 
 /**
@@ -87,7 +89,7 @@ const INSTANCE_TYPE = /^ml\.[a-z0-9-]+\.[a-z0-9-]+$/;
 
 /**
  * How many instances of which type serve a model. An endpoint costs as long as it exists: one `ml.m5.large` is about 84 USD
- * a month, one `ml.t2.medium` about half of it.
+ * a month, one `ml.c5.large` about 74 USD.
  */
 export class Capacity {
   /**
@@ -139,9 +141,12 @@ export class Capacity {
     });
   }
 
-  /** For development: one `ml.t2.medium`. */
+  /**
+   * For development: one `ml.c5.large`, the cheapest type that every region offers for endpoints. Where a region has the burstable
+   * `ml.t2.medium`, that costs about half: `Capacity.fixedSize({ instanceType: 'ml.t2.medium' })`.
+   */
   public static dev(): Capacity {
-    return Capacity.fixedSize({ instanceType: 'ml.t2.medium', instanceCount: 1 });
+    return Capacity.fixedSize({ instanceType: CHEAPEST_EVERYWHERE.hosting, instanceCount: 1 });
   }
 
   /** For production: two to four `ml.m5.large`, over availability zones, as the load asks. */
@@ -154,6 +159,15 @@ export class Capacity {
   /** Whether the number of instances follows the load. */
   public get isAutoscaled(): boolean {
     return this.settings.autoscaling !== undefined;
+  }
+
+  /**
+   * Whether the region of the stack offers the instance type.
+   * @internal
+   */
+  public _check(scope: Construct, problems: Problems): void {
+    const missing = missingInstanceType(scope, 'hosting', this.settings.instanceType);
+    problems.check(missing === undefined, () => `capacity: ${missing}`);
   }
 
   /** @internal */

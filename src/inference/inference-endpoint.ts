@@ -125,7 +125,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
 
   constructor(scope: Construct, id: string, props: InferenceEndpointProps) {
     super(scope, id);
-    checkProps(`InferenceEndpoint "${id}"`, props);
+    checkProps(this, `InferenceEndpoint "${id}"`, props);
     this.schema = props.schema;
     this.endpointName = props.endpointName ?? Names.uniqueResourceName(this, { maxLength: PREFIX_LENGTH - 6, separator: '-' }).toLowerCase();
     this.prefix = releasePrefix(this, this.endpointName);
@@ -331,11 +331,12 @@ function releasePrefix(endpoint: Construct, endpointName: string): string {
     : `${endpointName.slice(0, PREFIX_LENGTH - 9).replace(/-+$/, '')}-${Names.uniqueResourceName(endpoint, { maxLength: 8 }).toLowerCase().slice(-8)}`;
 }
 
-function checkProps(subject: string, props: InferenceEndpointProps): void {
+function checkProps(scope: Construct, subject: string, props: InferenceEndpointProps): void {
   const problems = new Problems(subject);
-  const name = props.endpointName;
-  problems.check(name === undefined || Token.isUnresolved(name) || NAME.test(name), () =>
-    `endpointName "${name}" must be 1 to 63 letters, digits and hyphens, with a letter or digit first and last`);
+  const { endpointName, capacity } = props;
+  problems.check(endpointName === undefined || Token.isUnresolved(endpointName) || NAME.test(endpointName), () =>
+    `endpointName "${endpointName}" must be 1 to 63 letters, digits and hyphens, with a letter or digit first and last`);
+  capacity?._check(scope, problems);
   checkDuration(problems, 'pollInterval', props.pollInterval, 1, 3600);
   checkDuration(problems, 'deploymentTimeout', props.deploymentTimeout, 600, 7 * 24 * 3600);
   problems.throwIfAny();

@@ -223,6 +223,7 @@ export class ModelRegistry extends ModelRegistryBase {
   constructor(scope: Construct, id: string, props: ModelRegistryProps = {}) {
     super(scope, id);
     const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
+    checkRegion(this, `ModelRegistry "${id}"`);
     if (props.modelPackageGroupName !== undefined) {
       checkGroupName(`ModelRegistry "${id}"`, props.modelPackageGroupName);
     }
@@ -279,6 +280,16 @@ export class ModelRegistry extends ModelRegistryBase {
     });
     // Made after the group, thus deleted before it.
     cleanup.resource.node.addDependency(group);
+  }
+}
+
+/** From the table of `cfn-lint` 1.58.0, read 2026-11-25: of the regions with SageMaker's images, those whose CloudFormation cannot make a group. */
+const WITHOUT_GROUPS = ['ap-south-2', 'ap-southeast-4', 'cn-north-1', 'cn-northwest-1', 'us-gov-east-1'];
+
+function checkRegion(scope: Construct, subject: string): void {
+  const { region } = Stack.of(scope);
+  if (WITHOUT_GROUPS.includes(region)) {
+    throw new Error(`${subject}: CloudFormation has no AWS::SageMaker::ModelPackageGroup in ${region}; deploy the stack to another region`);
   }
 }
 

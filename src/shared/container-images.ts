@@ -4,7 +4,7 @@ import { suggestion } from './validation';
 
 /**
  * Account that owns SageMaker's images of scikit-learn and XGBoost, by region; one for both. Numbers of the PyPI package
- * `sagemaker` 2.257.1 (`image_uri_config/sklearn.json` and `xgboost.json`).
+ * `sagemaker` 2.257.1, and of 3.27.0 too (`image_uri_config/sklearn.json` and `xgboost.json`).
  */
 export const IMAGE_ACCOUNTS: { readonly [region: string]: string } = {
   'af-south-1': '510948584623',
@@ -46,13 +46,45 @@ export const IMAGE_ACCOUNTS: { readonly [region: string]: string } = {
   'us-west-2': '246618743249',
 };
 
-/** Images that SageMaker provides, as repository and tag. */
-export const SCIKIT_LEARN = { repository: 'sagemaker-scikit-learn', tag: '1.2-1-cpu-py3' };
-export const XGBOOST = { repository: 'sagemaker-xgboost', tag: '1.7-1' };
-
 export interface BuiltInImage {
   readonly repository: string;
   readonly tag: string;
+}
+
+/**
+ * Versions that AWS says an end of patch of, the newest first, with that day. From `docs/src/data` of the public repository
+ * aws/deep-learning-containers at e0ecede (2026-08-21). Of older versions nothing is said.
+ */
+const END_OF_PATCH: { readonly [repository: string]: { readonly [version: string]: string } } = {
+  'sagemaker-scikit-learn': { '1.9-0': '2027-07-16', '1.4-2-py312': '2026-10-30' },
+  'sagemaker-xgboost': { '3.2-0': '2027-05-13', '3.0-5': '2026-11-17' },
+};
+
+/** The image of a version of scikit-learn, e.g. `1.9-0`. */
+export function scikitLearnImage(version: string): BuiltInImage {
+  return { repository: 'sagemaker-scikit-learn', tag: `${version}-cpu-py3` };
+}
+
+/** The image of a version of XGBoost, e.g. `3.2-0`. Until 1.0 their tags were longer. */
+export function xgboostImage(version: string): BuiltInImage {
+  return { repository: 'sagemaker-xgboost', tag: /^(0\.|1\.0-)/.test(version) ? `${version}-cpu-py3` : version };
+}
+
+/** What the built-in pipeline runs on. */
+export const SCIKIT_LEARN = scikitLearnImage('1.9-0');
+export const XGBOOST = xgboostImage('3.2-0');
+
+/** The image that a URI names, where SageMaker provides it. */
+export function builtInImageOf(uri: string): BuiltInImage | undefined {
+  const [, repository, tag] = /\/([a-z-]+):([\w.-]+)$/.exec(uri) ?? [];
+  return repository in END_OF_PATCH ? { repository, tag } : undefined;
+}
+
+/** The last day (`2027-07-16`) on which AWS patches an image, and the newest version beside it; nothing where AWS does not say it. */
+export function endOfPatch({ repository, tag }: BuiltInImage): { readonly date: string; readonly newest: string } | undefined {
+  const dates = END_OF_PATCH[repository];
+  const date = dates[tag.replace(/-cpu-py3$/, '')];
+  return date ? { date, newest: Object.keys(dates)[0] } : undefined;
 }
 
 /** URI of an image that SageMaker provides, in the region of the stack. */

@@ -1,4 +1,5 @@
 export { Algorithm, XgboostOptions } from './algorithm';
+export { ImageVersion, ScikitLearnVersion, XgboostVersion } from './image-versions';
 export { PipelineCondition } from './pipeline-condition';
 export { DefinitionImportOptions, PipelineDefinition, PipelineDefinitionProps } from './pipeline-definition';
 export { BooleanParameterOptions, NumberParameterOptions, PipelineParameter, StringParameterOptions } from './pipeline-parameter';

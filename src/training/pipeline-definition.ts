@@ -37,7 +37,7 @@ export interface DefinitionImportOptions {
  * const prepare = new ProcessingStep({
  *   name: 'Prepare',
  *   image: '111122223333.dkr.ecr.us-east-1.amazonaws.com/prepare:1',
- *   instanceType: 'ml.t3.medium',
+ *   instanceType: 'ml.m5.large',
  *   inputs: [{ name: 'raw', source: input.valueAsString }],
  *   outputs: [{ name: 'train', destination: `s3://my-bucket/${ExecutionVariable.PIPELINE_EXECUTION_ID}/train` }],
  * });

@@ -7,6 +7,7 @@ import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { Algorithm } from './algorithm';
 import { DefaultDefinition, INPUT_DATA, MANIFEST_ID } from './default-definition';
+import { checkPlatform, warnOfEndOfPatch } from './definition-platform';
 import { PipelineDefinition } from './pipeline-definition';
 import { QualityGate } from './quality-gate';
 import { grantJobBasics, grantOrchestration, pipelineArns } from './training-roles';
@@ -15,6 +16,7 @@ import { ITrainingTarget } from '../data/training-target';
 import { IModelRegistry } from '../registry/model-registry';
 import { assetPath, jsonAsset } from '../shared/assets';
 import { builtInImageUri, SCIKIT_LEARN } from '../shared/container-images';
+import { CHEAPEST_EVERYWHERE } from '../shared/instance-types';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { Problems, suggestion } from '../shared/validation';
 
@@ -51,10 +53,10 @@ export interface TrainingPipelineProps {
   /** Role of the jobs: reads the data, writes below the pipeline's prefix of the registry's bucket. @default - a new role */
   readonly jobRole?: iam.IRole;
 
-  /** Default of the parameter `ProcessingInstanceType`. @default 'ml.t3.medium' */
+  /** Default of the parameter `ProcessingInstanceType`. @default 'ml.m5.large', the cheapest that every region offers for it */
   readonly processingInstanceType?: string;
 
-  /** Default of the parameter `TrainingInstanceType`. @default 'ml.m4.xlarge' */
+  /** Default of the parameter `TrainingInstanceType`. @default 'ml.m5.large', the cheapest that every region offers for it */
   readonly trainingInstanceType?: string;
 }
 
@@ -110,6 +112,7 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
     this.grantPrincipal = this.jobRole.grantPrincipal;
     this.gate = props.definition ? undefined : props.gate ?? QualityGate._default(props.schema.problemType);
     this.definition = props.definition ?? this.defaultDefinition(props, this.gate!);
+    this.checkPlatform(id);
     this.grantWhatItNeeds(props.registry);
     this.createPipeline();
     describeForRehearsal(this, 'cdk-mlops:training-pipeline', {
@@ -220,13 +223,21 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
       gate,
       algorithm: (props.algorithm ?? Algorithm.xgboost())._bind(this, document),
       processingImage: builtInImageUri(this, SCIKIT_LEARN),
-      processingInstanceType: props.processingInstanceType ?? 'ml.t3.medium',
-      trainingInstanceType: props.trainingInstanceType ?? 'ml.m4.xlarge',
+      processingInstanceType: props.processingInstanceType ?? CHEAPEST_EVERYWHERE.processing,
+      trainingInstanceType: props.trainingInstanceType ?? CHEAPEST_EVERYWHERE.training,
       scripts: { uri: scripts.s3ObjectUrl, file: fileName(scripts) },
       schema: { uri: schema.s3ObjectUrl, file: fileName(schema) },
       bucketName: props.registry.bucket.bucketName,
       modelPackageGroupName: props.registry.modelPackageGroupName,
     }).definition();
+  }
+
+  private checkPlatform(id: string): void {
+    const problems = new Problems(`TrainingPipeline "${id}"`);
+    const definition = this.definition._render({ jobRoleArn: this.jobRole.roleArn });
+    checkPlatform(this, definition, problems);
+    problems.throwIfAny();
+    warnOfEndOfPatch(this, definition);
   }
 
   private grantWhatItNeeds(registry: IModelRegistry): void {

@@ -37,7 +37,7 @@ export interface PropertyFile {
 export interface ProcessingStepProps extends JobStepProps {
   /** URI of the container image. */
   readonly image: string;
-  /** Instance type of the job, e.g. `ml.t3.medium`, or a parameter. */
+  /** Instance type of the job, e.g. `ml.m5.large`, or a parameter. */
   readonly instanceType: string;
   /** Number of instances. @default 1 */
   readonly instanceCount?: number;

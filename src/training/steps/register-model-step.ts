@@ -23,9 +23,9 @@ export interface RegisterModelStepProps extends PipelineStepProps {
   readonly contentTypes?: string[];
   /** Media types of answers. @default ['text/csv'] */
   readonly responseTypes?: string[];
-  /** Instance types that may serve the model. @default ['ml.t2.medium', 'ml.m5.large', 'ml.m5.xlarge'] */
+  /** Instance types that may serve the model. @default ['ml.c5.large', 'ml.m5.large', 'ml.m5.xlarge'], which every region offers */
   readonly inferenceInstances?: string[];
-  /** Instance types that may transform batches with it. @default ['ml.m5.large', 'ml.m5.xlarge'] */
+  /** Instance types that may transform batches with it. @default ['ml.m5.xlarge', 'ml.m5.2xlarge'], which every region offers */
   readonly transformInstances?: string[];
   /** S3 URI of a JSON file with the model's metrics. @default - none */
   readonly modelQuality?: string;
@@ -62,8 +62,8 @@ export class RegisterModelStep extends PipelineStep {
         })),
         SupportedContentTypes: props.contentTypes ?? ['text/csv'],
         SupportedResponseMIMETypes: props.responseTypes ?? ['text/csv'],
-        SupportedRealtimeInferenceInstanceTypes: props.inferenceInstances ?? ['ml.t2.medium', 'ml.m5.large', 'ml.m5.xlarge'],
-        SupportedTransformInstanceTypes: props.transformInstances ?? ['ml.m5.large', 'ml.m5.xlarge'],
+        SupportedRealtimeInferenceInstanceTypes: props.inferenceInstances ?? ['ml.c5.large', 'ml.m5.large', 'ml.m5.xlarge'],
+        SupportedTransformInstanceTypes: props.transformInstances ?? ['ml.m5.xlarge', 'ml.m5.2xlarge'],
       },
       ModelApprovalStatus: props.approvalStatus ?? 'PendingManualApproval',
     }, {

@@ -16,7 +16,7 @@ export interface TrainingChannel {
 export interface TrainingStepProps extends JobStepProps {
   /** URI of the training image. */
   readonly image: string;
-  /** Instance type of the job, e.g. `ml.m4.xlarge`, or a parameter. */
+  /** Instance type of the job, e.g. `ml.m5.large`, or a parameter. */
   readonly instanceType: string;
   /** S3 URI of the prefix for the model artifacts. */
   readonly outputPath: string;
