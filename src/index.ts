@@ -1,5 +1,6 @@
 export * from './api';
 export * from './data';
 export * from './inference';
+export * from './references';
 export * from './registry';
 export * from './training';

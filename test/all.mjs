@@ -103,6 +103,7 @@ const suites = {
   unit: () => jest('unit', '--testPathIgnorePatterns', 'test/(docs|package)\\.test\\.ts$'),
   docs: () => jest('docs', 'test/docs.test.ts'),
   sagemaker: () => pytest('assets/sagemaker'),
+  algorithms: () => pytest('assets/algorithms'),
   lint: () => check(bin('eslint'), ['--ext', '.ts', 'src', 'test', 'examples'], { env: { ESLINT_USE_FLAT_CONFIG: 'false', NODE_NO_WARNINGS: '1' } }),
   types: () => check(bin('tsc'), ['--noEmit', '-p', 'test/tsconfig.json']),
   package: () => jest('package', 'test/package.test.ts'),

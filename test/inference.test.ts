@@ -185,13 +185,16 @@ describe('an endpoint for production', () => {
   });
 
   test('lets containers read artifacts and pull SageMaker\'s own images', () => {
-    const model = statements(template, /^EndpointModelPolicy/);
-    expect(JSON.stringify(model)).toContain(':ecr:eu-west-1:141502667606:repository/sagemaker-xgboost');
-    expect(model).toContainEqual(expect.objectContaining({
+    expect(statements(template, /^EndpointModelPolicy/)).toContainEqual(expect.objectContaining({
       Action: 'cloudwatch:PutMetricData', Condition: { StringLike: { 'cloudwatch:namespace': ['AWS/SageMaker', '/aws/sagemaker/*'] } },
     }));
     const artifacts = statements(template, /^EndpointRoleDefaultPolicy/);
-    expect(artifacts.flatMap(({ Action }) => Action)).toEqual(['s3:GetObject*', 's3:GetBucket*', 's3:List*']);
+    expect([...new Set(artifacts.flatMap(({ Action }) => Action))]).toEqual([
+      's3:GetObject*', 's3:GetBucket*', 's3:List*', 'ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer',
+      'ecr:GetAuthorizationToken',
+    ]);
+    ['sagemaker-scikit-learn', 'sagemaker-xgboost'].forEach((name) =>
+      expect(JSON.stringify(artifacts)).toContain(`:ecr:eu-west-1:141502667606:repository/${name}`));
   });
 
   test('is started by approvals, with the package alone, retries and a queue for what fails', () => {

@@ -27,6 +27,12 @@ def parser() -> argparse.ArgumentParser:
         preprocess.add_argument(f"--{name}", type=Path, default=OUTPUT / name)
     evaluate = commands.add_parser("evaluate", help="measure the model on the test split")
     evaluate.add_argument("--model", type=Path, default=INPUT / "model")
+    evaluate.add_argument(
+        "--loader",
+        type=Path,
+        required=True,
+        help="file that loads the model; relative: in the model's archive",
+    )
     evaluate.add_argument("--test", type=Path, default=INPUT / "test")
     evaluate.add_argument("--evaluation", type=Path, default=OUTPUT / "evaluation")
     evaluate.add_argument("--require", default="", help="metrics that must be measured, separated by commas")
@@ -56,7 +62,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
             required = [name for name in options.require.split(",") if name]
             print(
                 json.dumps(
-                    evaluate.run(options.model, options.test, options.schema, options.evaluation, required)
+                    evaluate.run(
+                        options.model,
+                        options.loader,
+                        options.test,
+                        options.schema,
+                        options.evaluation,
+                        required,
+                    )
                 )
             )
     except ContractError as error:

@@ -2,49 +2,64 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
-import pickle
+import sys
 import tarfile
+import tempfile
+import traceback
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from types import ModuleType
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 import pandas as pd
-import xgboost
 from contract import BINARY, Contract, ContractError, parse_contract, read_document
 from features import feature_names
 from sklearn import metrics
 
-MODEL_FILE = "xgboost-model"
 SAMPLE_ROWS = 2000
 
 Array = Any  # numpy arrays; their type parameters differ between the versions that this runs on
 
 
-def load_booster(folder: Path) -> xgboost.Booster:
-    """What SageMaker's XGBoost left: in `model.tar.gz` or already unpacked, in its own format or pickled."""
-    return booster_of(_model_bytes(folder))
+class Model:
+    """A trained model behind the functions of its loader, see `ModelLoader` of the library."""
 
+    def __init__(self, folder: Path, loader: Path) -> None:
+        self._name = loader.name
+        self._module = _module_of(loader)
+        self._model = self._ask("model_fn", lambda: self._module.model_fn(str(folder)))
 
-def booster_of(content: bytes) -> xgboost.Booster:
-    """A booster from the bytes of its file."""
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(bytearray(content))
-    except xgboost.core.XGBoostError:
-        booster = pickle.loads(content)  # the training job of this very run wrote it
-    return booster
+    def predict(self, inputs: Array) -> Array:
+        """One number a row, or one probability a class."""
+        own = getattr(self._module, "predict_fn", None)
+        answer = self._ask(
+            "predict_fn", lambda: own(inputs, self._model) if own else self._model.predict(inputs)
+        )
+        scores = np.asarray(answer, dtype="float64")
+        return scores[:, 0] if scores.ndim == 2 and scores.shape[1] == 1 else scores
 
+    def importance(self, names: List[str]) -> Dict[str, float]:
+        """Share of each input in what decides, the greatest first; empty where the loader does not tell."""
+        own = getattr(self._module, "feature_importance_fn", None)
+        if own is None:
+            return {}
+        values = [float(value) for value in self._ask("feature_importance_fn", lambda: own(self._model))]
+        total = sum(values) or 1.0
+        shares = {name: _rounded(value / total) for name, value in zip(names, values)}
+        return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
-def predict(booster: xgboost.Booster, inputs: Array) -> Array:
-    """One number a row, or one probability a class; up to the best round, if training stopped early."""
-    best = booster.attr("best_iteration")
-    rounds = (
-        booster.num_boosted_rounds() if best is None else min(int(best) + 1, booster.num_boosted_rounds())
-    )
-    scores: Array = booster.predict(xgboost.DMatrix(inputs), iteration_range=(0, rounds))
-    return scores
+    def _ask(self, function: str, call: Callable[[], Any]) -> Any:
+        """What a function of the loader answers; where it fails, the log has all of it and the message the reason."""
+        try:
+            return call()
+        except Exception as error:
+            traceback.print_exc()
+            raise ContractError(
+                f"{function} of {self._name} failed: {type(error).__name__}: {error}"
+            ) from error
 
 
 def regression_metrics(truth: Array, predicted: Array) -> Dict[str, Dict[str, float]]:
@@ -145,23 +160,55 @@ def sample(truth: Array, scores: Array, contract: Contract) -> pd.DataFrame:
 
 
 def run(
-    model: Path, test: Path, schema: Path, evaluation: Path, required: Sequence[str] = ()
+    model: Path, loader: Path, test: Path, schema: Path, evaluation: Path, required: Sequence[str] = ()
 ) -> Dict[str, Any]:
-    """Writes `evaluation.json` and `predictions.csv`; returns the former."""
+    """
+    Writes `evaluation.json` and `predictions.csv`; returns the former. `loader` is the file that loads the
+    model; a relative path is one in the model's archive.
+    """
     contract = parse_contract(read_document(schema))
     truth, inputs = _read_test(test, len(feature_names(contract)))
-    booster = load_booster(model)
-    scores = predict(booster, inputs)
+    with tempfile.TemporaryDirectory() as work:
+        folder = _unpacked(model, Path(work))
+        loaded = Model(folder, loader if loader.is_absolute() else folder / loader)
+        scores = loaded.predict(inputs)
+        importance = loaded.importance(feature_names(contract))
     if not np.isfinite(scores).all():
-        raise ContractError("the model predicts values that are no finite numbers")
+        raise ContractError("the model predicts values that are not finite numbers")
     _check_shape(scores, contract)
     document = report(truth, scores, contract)
     check_required(document, required, contract)
-    document["feature_importance"] = _importance(booster, feature_names(contract))
+    document["feature_importance"] = importance
     evaluation.mkdir(parents=True, exist_ok=True)
     (evaluation / "evaluation.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
     sample(truth, scores, contract).to_csv(evaluation / "predictions.csv", index=False)
     return document
+
+
+def _module_of(file: Path) -> ModuleType:
+    """The loader, which may import its neighbours."""
+    if not file.is_file():
+        raise ContractError(f"there is no file {file} to load the model with")
+    sys.path.insert(0, str(file.parent))
+    specification = importlib.util.spec_from_file_location("model_loader", file)
+    assert specification and specification.loader
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    if not hasattr(module, "model_fn"):
+        raise ContractError(f"{file.name} has no function model_fn(model_dir), which loads the model")
+    return module
+
+
+def _unpacked(folder: Path, work: Path) -> Path:
+    """The model's files: those of `model.tar.gz`, or of the folder where a job left them unpacked."""
+    archives = sorted(folder.glob("*.tar.gz")) if folder.is_dir() else []
+    if not archives:
+        if not folder.is_dir() or not any(folder.iterdir()):
+            raise ContractError(f"there is no model in {folder}: expected model.tar.gz or its files")
+        return folder
+    with tarfile.open(archives[0]) as archive:
+        archive.extractall(work, filter="data")
+    return work
 
 
 def _read_test(folder: Path, inputs: int) -> Tuple[Array, Array]:
@@ -183,22 +230,6 @@ def _read_test(folder: Path, inputs: int) -> Tuple[Array, Array]:
     return matrix[:, 0], matrix[:, 1:]
 
 
-def _model_bytes(folder: Path) -> bytes:
-    plain = folder / MODEL_FILE
-    if plain.is_file():
-        return plain.read_bytes()
-    archives = sorted(folder.glob("*.tar.gz")) if folder.is_dir() else []
-    if not archives:
-        raise ContractError(f"there is no model in {folder}: expected model.tar.gz or {MODEL_FILE}")
-    with tarfile.open(archives[0]) as archive:
-        names = archive.getnames()
-        member = next((name for name in names if Path(name).name == MODEL_FILE), None)
-        content = archive.extractfile(member) if member else None
-        if content is None:
-            raise ContractError(f"{archives[0].name} holds no {MODEL_FILE}; it holds {names}")
-        return content.read()
-
-
 def _check_shape(scores: Array, contract: Contract) -> None:
     classes = len(contract.target.values)
     expected = classes if classes > 2 else 1
@@ -207,16 +238,6 @@ def _check_shape(scores: Array, contract: Contract) -> None:
         raise ContractError(
             f"the model gives {found} numbers a row; {contract.problem_type} needs {expected}"
         )
-
-
-def _importance(booster: xgboost.Booster, names: List[str]) -> Dict[str, float]:
-    """Share of the gain of all splits that each input brought, the greatest first."""
-    gains = {
-        str(key): float(np.sum(gain)) for key, gain in booster.get_score(importance_type="total_gain").items()
-    }
-    total = sum(gains.values()) or 1.0
-    shares = {name: _rounded(gains.get(f"f{index}", 0.0) / total) for index, name in enumerate(names)}
-    return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _measured(value: float, values: Array) -> Dict[str, float]:

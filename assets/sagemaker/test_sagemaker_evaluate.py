@@ -18,9 +18,11 @@ from contract import ContractError, parse_contract
 from hypothesis import given
 from hypothesis import strategies as st
 
+LOADER = Path(__file__).parents[1] / "algorithms" / "xgboost_model.py"
+
 
 def measure(job: Job, *required: str) -> Any:
-    return evaluate.run(job.model, job.outputs["test"], job.schema, job.evaluation, required)
+    return evaluate.run(job.model, LOADER, job.outputs["test"], job.schema, job.evaluation, required)
 
 
 def test_regression(regression: Job) -> None:
@@ -99,7 +101,8 @@ def test_fails_when_something_is_not_there(regression: Job) -> None:
     with tarfile.open(regression.model / "model.tar.gz", "w:gz") as archive:
         archive.add(regression.schema, "other.json")
     with pytest.raises(
-        ContractError, match=r"model.tar.gz holds no xgboost-model; it holds \['other.json'\]"
+        ContractError,
+        match=r"model_fn of xgboost_model.py failed: FileNotFoundError: .* it holds \['other.json'\]",
     ):
         measure(regression)
     (regression.outputs["test"] / "test.csv").unlink()
@@ -123,23 +126,40 @@ def test_fails_when_model_and_schema_are_of_two_minds(regression: Job) -> None:
         measure(regression)
 
 
-def test_reads_models_of_older_containers(regression: Job) -> None:
+def test_a_loader_of_a_team_in_the_model(regression: Job) -> None:
     regression.preprocess()
-    labels, inputs = regression.matrix("train")
-    booster = xgboost.train({"max_depth": 2}, xgboost.DMatrix(inputs, labels), 3)
-    regression.model.mkdir()
-    (regression.model / "xgboost-model").write_bytes(pickle.dumps(booster))
-    found = evaluate.load_booster(regression.model)
-    assert np.array_equal(found.predict(xgboost.DMatrix(inputs)), booster.predict(xgboost.DMatrix(inputs)))
-
-
-def test_predicts_up_to_the_best_round(regression: Job) -> None:
-    regression.preprocess()
-    labels, inputs = regression.matrix("train")
-    data = xgboost.DMatrix(inputs, labels)
-    booster = xgboost.train({"max_depth": 2}, data, 10)
-    booster.set_attr(best_iteration="3")
-    assert np.array_equal(evaluate.predict(booster, inputs), booster.predict(data, iteration_range=(0, 4)))
+    (regression.model / "code").mkdir(parents=True)
+    loader = regression.model / "code" / "train.py"
+    loader.write_text("import helper\n\ndef model_fn(model_dir):\n    return helper.Mean()\n")
+    (regression.model / "code" / "helper.py").write_text(
+        "class Mean:\n    def predict(self, inputs):\n        return [[float(row[0])] for row in inputs]\n"
+    )
+    document = evaluate.run(
+        regression.model,
+        Path("code/train.py"),
+        regression.outputs["test"],
+        regression.schema,
+        regression.evaluation,
+    )
+    assert document["feature_importance"] == {}
+    assert document["regression_metrics"]["mse"]["value"] > 0
+    loader.write_text("")
+    with pytest.raises(ContractError, match="train.py has no function model_fn"):
+        evaluate.run(
+            regression.model,
+            Path("code/train.py"),
+            regression.outputs["test"],
+            regression.schema,
+            regression.evaluation,
+        )
+    with pytest.raises(ContractError, match=r"there is no file .*code/other.py to load the model with"):
+        evaluate.run(
+            regression.model,
+            Path("code/other.py"),
+            regression.outputs["test"],
+            regression.schema,
+            regression.evaluation,
+        )
 
 
 numbers = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)

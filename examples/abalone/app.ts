@@ -34,7 +34,7 @@ const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'Ab
 const training = new TrainingPipeline(stack, 'Training', {
   schema: abalone,
   registry,
-  algorithm: Algorithm.xgboost({ maxDepth: 5, eta: 0.2, gamma: 4, rounds: 50, earlyStoppingRounds: 10 }),
+  algorithm: Algorithm.xgboost({ maxDepth: 5, eta: 0.2, gamma: 4, minChildWeight: 6, subsample: 0.7, rounds: 50, earlyStoppingRounds: 10 }),
   gate: QualityGate.of(ModelMetric.mse().atMost(6.0)),
 });
 

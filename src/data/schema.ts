@@ -53,6 +53,9 @@ export class DatasetSchema {
   /** Names of the columns that the model sees, in the order of the file. */
   public readonly featureNames: string[];
 
+  /** The classes of a classification, in order: the index of a class is its position. Empty for a regression. */
+  public readonly targetClasses: string[];
+
   private readonly document: SchemaDocument;
 
   private constructor(name: string, columns: Column[]) {
@@ -71,6 +74,7 @@ export class DatasetSchema {
     this.datasetName = name;
     this.targetName = target.name;
     this.featureNames = documents.filter((column) => column.role === 'feature').map((column) => column.name);
+    this.targetClasses = [...target.values ?? []];
     this.problemType = problemTypeOf(target);
     this.document = { version: 1, name, problemType: this.problemType, columns: documents };
   }

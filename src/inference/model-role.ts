@@ -2,26 +2,19 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { IModelRegistry } from '../registry';
-import { builtInRepositoryArn, SCIKIT_LEARN, XGBOOST } from '../shared/container-images';
 
 /**
- * Grants what the containers of a model need: its artifacts, SageMaker's own images, and a place for logs and metrics.
+ * Grants what the containers of a model need: its artifacts and images, and a place for logs and metrics.
  * Returns the policy that must outlive the endpoint.
  */
 export function grantToModelRole(scope: Construct, role: iam.IRole, registry: IModelRegistry, endpointName: string): iam.Policy {
   const stack = Stack.of(scope);
-  registry.bucket.grantRead(role);
+  registry.grantServe(role);
   const logGroup = stack.formatArn({
     service: 'logs', resource: 'log-group', resourceName: `/aws/sagemaker/Endpoints/${endpointName}`, arnFormat: ArnFormat.COLON_RESOURCE_NAME,
   });
   const policy = new iam.Policy(scope, 'ModelPolicy', {
     statements: [
-      new iam.PolicyStatement({
-        actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
-        resources: [SCIKIT_LEARN, XGBOOST].map((image) => builtInRepositoryArn(scope, image)),
-      }),
-      // A token is not of one repository.
-      new iam.PolicyStatement({ actions: ['ecr:GetAuthorizationToken'], resources: ['*'] }),
       new iam.PolicyStatement({
         actions: ['logs:CreateLogGroup', 'logs:CreateLogStream', 'logs:DescribeLogStreams', 'logs:PutLogEvents'],
         resources: [logGroup, `${logGroup}:log-stream:*`],

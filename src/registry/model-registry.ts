@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, IResource, Names, RemovalPolicy, Resource, Stack, Token } from 'aws-cdk-lib';
+import { Duration, IResource, Names, RemovalPolicy, Resource, Stack, Token } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -7,6 +7,8 @@ import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { CatalogFeed } from './catalog-feed';
 import { CATALOG } from './catalog.lambda-shared';
+import { ContainerImage } from '../references/container-image';
+import { modelPackageArns, sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { SecureBucket } from '../shared/secure-bucket';
@@ -47,6 +49,15 @@ export interface IModelRegistry extends IResource {
 
   /** Grants the given identity permission to create SageMaker models from model versions. The models themselves are the grantee's own. */
   grantDeploy(grantee: iam.IGrantable): iam.Grant;
+
+  /**
+   * Says that versions of this registry are served by containers of this image: who may serve them may pull it. Steps that register
+   * models say so by themselves; SageMaker's own images may always be pulled.
+   */
+  addServingImage(image: ContainerImage): void;
+
+  /** Grants the given identity permission to serve model versions: to read their artifacts and to pull their images. */
+  grantServe(grantee: iam.IGrantable): void;
 
   /**
    * A rule for each approval of a version. SageMaker may send an event more than once and out of order: targets must
@@ -108,6 +119,9 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
   public abstract readonly modelPackageGroupArn: string;
   public abstract readonly bucket: s3.IBucket;
   public abstract readonly catalogTable: dynamodb.ITableV2;
+  /** SageMaker's own images serve whatever is registered by other means than the steps of a pipeline. */
+  private readonly servingImages: ContainerImage[] = [ContainerImage.scikitLearn(), ContainerImage.xgboost()];
+  private readonly servers: iam.IGrantable[] = [];
 
   public grantRead(grantee: iam.IGrantable): iam.Grant {
     return iam.Grant.addToPrincipal({
@@ -133,6 +147,17 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
     return this.grantOnPackages(grantee, 'sagemaker:CreateModel', 'sagemaker:DescribeModelPackage');
   }
 
+  public addServingImage(image: ContainerImage): void {
+    this.servingImages.push(image);
+    this.servers.forEach((grantee) => image.grantPull(this, grantee));
+  }
+
+  public grantServe(grantee: iam.IGrantable): void {
+    this.bucket.grantRead(grantee);
+    this.servers.push(grantee);
+    this.servingImages.forEach((image) => image.grantPull(this, grantee));
+  }
+
   public onApproved(id: string, options: events.OnEventOptions = {}): events.Rule {
     return this.rule(id, options, { ModelApprovalStatus: ['Approved'] });
   }
@@ -147,21 +172,12 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
 
   /** ARNs that match each version of the group. */
   protected packageArns(): string[] {
-    return this.spellings().map((name) => this.arn('model-package', `${name}/*`));
+    return modelPackageArns(this, this.modelPackageGroupName);
   }
 
   /** ARNs that match the group itself. */
   protected groupArns(): string[] {
-    return this.spellings().map((name) => this.arn('model-package-group', name));
-  }
-
-  private arn(resource: string, resourceName: string): string {
-    return Stack.of(this).formatArn({ service: 'sagemaker', resource, resourceName, arnFormat: ArnFormat.SLASH_RESOURCE_NAME });
-  }
-
-  /** SageMaker wrote names in lower case into ARNs for years, and no longer does for new resources: both forms are in use. */
-  private spellings(): string[] {
-    return Token.isUnresolved(this.modelPackageGroupName) ? [this.modelPackageGroupName] : [...new Set([this.modelPackageGroupName, this.modelPackageGroupName.toLowerCase()])];
+    return sageMakerArns(this, 'model-package-group', this.modelPackageGroupName);
   }
 
   private grantOnPackages(grantee: iam.IGrantable, ...actions: string[]): iam.Grant {
@@ -201,7 +217,7 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
  * const registry = new ModelRegistry(this, 'Models', { modelPackageGroupName: 'AbaloneModelPackageGroup' });
  */
 export class ModelRegistry extends ModelRegistryBase {
-  /** A registry that exists, made by another stack. */
+  /** A registry that exists, made by another stack. Of models that are served by other images than SageMaker's own, say so by `addServingImage`. */
   public static fromAttributes(scope: Construct, id: string, attributes: ModelRegistryAttributes): IModelRegistry {
     checkGroupName(`ModelRegistry.fromAttributes "${id}"`, attributes.modelPackageGroupName);
     class Import extends ModelRegistryBase {

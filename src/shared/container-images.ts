@@ -70,9 +70,6 @@ export function xgboostImage(version: string): BuiltInImage {
   return { repository: 'sagemaker-xgboost', tag: /^(0\.|1\.0-)/.test(version) ? `${version}-cpu-py3` : version };
 }
 
-/** What the built-in pipeline runs on. */
-export const SCIKIT_LEARN = scikitLearnImage('1.9-0');
-export const XGBOOST = xgboostImage('3.2-0');
 
 /** The image that a URI names, where SageMaker provides it. */
 export function builtInImageOf(uri: string): BuiltInImage | undefined {

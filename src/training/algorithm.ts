@@ -1,129 +1,62 @@
-import { Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
-import { PipelineParameter } from './pipeline-parameter';
-import type { SchemaDocument } from '../data/schema-document';
-import { builtInImageUri, builtInRepositoryArn, XGBOOST } from '../shared/container-images';
-import { Problems } from '../shared/validation';
+import type { AlgorithmBindOptions, AlgorithmConfig } from './algorithm-config';
+import { checkContainer, containerConfig, ContainerAlgorithmOptions } from './container-algorithm';
+import { checkScript, ScriptAlgorithmOptions, scriptConfig } from './script-algorithm';
+import { xgboostConfig, xgboostHyperParameters, XgboostOptions } from './xgboost';
 
-/** Hyper-parameters of XGBoost. Each but the seed is a parameter of the pipeline too, so that a start can change it. */
-export interface XgboostOptions {
-  /** Greatest depth of a tree, 1 to 64. Parameter `MaxDepth`. @default 5 */
-  readonly maxDepth?: number;
-  /** How much of each tree is taken over, above 0 up to 1. Parameter `Eta`. @default 0.2 */
-  readonly eta?: number;
-  /** Least gain of a split, 0 or more. Parameter `Gamma`. @default 4 */
-  readonly gamma?: number;
-  /** Least weight of a leaf, 0 or more. Parameter `MinChildWeight`. @default 6 */
-  readonly minChildWeight?: number;
-  /** Share of the rows that each tree sees, above 0 up to 1. Parameter `Subsample`. @default 0.7 */
-  readonly subsample?: number;
-  /** Number of trees at most, 1 to 10000. Parameter `NumRound`. @default 50 */
-  readonly rounds?: number;
-  /** Ends when so many rounds brought nothing on the validation data. Parameter `EarlyStoppingRounds`. @default 10 */
-  readonly earlyStoppingRounds?: number;
-  /** Seed of the random choices: equal data and equal seed give an equal model. @default 42 */
-  readonly seed?: number;
-}
-
-/** What the training step needs of an algorithm. */
-export interface BoundAlgorithm {
-  readonly image: string;
-  readonly repositoryArn: string;
-  readonly parameters: PipelineParameter[];
-  readonly hyperParameters: { [name: string]: string };
-}
-
-/** How a model is trained. */
+/**
+ * How a model is trained, evaluated and served. Take one of those that the static methods make, or extend this class: whatever the
+ * pipeline does follows from what `bind` returns.
+ */
 export abstract class Algorithm {
   /**
    * SageMaker's XGBoost. The objective follows the schema's target: squared error for numbers, logistic for two classes,
    * softprob for more; the metric that early stopping watches is rmse, logloss or mlogloss.
+   *
+   * @throws Error when a hyper-parameter is outside of its range
    */
   public static xgboost(options: XgboostOptions = {}): Algorithm {
-    return new Xgboost(options);
+    xgboostHyperParameters(options);
+    return new ConfiguredAlgorithm((_scope, bound) => xgboostConfig(bound, options));
   }
 
-  protected constructor() {}
+  /**
+   * A training script of your own in an image that serves scripts, such as SageMaker's scikit-learn and XGBoost. The script is run as in
+   * SageMaker's script mode: hyper-parameters as arguments (`--name value`), folders in the environment (`SM_CHANNEL_TRAIN`,
+   * `SM_CHANNEL_VALIDATION`, `SM_MODEL_DIR`), a `requirements.txt` beside it installed first. The same file serves and is evaluated, by
+   * its `model_fn` and, if it has one, `predict_fn` (see `ModelLoader`).
+   *
+   * @throws Error when the folder or the script is not there
+   */
+  public static script(options: ScriptAlgorithmOptions): Algorithm {
+    checkScript(options);
+    return new ConfiguredAlgorithm((scope) => scriptConfig(scope, options));
+  }
 
-  /** @internal */
-  public abstract _check(problems: Problems): void;
+  /**
+   * A container image of your own that keeps SageMaker's contract: `train` reads `/opt/ml/input` and writes `/opt/ml/model`, `serve`
+   * answers `/ping` and `/invocations` on port 8080.
+   */
+  public static container(options: ContainerAlgorithmOptions): Algorithm {
+    checkContainer(options);
+    return new ConfiguredAlgorithm(() => containerConfig(options));
+  }
 
-  /** @internal */
-  public abstract _bind(scope: Construct, schema: SchemaDocument): BoundAlgorithm;
+  /**
+   * What the pipeline needs to know. Called once by each pipeline that takes the algorithm.
+   *
+   * @param scope where assets and the like may be made; the ids are free
+   * @param options what the pipeline knows
+   */
+  public abstract bind(scope: Construct, options: AlgorithmBindOptions): AlgorithmConfig;
 }
 
-interface Range {
-  readonly parameter: string;
-  readonly hyperParameter: string;
-  readonly integer: boolean;
-  readonly fallback: number;
-  readonly from: number;
-  readonly to: number;
-  /** The lower end itself is not allowed. */
-  readonly above?: boolean;
-}
-
-/** Rows of this table are the hyper-parameters: options, pipeline parameters, checks and the training job follow it. */
-const RANGES: { readonly [option in Exclude<keyof XgboostOptions, 'seed'>]-?: Range } = {
-  maxDepth: { parameter: 'MaxDepth', hyperParameter: 'max_depth', integer: true, fallback: 5, from: 1, to: 64 },
-  eta: { parameter: 'Eta', hyperParameter: 'eta', integer: false, fallback: 0.2, from: 0, to: 1, above: true },
-  gamma: { parameter: 'Gamma', hyperParameter: 'gamma', integer: false, fallback: 4, from: 0, to: Infinity },
-  minChildWeight: { parameter: 'MinChildWeight', hyperParameter: 'min_child_weight', integer: false, fallback: 6, from: 0, to: Infinity },
-  subsample: { parameter: 'Subsample', hyperParameter: 'subsample', integer: false, fallback: 0.7, from: 0, to: 1, above: true },
-  rounds: { parameter: 'NumRound', hyperParameter: 'num_round', integer: true, fallback: 50, from: 1, to: 10000 },
-  earlyStoppingRounds: { parameter: 'EarlyStoppingRounds', hyperParameter: 'early_stopping_rounds', integer: true, fallback: 10, from: 1, to: 10000 },
-};
-
-const OBJECTIVES: Record<SchemaDocument['problemType'], { readonly objective: string; readonly metric: string }> = {
-  regression: { objective: 'reg:squarederror', metric: 'rmse' },
-  binary_classification: { objective: 'binary:logistic', metric: 'logloss' },
-  multiclass_classification: { objective: 'multi:softprob', metric: 'mlogloss' },
-};
-
-class Xgboost extends Algorithm {
-  constructor(private readonly options: XgboostOptions) {
+class ConfiguredAlgorithm extends Algorithm {
+  constructor(private readonly configure: (scope: Construct, options: AlgorithmBindOptions) => AlgorithmConfig) {
     super();
   }
 
-  public _check(problems: Problems): void {
-    for (const [option, range] of rows()) {
-      const value = this.options[option];
-      const inside = value === undefined || Token.isUnresolved(value)
-        || (value <= range.to && (range.above ? value > range.from : value >= range.from) && Number.isFinite(value));
-      const what = `${range.above ? 'above' : 'at least'} ${range.from}${range.to === Infinity ? '' : ` and at most ${range.to}`}`;
-      problems.check(inside, () => `algorithm: ${option} is ${value}; it must be ${what}`);
-      problems.check(!range.integer || value === undefined || Token.isUnresolved(value) || Number.isInteger(value), () =>
-        `algorithm: ${option} is ${value}; it must be a whole number`);
-    }
-    const { seed } = this.options;
-    problems.check(seed === undefined || (Number.isInteger(seed) && seed >= 0), () => `algorithm: seed is ${seed}; it must be a whole number, 0 or more`);
+  public bind(scope: Construct, options: AlgorithmBindOptions): AlgorithmConfig {
+    return this.configure(scope, options);
   }
-
-  public _bind(scope: Construct, schema: SchemaDocument): BoundAlgorithm {
-    const parameters = rows().map(([option, range]) => {
-      const defaultValue = this.options[option] ?? range.fallback;
-      const parameter = range.integer
-        ? PipelineParameter.ofInteger(range.parameter, { defaultValue })
-        : PipelineParameter.ofFloat(range.parameter, { defaultValue });
-      return { parameter, hyperParameter: range.hyperParameter };
-    });
-    const { objective, metric } = OBJECTIVES[schema.problemType];
-    const classes = schema.columns.find(({ role }) => role === 'target')?.values?.length;
-    return {
-      image: builtInImageUri(scope, XGBOOST),
-      repositoryArn: builtInRepositoryArn(scope, XGBOOST),
-      parameters: parameters.map(({ parameter }) => parameter),
-      hyperParameters: {
-        objective,
-        eval_metric: metric,
-        ...(schema.problemType === 'multiclass_classification' ? { num_class: String(classes) } : {}),
-        ...Object.fromEntries(parameters.map(({ parameter, hyperParameter }) => [hyperParameter, parameter.valueAsString])),
-        seed: String(this.options.seed ?? 42),
-      },
-    };
-  }
-}
-
-function rows(): [keyof typeof RANGES, Range][] {
-  return Object.entries(RANGES) as [keyof typeof RANGES, Range][];
 }

@@ -1,10 +1,16 @@
-import type { BoundAlgorithm } from './algorithm';
+import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
+import type { AlgorithmConfig } from './algorithm-config';
 import { PipelineCondition } from './pipeline-condition';
 import { PipelineDefinition } from './pipeline-definition';
 import { PipelineParameter } from './pipeline-parameter';
 import { ExecutionVariable } from './pipeline-values';
+import type { HyperParameter } from './hyper-parameter';
 import { capitalised, MetricComparison, MetricLimit, QualityGate } from './quality-gate';
 import type { SchemaDocument } from '../data/schema-document';
+import { ContainerImage } from '../references/container-image';
+import { S3Location } from '../references/s3-location';
+import type { IModelRegistry } from '../registry/model-registry';
+import { assetFileName } from '../shared/assets';
 import { ConditionStep } from './steps/condition-step';
 import { FailStep } from './steps/fail-step';
 import type { PipelineStep } from './steps/pipeline-step';
@@ -17,6 +23,7 @@ const OUTPUT = '/opt/ml/processing/output';
 /** Where SageMaker looks for the sentence that it shows when a job failed. */
 const MESSAGE = ['--message', '/opt/ml/output/message'];
 const REPORT = 'EvaluationReport';
+const PREPROCESSING_IMAGE = ContainerImage.scikitLearn();
 
 /** Parameters that whoever starts the pipeline must give. */
 export const INPUT_DATA = 'InputData';
@@ -25,17 +32,17 @@ export const MANIFEST_ID = 'ManifestId';
 export interface DefaultDefinitionProps {
   readonly pipelineName: string;
   readonly document: SchemaDocument;
-  readonly algorithm: BoundAlgorithm;
+  readonly algorithm: AlgorithmConfig;
   readonly gate: QualityGate;
-  readonly processingImage: string;
   readonly processingInstanceType: string;
   readonly trainingInstanceType: string;
-  /** S3 URI and file name of the scripts. */
-  readonly scripts: { readonly uri: string; readonly file: string };
-  /** S3 URI and file name of schema.json. */
-  readonly schema: { readonly uri: string; readonly file: string };
-  readonly bucketName: string;
-  readonly modelPackageGroupName: string;
+  /** The scripts of the steps, one zip. */
+  readonly scripts: s3assets.Asset;
+  /** schema.json. */
+  readonly schema: s3assets.Asset;
+  /** The file that loads the model, where it does not lie in the model. */
+  readonly loader?: s3assets.Asset;
+  readonly registry: IModelRegistry;
 }
 
 /** The pipeline that needs no script of one's own: Preprocess, Train, Evaluate, Gate, then Register or Reject. */
@@ -49,11 +56,13 @@ export class DefaultDefinition {
     allowedValues: ['PendingManualApproval', 'Approved', 'Rejected'],
   });
 
+  private readonly hyperParameters: HyperParameter[];
   private readonly limits: { readonly limit: MetricLimit; readonly parameter: PipelineParameter }[];
 
   constructor(private readonly props: DefaultDefinitionProps) {
     this.processingInstance = PipelineParameter.ofString('ProcessingInstanceType', { defaultValue: props.processingInstanceType });
     this.trainingInstance = PipelineParameter.ofString('TrainingInstanceType', { defaultValue: props.trainingInstanceType });
+    this.hyperParameters = props.algorithm.hyperParameters ?? [];
     this.limits = props.gate.limits.map((limit) => ({
       limit,
       parameter: PipelineParameter.ofFloat(limit.parameterName, { defaultValue: limit.limit }),
@@ -71,7 +80,7 @@ export class DefaultDefinition {
         this.processingInstance,
         this.trainingInstance,
         this.approvalStatus,
-        ...this.props.algorithm.parameters,
+        ...this.hyperParameters.flatMap(({ parameter }) => parameter ?? []),
         ...this.limits.map(({ parameter }) => parameter),
       ],
       steps: [preprocess, train, evaluate, this.gate(evaluate, this.register(preprocess, train, evaluate))],
@@ -83,42 +92,52 @@ export class DefaultDefinition {
     return new ProcessingStep({
       name: 'Preprocess',
       description: 'Fits the encoders on the training split and applies them to all splits',
-      image: this.props.processingImage,
+      image: PREPROCESSING_IMAGE,
       instanceType: this.processingInstance.valueAsString,
       entrypoint: this.entrypoint('preprocess'),
       containerArguments: [
         '--input', `${INPUT}/data`,
-        '--schema', `${INPUT}/schema/${this.props.schema.file}`,
+        '--schema', `${INPUT}/schema/${assetFileName(this.props.schema)}`,
         ...names.flatMap((name) => [`--${name}`, `${OUTPUT}/${name}`]),
         ...MESSAGE,
       ],
-      inputs: [{ name: 'data', source: this.inputData.valueAsString }, ...this.assetInputs()],
+      inputs: [{ name: 'data', source: S3Location.fromUri(this.inputData.valueAsString) }, ...this.assetInputs()],
       outputs: names.map((name) => ({ name, destination: this.place(`Preprocess/${name}`) })),
     });
   }
 
   private train(preprocess: ProcessingStep): TrainingStep {
+    const { algorithm } = this.props;
     return new TrainingStep({
       name: 'Train',
-      image: this.props.algorithm.image,
+      image: algorithm.trainingImage,
       instanceType: this.trainingInstance.valueAsString,
+      entrypoint: algorithm.entrypoint,
+      containerArguments: algorithm.containerArguments,
+      environment: algorithm.trainingEnvironment,
+      metricDefinitions: algorithm.metricDefinitions,
       outputPath: this.place('Train'),
-      channels: ['train', 'validation'].map((name) => ({ name, source: preprocess.output(name), contentType: 'text/csv' })),
-      hyperParameters: this.props.algorithm.hyperParameters,
+      channels: [
+        ...['train', 'validation'].map((name) => ({ name, source: preprocess.output(name), contentType: 'text/csv' })),
+        ...(algorithm.code ? [{ name: 'code', source: algorithm.code }] : []),
+      ],
+      hyperParameters: Object.fromEntries(this.hyperParameters.map(({ name, value }) => [name, value])),
     });
   }
 
   private evaluate(preprocess: ProcessingStep, train: TrainingStep): ProcessingStep {
+    const { algorithm, loader } = this.props;
     return new ProcessingStep({
       name: 'Evaluate',
       description: 'Measures the model on the test split, which it has never seen',
-      image: this.props.algorithm.image,
+      image: algorithm.evaluationImage ?? algorithm.trainingImage,
       instanceType: this.processingInstance.valueAsString,
       entrypoint: this.entrypoint('evaluate'),
       containerArguments: [
         '--model', `${INPUT}/model`,
+        '--loader', loader ? `${INPUT}/loader/${assetFileName(loader)}` : algorithm.modelLoader._inModel!,
         '--test', `${INPUT}/test`,
-        '--schema', `${INPUT}/schema/${this.props.schema.file}`,
+        '--schema', `${INPUT}/schema/${assetFileName(this.props.schema)}`,
         '--evaluation', `${OUTPUT}/evaluation`,
         '--require', this.limits.map(({ limit }) => limit.metric.metricName).join(','),
         ...MESSAGE,
@@ -126,6 +145,7 @@ export class DefaultDefinition {
       inputs: [
         { name: 'model', source: train.modelArtifacts },
         { name: 'test', source: preprocess.output('test') },
+        ...(loader ? [{ name: 'loader', source: locationOf(loader) }] : []),
         ...this.assetInputs(),
       ],
       outputs: [{ name: 'evaluation', destination: this.place('Evaluate/evaluation') }],
@@ -134,14 +154,15 @@ export class DefaultDefinition {
   }
 
   private register(preprocess: ProcessingStep, train: TrainingStep, evaluate: ProcessingStep): RegisterModelStep {
+    const { algorithm } = this.props;
     return new RegisterModelStep({
       name: 'Register',
-      modelPackageGroupName: this.props.modelPackageGroupName,
+      registry: this.props.registry,
       approvalStatus: this.approvalStatus.valueAsString,
       containers: [
         {
-          image: this.props.processingImage,
-          modelData: `${preprocess.output('preprocessor')}/model.tar.gz`,
+          image: PREPROCESSING_IMAGE,
+          modelData: preprocess.output('preprocessor').at('model.tar.gz'),
           environment: {
             SAGEMAKER_PROGRAM: 'inference.py',
             SAGEMAKER_SUBMIT_DIRECTORY: '/opt/ml/model/code',
@@ -149,9 +170,13 @@ export class DefaultDefinition {
             SAGEMAKER_CONTAINER_LOG_LEVEL: '20',
           },
         },
-        { image: this.props.algorithm.image, modelData: train.modelArtifacts },
+        {
+          image: algorithm.servingImage ?? algorithm.trainingImage,
+          modelData: train.modelArtifacts,
+          environment: algorithm.servingEnvironment,
+        },
       ],
-      modelQuality: `${evaluate.output('evaluation')}/evaluation.json`,
+      modelQuality: evaluate.output('evaluation').at('evaluation.json'),
       metadata: {
         ManifestId: this.manifestId.valueAsString,
         PipelineName: this.props.pipelineName,
@@ -198,18 +223,23 @@ export class DefaultDefinition {
   }
 
   private entrypoint(command: string): string[] {
-    return ['python3', `${INPUT}/code/${this.props.scripts.file}`, command];
+    return ['python3', `${INPUT}/code/${assetFileName(this.props.scripts)}`, command];
   }
 
   private assetInputs() {
     return [
-      { name: 'schema', source: this.props.schema.uri },
-      { name: 'code', source: this.props.scripts.uri },
+      { name: 'schema', source: locationOf(this.props.schema) },
+      { name: 'code', source: locationOf(this.props.scripts) },
     ];
   }
 
   /** Each execution writes to a place of its own, so that two at once never mix. */
-  private place(path: string): string {
-    return `s3://${this.props.bucketName}/${this.props.pipelineName}/${ExecutionVariable.PIPELINE_EXECUTION_ID}/${path}`;
+  private place(path: string): S3Location {
+    const { pipelineName, registry } = this.props;
+    return S3Location.fromBucket(registry.bucket, `${pipelineName}/${ExecutionVariable.PIPELINE_EXECUTION_ID}/${path}`);
   }
+}
+
+function locationOf(asset: s3assets.Asset): S3Location {
+  return S3Location.fromObject(asset.bucket, asset.s3ObjectKey);
 }

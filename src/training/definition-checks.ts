@@ -3,7 +3,7 @@ import {
   dependenciesOf, findCycle, findReferences, FoundReference, FoundStep, isObject, listOf, referencesOf, stepOfPath, stepsOf, textOf,
 } from './definition-graph';
 import { STEP_KINDS } from './step-kinds';
-import type { Json, JsonObject } from './tokens';
+import type { Json, JsonObject } from '../shared/pipeline-tokens';
 import { Problems, suggestion } from '../shared/validation';
 
 const NAME = /^[A-Za-z0-9\-_]{1,64}$/;
@@ -192,7 +192,7 @@ class Scope {
     } else if (output !== undefined && target.type === 'Processing') {
       const names = outputNames(isObject(target.body.Arguments) ? target.body.Arguments : {});
       this.checkKnown(where, `output of step "${name}"`, output, names);
-    } else if (result !== undefined && !STEP_KINDS[target.type]) {
+    } else if (result !== undefined && (STEP_KINDS[target.type]?.properties.includes('OutputParameters') ?? true)) {
       const names = listOf(target.body.OutputParameters).map(({ OutputName }) => textOf(OutputName));
       this.checkKnown(where, `output parameter of step "${name}"`, result, names);
     } else {

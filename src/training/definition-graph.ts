@@ -1,5 +1,5 @@
 import { Token } from 'aws-cdk-lib';
-import type { Json, JsonObject } from './tokens';
+import type { Json, JsonObject } from '../shared/pipeline-tokens';
 
 /** A step of a definition, found anywhere in it. */
 export interface FoundStep {

@@ -1,5 +1,5 @@
 import { PipelineParameter } from './pipeline-parameter';
-import { Json, JsonObject } from './tokens';
+import { Json, JsonObject } from '../shared/pipeline-tokens';
 
 /** What a `ConditionStep` asks. Numbers and strings may be references to parameters, properties and property files. */
 export class PipelineCondition {

@@ -1,10 +1,12 @@
 import * as fs from 'fs';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import { checkDefinition } from './definition-checks';
 import { isObject, listOf } from './definition-graph';
 import { PipelineParameter } from './pipeline-parameter';
 import { Problems } from '../shared/validation';
-import { PipelineStep, StepContext } from './steps/pipeline-step';
-import { Json, JsonObject, renderReferences } from './tokens';
+import { StepContext } from './step-context';
+import { PipelineStep } from './steps/pipeline-step';
+import { Json, JsonObject, renderReferences } from '../shared/pipeline-tokens';
 
 const VERSION = '2020-12-01';
 
@@ -23,23 +25,31 @@ export interface DefinitionImportOptions {
    * @default - nothing is replaced
    */
   readonly replacements?: { [text: string]: string };
+  /**
+   * Roles of the steps: those whose ARNs stand in the definition and, where a parameter says a role, all that may be given. They are
+   * granted what their steps need, and the pipeline may pass them.
+   * @default - the job role of the `TrainingPipeline` alone, where its ARN stands in the definition
+   */
+  readonly roles?: iam.IRole[];
 }
 
 /**
  * The definition of a SageMaker pipeline: parameters and steps, rendered as the official SDK renders them.
  *
- * References are ordinary strings and numbers (`step.output('train')`, `parameter.valueAsString`), so that
- * `${...}` joins them. What points nowhere, is named twice, waits for itself or lacks what it needs is an error here, at synth,
+ * Values of the run are ordinary strings and numbers (`step.property(...)`, `parameter.valueAsString`), so that `${...}` joins them; places
+ * in S3, images, functions, queues and registries are values that carry permission: what a step is given, its role is granted. What points nowhere, is named twice, waits for itself or lacks what it needs is an error here, at synth,
  * which names the step, the field, the value and the nearest right name.
  *
  * @example
+ * declare const bucket: s3.IBucket;
+ * declare const repository: ecr.IRepository;
  * const input = PipelineParameter.ofString('InputData');
  * const prepare = new ProcessingStep({
  *   name: 'Prepare',
- *   image: '111122223333.dkr.ecr.us-east-1.amazonaws.com/prepare:1',
+ *   image: ContainerImage.fromEcrRepository(repository, '1'),
  *   instanceType: 'ml.m5.large',
- *   inputs: [{ name: 'raw', source: input.valueAsString }],
- *   outputs: [{ name: 'train', destination: `s3://my-bucket/${ExecutionVariable.PIPELINE_EXECUTION_ID}/train` }],
+ *   inputs: [{ name: 'raw', source: S3Location.fromUri(input.valueAsString) }],
+ *   outputs: [{ name: 'train', destination: S3Location.fromBucket(bucket, `train/${ExecutionVariable.PIPELINE_EXECUTION_ID}`) }],
  * });
  * new PipelineDefinition({ parameters: [input], steps: [prepare] });
  */
@@ -72,7 +82,7 @@ export class PipelineDefinition {
     problems.throwIfAny();
     const definition = new PipelineDefinition({
       parameters: listOf(Parameters).map((parameter) => PipelineParameter._fromJson(parameter)),
-      steps: listOf(Steps).map((step) => PipelineStep.fromJson(JSON.stringify(step))),
+      steps: listOf(Steps).map((step) => PipelineStep.fromJson(JSON.stringify(step), { roles: options.roles })),
     });
     definition.further = rest;
     definition.check();
@@ -105,7 +115,7 @@ export class PipelineDefinition {
 
   private check(): void {
     const problems = new Problems('PipelineDefinition');
-    checkDefinition(this._render({ jobRoleArn: 'role of the jobs' }), problems);
+    checkDefinition(this._render(new StepContext()), problems);
     problems.throwIfAny();
   }
 }

@@ -1,4 +1,4 @@
-import { JsonObject, PipelineToken, reference } from './tokens';
+import { JsonObject, PipelineToken, reference } from '../shared/pipeline-tokens';
 
 /** Options of a string parameter. */
 export interface StringParameterOptions {

@@ -1,4 +1,4 @@
-import { join, PipelineToken, reference, renderReferences } from './tokens';
+import { join, PipelineToken, reference, renderReferences } from '../shared/pipeline-tokens';
 
 /** What SageMaker knows about the execution that a step belongs to. Usable wherever a step takes a string. */
 export class ExecutionVariable {

@@ -1,4 +1,4 @@
-import { Duration, Lazy, Names, Resource, Stack, Token } from 'aws-cdk-lib';
+import { Duration, Names, Resource, Stack, Token } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -7,16 +7,19 @@ import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { Algorithm } from './algorithm';
 import { DefaultDefinition, INPUT_DATA, MANIFEST_ID } from './default-definition';
+import { DefinitionGrants } from './definition-grants';
 import { checkPlatform, warnOfEndOfPatch } from './definition-platform';
 import { PipelineDefinition } from './pipeline-definition';
 import { QualityGate } from './quality-gate';
-import { grantJobBasics, grantOrchestration, pipelineArns } from './training-roles';
+import { StepContext } from './step-context';
+import { grantJobBasics } from './training-roles';
 import { DatasetSchema } from '../data/schema';
 import { ITrainingTarget } from '../data/training-target';
 import { IModelRegistry } from '../registry/model-registry';
+import { sageMakerArns } from '../shared/arns';
 import { assetPath, jsonAsset } from '../shared/assets';
-import { builtInImageUri, SCIKIT_LEARN } from '../shared/container-images';
 import { CHEAPEST_EVERYWHERE } from '../shared/instance-types';
+import type { JsonObject } from '../shared/pipeline-tokens';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { Problems, suggestion } from '../shared/validation';
 
@@ -100,7 +103,7 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
     this.validate(id, props);
     // A literal, not the Ref of the resource: the data pipeline's stack, which this one's jobs read from, must not need this stack.
     this.pipelineName = props.pipelineName ?? this.derivedName();
-    this.pipelineArn = pipelineArns(this, this.pipelineName)[0];
+    this.pipelineArn = sageMakerArns(this, 'pipeline', this.pipelineName)[0];
     this.role = props.role ?? new iam.Role(this, 'Role', {
       description: `Runs the SageMaker pipeline ${this.pipelineName}`,
       assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
@@ -112,9 +115,7 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
     this.grantPrincipal = this.jobRole.grantPrincipal;
     this.gate = props.definition ? undefined : props.gate ?? QualityGate._default(props.schema.problemType);
     this.definition = props.definition ?? this.defaultDefinition(props, this.gate!);
-    this.checkPlatform(id);
-    this.grantWhatItNeeds(props.registry);
-    this.createPipeline();
+    this.createPipeline(id);
     describeForRehearsal(this, 'cdk-mlops:training-pipeline', {
       pipelineName: this.pipelineName,
       gate: (this.gate?.limits ?? []).map((limit) => ({
@@ -136,7 +137,7 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
     return iam.Grant.addToPrincipal({
       grantee,
       actions: ['sagemaker:StartPipelineExecution'],
-      resourceArns: pipelineArns(this, this.pipelineName),
+      resourceArns: sageMakerArns(this, 'pipeline', this.pipelineName),
     });
   }
 
@@ -198,7 +199,6 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
       (['algorithm', 'gate', 'processingInstanceType', 'trainingInstanceType'] as const).forEach((prop) =>
         problems.check(props[prop] === undefined, () => `${prop}: the definition that you gave decides it; leave one of the two out`));
     } else {
-      props.algorithm?._check(problems);
       props.gate?._check(props.schema.problemType, problems);
     }
     problems.throwIfAny();
@@ -216,57 +216,46 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
       exclude: ['test_*.py', 'conftest.py', '__pycache__', '.*', '*.toml'],
     });
     const schema = jsonAsset(this, 'Schema', document);
-    [scripts, schema].forEach((asset) => asset.bucket.grantRead(this.jobRole, asset.s3ObjectKey));
+    const algorithm = (props.algorithm ?? Algorithm.xgboost()).bind(this, { schema: props.schema });
+    const loader = algorithm.modelLoader._file;
     return new DefaultDefinition({
       pipelineName: this.pipelineName,
       document,
       gate,
-      algorithm: (props.algorithm ?? Algorithm.xgboost())._bind(this, document),
-      processingImage: builtInImageUri(this, SCIKIT_LEARN),
+      algorithm,
       processingInstanceType: props.processingInstanceType ?? CHEAPEST_EVERYWHERE.processing,
       trainingInstanceType: props.trainingInstanceType ?? CHEAPEST_EVERYWHERE.training,
-      scripts: { uri: scripts.s3ObjectUrl, file: fileName(scripts) },
-      schema: { uri: schema.s3ObjectUrl, file: fileName(schema) },
-      bucketName: props.registry.bucket.bucketName,
-      modelPackageGroupName: props.registry.modelPackageGroupName,
+      scripts,
+      schema,
+      loader: loader === undefined ? undefined : new s3assets.Asset(this, 'ModelLoader', { path: loader }),
+      registry: props.registry,
     }).definition();
   }
 
-  private checkPlatform(id: string): void {
-    const problems = new Problems(`TrainingPipeline "${id}"`);
-    const definition = this.definition._render({ jobRoleArn: this.jobRole.roleArn });
-    checkPlatform(this, definition, problems);
-    problems.throwIfAny();
-    warnOfEndOfPatch(this, definition);
-  }
-
-  private grantWhatItNeeds(registry: IModelRegistry): void {
-    const definition = this.definition._render({ jobRoleArn: this.jobRole.roleArn });
-    const place = `${this.pipelineName}/*`;
-    grantOrchestration(this.role, this, definition, this.jobRole);
-    registry.grantRegister(this.role);
-    // The pipeline itself reads property files.
-    registry.bucket.grantRead(this.role, place);
-    grantJobBasics(this.jobRole, this, definition);
-    registry.bucket.grantRead(this.jobRole, place);
-    registry.bucket.grantPut(this.jobRole, place);
-  }
-
-  private createPipeline(): void {
+  /** Grants what the definition needs and makes the pipeline of it. */
+  private createPipeline(id: string): void {
     const stack = Stack.of(this);
+    const context = new StepContext(this, { role: this.jobRole });
+    const definition = this.definition._render(context);
+    this.checkPlatform(id, definition);
+    new DefinitionGrants(this, { definition, context, role: this.role, grantedByCaller: [INPUT_DATA] });
+    grantJobBasics(this.jobRole, this);
     const resource = new sagemaker.CfnPipeline(this, 'Resource', {
       pipelineName: this.pipelineName,
       pipelineDisplayName: this.pipelineName,
       pipelineDescription: `Made by ${this.node.path}`,
       roleArn: this.role.roleArn,
-      pipelineDefinition: {
-        PipelineDefinitionBody: Lazy.string({
-          produce: () => stack.toJsonString(this.definition._render({ jobRoleArn: this.jobRole.roleArn })),
-        }),
-      },
+      pipelineDefinition: { PipelineDefinitionBody: stack.toJsonString(definition) },
     });
     // SageMaker checks the role when the pipeline is made, and a start right after must find it complete.
     resource.node.addDependency(this.role, this.jobRole);
+  }
+
+  private checkPlatform(id: string, definition: JsonObject): void {
+    const problems = new Problems(`TrainingPipeline "${id}"`);
+    checkPlatform(this, definition, problems);
+    problems.throwIfAny();
+    warnOfEndOfPatch(this, definition);
   }
 
   private onStatus(id: string, status: string, options: events.OnEventOptions): events.Rule {
@@ -278,20 +267,11 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
     rule.addEventPattern({
       source: ['aws.sagemaker'],
       detailType: ['SageMaker Model Building Pipeline Execution Status Change'],
-      detail: { pipelineArn: pipelineArns(this, this.pipelineName), currentPipelineExecutionStatus: [status] },
+      detail: { pipelineArn: sageMakerArns(this, 'pipeline', this.pipelineName), currentPipelineExecutionStatus: [status] },
     });
     if (options.target) {
       rule.addTarget(options.target);
     }
     return rule;
   }
-}
-
-/** An asset keeps its name where SageMaker puts it. */
-function fileName(asset: s3assets.Asset): string {
-  const name = asset.s3ObjectKey.split('/').pop()!;
-  if (Token.isUnresolved(name)) {
-    throw new Error(`asset "${asset.node.path}": the name of its file is known only when it is deployed; use the default stack synthesizer`);
-  }
-  return name;
 }

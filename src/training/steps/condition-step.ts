@@ -1,6 +1,7 @@
 import { PipelineCondition } from '../pipeline-condition';
-import type { JsonObject } from '../tokens';
-import { PipelineStep, PipelineStepProps, renderStep, StepContext } from './pipeline-step';
+import type { JsonObject } from '../../shared/pipeline-tokens';
+import type { StepContext } from '../step-context';
+import { PipelineStep, PipelineStepProps, renderStep } from './pipeline-step';
 
 /** Props of `ConditionStep`. */
 export interface ConditionStepProps extends PipelineStepProps {

@@ -1,5 +1,6 @@
-import type { JsonObject } from '../tokens';
-import { PipelineStep, PipelineStepProps, renderStep, StepContext } from './pipeline-step';
+import type { JsonObject } from '../../shared/pipeline-tokens';
+import type { StepContext } from '../step-context';
+import { PipelineStep, PipelineStepProps, renderStep } from './pipeline-step';
 
 /** Props of `FailStep`. */
 export interface FailStepProps extends PipelineStepProps {

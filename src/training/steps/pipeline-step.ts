@@ -1,6 +1,8 @@
 import { Duration } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import { JsonObject, reference } from '../tokens';
+import { JsonObject, reference } from '../../shared/pipeline-tokens';
+import { stepsOf } from '../definition-graph';
+import type { StepContext } from '../step-context';
 
 /** What a step is repeated for. */
 export enum RetryReason {
@@ -55,9 +57,14 @@ export interface JobStepProps extends PipelineStepProps {
   readonly retries?: StepRetry[];
 }
 
-/** What a step gets from the pipeline that it ends up in. */
-export interface StepContext {
-  readonly jobRoleArn: string;
+/** How a step that is written as JSON is taken in. */
+export interface StepImportOptions {
+  /**
+   * Roles that the step is run with: those whose ARNs stand in its JSON and, where a parameter says the role, all that may be given.
+   * They are granted what the step needs, and the pipeline may pass them.
+   * @default - the job role of the `TrainingPipeline` alone, where its ARN stands in the JSON
+   */
+  readonly roles?: iam.IRole[];
 }
 
 /**
@@ -67,14 +74,16 @@ export interface StepContext {
 export abstract class PipelineStep {
   /**
    * A step of any kind, as the definition language writes it: `{"Name": ..., "Type": ..., "Arguments": {...}}`. Values of other
-   * steps and CDK tokens may stand in its strings; they are checked like those of typed steps.
+   * steps and CDK tokens may stand in its strings; they are checked like those of typed steps. What can be read from it is granted:
+   * images, places in S3, functions, queues, roles to pass. Of the rest a warning at synth (`cdk-mlops:pipeline-permission`) names the
+   * step and the permission.
    */
-  public static fromJson(json: string): PipelineStep {
+  public static fromJson(json: string, options: StepImportOptions = {}): PipelineStep {
     const content = JSON.parse(json) as JsonObject;
     if (typeof content?.Name !== 'string' || typeof content.Type !== 'string') {
       throw new Error('PipelineStep.fromJson: the step must be an object with the strings "Name" and "Type"');
     }
-    return new JsonStep(content.Name, content);
+    return new JsonStep(content.Name, content, options.roles ?? []);
   }
 
   /** Name of the step. */
@@ -105,11 +114,12 @@ export abstract class PipelineStep {
 }
 
 class JsonStep extends PipelineStep {
-  constructor(name: string, private readonly content: JsonObject) {
+  constructor(name: string, private readonly content: JsonObject, private readonly roles: readonly iam.IRole[]) {
     super(name);
   }
 
-  public _render(_context: StepContext): JsonObject {
+  public _render(context: StepContext): JsonObject {
+    stepsOf({ Steps: [this.content] }).forEach(({ name }) => context.nameRoles(name, this.roles));
     return this.content;
   }
 }

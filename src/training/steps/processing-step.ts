@@ -1,14 +1,17 @@
 import { Duration, Size } from 'aws-cdk-lib';
-import { PipelineToken } from '../tokens';
-import type { JsonObject } from '../tokens';
-import { JobStepProps, PipelineStep, renderJobStep, StepContext } from './pipeline-step';
+import type { ContainerImage } from '../../references/container-image';
+import { S3Location } from '../../references/s3-location';
+import { PipelineToken } from '../../shared/pipeline-tokens';
+import type { JsonObject } from '../../shared/pipeline-tokens';
+import type { StepContext } from '../step-context';
+import { JobStepProps, PipelineStep, renderJobStep } from './pipeline-step';
 
 /** Files from S3 that a processing job finds in a folder. */
 export interface ProcessingInput {
   /** Name, unique in the step. */
   readonly name: string;
-  /** S3 URI of an object or a prefix. */
-  readonly source: string;
+  /** An object or a prefix, such as `step.output('train')` of another step. */
+  readonly source: S3Location;
   /** Folder in the container, below `/opt/ml/processing`. @default - `/opt/ml/processing/input/<name>` */
   readonly localPath?: string;
 }
@@ -17,8 +20,8 @@ export interface ProcessingInput {
 export interface ProcessingOutput {
   /** Name, unique in the step. `step.output(name)` refers to it. */
   readonly name: string;
-  /** S3 URI of the prefix to write to. */
-  readonly destination: string;
+  /** The prefix to write to. */
+  readonly destination: S3Location;
   /** Folder in the container, below `/opt/ml/processing`. @default - `/opt/ml/processing/output/<name>` */
   readonly localPath?: string;
 }
@@ -35,8 +38,8 @@ export interface PropertyFile {
 
 /** Props of `ProcessingStep`. */
 export interface ProcessingStepProps extends JobStepProps {
-  /** URI of the container image. */
-  readonly image: string;
+  /** The container image. */
+  readonly image: ContainerImage;
   /** Instance type of the job, e.g. `ml.m5.large`, or a parameter. */
   readonly instanceType: string;
   /** Number of instances. @default 1 */
@@ -65,9 +68,9 @@ export class ProcessingStep extends PipelineStep {
     super(props.name);
   }
 
-  /** S3 URI of an output of this step. */
-  public output(name: string): string {
-    return this.property(`ProcessingOutputConfig.Outputs['${name}'].S3Output.S3Uri`);
+  /** The place of an output of this step. A step that reads it is granted to. */
+  public output(name: string): S3Location {
+    return S3Location.fromUri(this.property(`ProcessingOutputConfig.Outputs['${name}'].S3Output.S3Uri`));
   }
 
   /** A number in a property file of this step, by its path in the file, e.g. `regression_metrics.mse.value`. */
@@ -98,19 +101,20 @@ export class ProcessingStep extends PipelineStep {
           InstanceType: props.instanceType,
           InstanceCount: props.instanceCount ?? 1,
           VolumeSizeInGB: (props.volumeSize ?? Size.gibibytes(30)).toGibibytes(),
+          VolumeKmsKeyId: context.key(),
         },
       },
       AppSpecification: {
-        ImageUri: props.image,
+        ImageUri: context.image(props.image),
         ContainerArguments: props.containerArguments,
         ContainerEntrypoint: props.entrypoint,
       },
-      RoleArn: props.role?.roleArn ?? context.jobRoleArn,
+      RoleArn: context.role(props.role),
       Environment: props.environment,
       ProcessingInputs: props.inputs?.map((input) => ({
         InputName: input.name,
         S3Input: {
-          S3Uri: input.source,
+          S3Uri: context.location(input.source),
           LocalPath: input.localPath ?? `/opt/ml/processing/input/${input.name}`,
           S3DataType: 'S3Prefix',
           S3InputMode: 'File',
@@ -119,16 +123,19 @@ export class ProcessingStep extends PipelineStep {
         },
       })),
       ProcessingOutputConfig: props.outputs && {
+        KmsKeyId: context.key(),
         Outputs: props.outputs.map((output) => ({
           OutputName: output.name,
           S3Output: {
-            S3Uri: output.destination,
+            S3Uri: context.location(output.destination),
             LocalPath: output.localPath ?? `/opt/ml/processing/output/${output.name}`,
             S3UploadMode: 'EndOfJob',
           },
         })),
       },
       StoppingCondition: { MaxRuntimeInSeconds: (props.maxRuntime ?? Duration.hours(1)).toSeconds() },
+      NetworkConfig: context.jobs.vpcConfig && { VpcConfig: context.jobs.vpcConfig },
+      Tags: context.jobs.tags,
     };
   }
 

@@ -1,20 +1,24 @@
-import type { JsonObject } from '../tokens';
-import { PipelineStep, PipelineStepProps, renderRetries, renderStep, StepContext, StepRetry } from './pipeline-step';
+import type { ContainerImage } from '../../references/container-image';
+import type { S3Location } from '../../references/s3-location';
+import type { IModelRegistry } from '../../registry/model-registry';
+import type { JsonObject } from '../../shared/pipeline-tokens';
+import type { StepContext } from '../step-context';
+import { PipelineStep, PipelineStepProps, renderRetries, renderStep, StepRetry } from './pipeline-step';
 
 /** One container of a registered model. */
 export interface RegisteredContainer {
-  /** URI of the serving image. */
-  readonly image: string;
-  /** S3 URI of its `model.tar.gz`. */
-  readonly modelData: string;
+  /** The serving image. */
+  readonly image: ContainerImage;
+  /** Its `model.tar.gz`. */
+  readonly modelData: S3Location;
   /** Environment of the container. @default - none */
   readonly environment?: { [name: string]: string };
 }
 
 /** Props of `RegisterModelStep`. */
 export interface RegisterModelStepProps extends PipelineStepProps {
-  /** Name of the model package group. */
-  readonly modelPackageGroupName: string;
+  /** The registry whose model package group gets the version. */
+  readonly registry: IModelRegistry;
   /** The containers, 1 to 15, in the order in which a request passes them. */
   readonly containers: RegisteredContainer[];
   /** `PendingManualApproval`, `Approved` or `Rejected`, or a parameter. @default 'PendingManualApproval' */
@@ -27,8 +31,8 @@ export interface RegisterModelStepProps extends PipelineStepProps {
   readonly inferenceInstances?: string[];
   /** Instance types that may transform batches with it. @default ['ml.m5.xlarge', 'ml.m5.2xlarge'], which every region offers */
   readonly transformInstances?: string[];
-  /** S3 URI of a JSON file with the model's metrics. @default - none */
-  readonly modelQuality?: string;
+  /** A JSON file with the model's metrics. @default - none */
+  readonly modelQuality?: S3Location;
   /** What else to remember of the version: at most 50 entries of 256 characters. @default - nothing */
   readonly metadata?: { [name: string]: string };
   /** When to repeat the step. @default - service faults and throttling: 5 attempts */
@@ -46,18 +50,18 @@ export class RegisterModelStep extends PipelineStep {
   }
 
   /** @internal */
-  public _render(_context: StepContext): JsonObject {
+  public _render(context: StepContext): JsonObject {
     const { props } = this;
     return renderStep('RegisterModel', props, {
-      ModelPackageGroupName: props.modelPackageGroupName,
+      ModelPackageGroupName: context.registry(props.registry),
       ModelMetrics: props.modelQuality && {
-        ModelQuality: { Statistics: { ContentType: 'application/json', S3Uri: props.modelQuality } },
+        ModelQuality: { Statistics: { ContentType: 'application/json', S3Uri: context.location(props.modelQuality) } },
       },
       CustomerMetadataProperties: props.metadata,
       InferenceSpecification: {
         Containers: props.containers.map((container) => ({
-          Image: container.image,
-          ModelDataUrl: container.modelData,
+          Image: context.image(container.image),
+          ModelDataUrl: context.location(container.modelData),
           Environment: container.environment ?? {},
         })),
         SupportedContentTypes: props.contentTypes ?? ['text/csv'],

@@ -1,25 +1,42 @@
 import { Duration, Size } from 'aws-cdk-lib';
-import type { JsonObject } from '../tokens';
-import { JobStepProps, PipelineStep, renderJobStep, StepContext } from './pipeline-step';
+import type { ContainerImage } from '../../references/container-image';
+import { S3Location } from '../../references/s3-location';
+import type { JsonObject } from '../../shared/pipeline-tokens';
+import type { StepContext } from '../step-context';
+import { JobStepProps, PipelineStep, renderJobStep } from './pipeline-step';
 
 /** Files from S3 that a training job finds in `/opt/ml/input/data/<name>`. */
 export interface TrainingChannel {
   /** Name, unique in the step. */
   readonly name: string;
-  /** S3 URI of an object or a prefix. */
-  readonly source: string;
+  /** An object or a prefix, such as `step.output('train')` of another step. */
+  readonly source: S3Location;
   /** Media type of the files, e.g. `text/csv`. @default - not said */
   readonly contentType?: string;
 }
 
+/** A metric that SageMaker reads from the log of a training job. */
+export interface MetricDefinition {
+  /** Name of the metric, e.g. `validation:rmse`. */
+  readonly name: string;
+  /** Regular expression whose first group is the value, e.g. `rmse=([0-9.]+)`. */
+  readonly regex: string;
+}
+
 /** Props of `TrainingStep`. */
 export interface TrainingStepProps extends JobStepProps {
-  /** URI of the training image. */
-  readonly image: string;
+  /** The training image. */
+  readonly image: ContainerImage;
   /** Instance type of the job, e.g. `ml.m5.large`, or a parameter. */
   readonly instanceType: string;
-  /** S3 URI of the prefix for the model artifacts. */
-  readonly outputPath: string;
+  /** The prefix for the model artifacts. */
+  readonly outputPath: S3Location;
+  /** Command in the container. @default - that of the image */
+  readonly entrypoint?: string[];
+  /** Arguments of the command. @default - none */
+  readonly containerArguments?: string[];
+  /** Metrics that SageMaker reads from the log of the job, at most 40. @default - those that the image sends itself */
+  readonly metricDefinitions?: MetricDefinition[];
   /** Number of instances. @default 1 */
   readonly instanceCount?: number;
   /** What the job reads. @default - nothing */
@@ -41,12 +58,12 @@ export interface TrainingStepProps extends JobStepProps {
 
 /** Trains a model: a SageMaker training job. Costs its instances while it runs. */
 export class TrainingStep extends PipelineStep {
-  /** S3 URI of the `model.tar.gz` that the job leaves. */
-  public readonly modelArtifacts: string;
+  /** The `model.tar.gz` that the job leaves. */
+  public readonly modelArtifacts: S3Location;
 
   constructor(private readonly props: TrainingStepProps) {
     super(props.name);
-    this.modelArtifacts = this.property('ModelArtifacts.S3ModelArtifacts');
+    this.modelArtifacts = S3Location.fromUri(this.property('ModelArtifacts.S3ModelArtifacts'));
   }
 
   /** The last value of a metric that the job emitted, e.g. `validation:rmse`. */
@@ -62,8 +79,14 @@ export class TrainingStep extends PipelineStep {
   private renderArguments(context: StepContext): JsonObject {
     const { props } = this;
     return {
-      AlgorithmSpecification: { TrainingInputMode: 'File', TrainingImage: props.image },
-      OutputDataConfig: { S3OutputPath: props.outputPath },
+      AlgorithmSpecification: {
+        TrainingInputMode: 'File',
+        TrainingImage: context.image(props.image),
+        ContainerEntrypoint: props.entrypoint,
+        ContainerArguments: props.containerArguments,
+        MetricDefinitions: props.metricDefinitions?.map(({ name, regex }) => ({ Name: name, Regex: regex })),
+      },
+      OutputDataConfig: { S3OutputPath: context.location(props.outputPath), KmsKeyId: context.key() },
       StoppingCondition: {
         MaxRuntimeInSeconds: (props.maxRuntime ?? Duration.hours(1)).toSeconds(),
         MaxWaitTimeInSeconds: props.spotMaxWait?.toSeconds(),
@@ -72,11 +95,12 @@ export class TrainingStep extends PipelineStep {
         VolumeSizeInGB: (props.volumeSize ?? Size.gibibytes(30)).toGibibytes(),
         InstanceCount: props.instanceCount ?? 1,
         InstanceType: props.instanceType,
+        VolumeKmsKeyId: context.key(),
       },
-      RoleArn: props.role?.roleArn ?? context.jobRoleArn,
+      RoleArn: context.role(props.role),
       InputDataConfig: props.channels?.map((channel) => ({
         DataSource: {
-          S3DataSource: { S3DataType: 'S3Prefix', S3Uri: channel.source, S3DataDistributionType: 'FullyReplicated' },
+          S3DataSource: { S3DataType: 'S3Prefix', S3Uri: context.location(channel.source), S3DataDistributionType: 'FullyReplicated' },
         },
         ContentType: channel.contentType,
         ChannelName: channel.name,
@@ -84,6 +108,8 @@ export class TrainingStep extends PipelineStep {
       HyperParameters: props.hyperParameters,
       Environment: props.environment,
       EnableManagedSpotTraining: props.spotMaxWait && true,
+      VpcConfig: context.jobs.vpcConfig,
+      Tags: context.jobs.tags,
     };
   }
 }

@@ -1,6 +1,6 @@
 import { BuiltInImage, endOfPatch, scikitLearnImage, xgboostImage } from '../shared/container-images';
 
-/** A version of an image that SageMaker provides. Compare with `equals`: two of one version need not be one object. */
+/** A version of an image that SageMaker provides. Compare with `isSameAs`: two of one version need not be one object. */
 export abstract class ImageVersion {
   /** Name of the version, as SageMaker's SDK takes it, e.g. `1.9-0`. */
   public readonly version: string;
@@ -21,7 +21,7 @@ export abstract class ImageVersion {
   }
 
   /** Whether the other is the same version of the same image. */
-  public equals(other: ImageVersion): boolean {
+  public isSameAs(other: ImageVersion): boolean {
     return this.repository === other.repository && this.tag === other.tag;
   }
 

@@ -112,3 +112,15 @@ function split(text: string): string[] {
     join: (left: string | string[], right: string) => [...(Array.isArray(left) ? left : [left]), right],
   }) as string[];
 }
+
+/** The text up to the first value that is known only while the pipeline runs, and whether that is all of it. */
+export function knownBeginning(text: string): { readonly text: string; readonly complete: boolean } {
+  let known = '';
+  for (const piece of split(text)) {
+    if (Tokenization.reverseString(piece).tokens[0] instanceof PipelineToken) {
+      return { text: known, complete: false };
+    }
+    known += piece;
+  }
+  return { text: known, complete: true };
+}

@@ -1,0 +1,121 @@
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as sqs from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import type { ContainerImage } from '../references/container-image';
+import type { S3Location } from '../references/s3-location';
+import type { IModelRegistry } from '../registry/model-registry';
+import { Json, JsonObject, renderReferences } from '../shared/pipeline-tokens';
+
+/** What the pipeline gives to all of its jobs. */
+export interface JobSettings {
+  readonly role?: iam.IRole;
+  /** Subnets and security groups, as `{ Subnets, SecurityGroupIds }`. */
+  readonly vpcConfig?: JsonObject;
+  readonly encryptionKey?: kms.IKey;
+  readonly tags?: Json;
+}
+
+/**
+ * What a step is rendered with. A step puts values into its JSON through it; what carries permission is remembered by the text that
+ * stands in the JSON, so that the grants, which read the JSON, know the thing behind the text.
+ */
+export class StepContext {
+  private readonly locations = new Map<string, S3Location>();
+  private readonly images = new Map<string, ContainerImage>();
+  private readonly roles = new Map<string, iam.IRole>();
+  private readonly keys = new Map<string, kms.IKey>();
+  private readonly functions = new Map<string, lambda.IFunction>();
+  private readonly queues = new Map<string, sqs.IQueue>();
+  private readonly registries = new Map<string, IModelRegistry>();
+  private readonly rolesOfSteps = new Map<string, readonly iam.IRole[]>();
+
+  /** @param scope where the definition ends up; without it images have no URI yet, which is enough for checks */
+  constructor(private readonly scope?: Construct, public readonly jobs: JobSettings = {}) {}
+
+  public location(location: S3Location): string {
+    this.locations.set(keyOf(location.uri), location);
+    return location.uri;
+  }
+
+  public image(image: ContainerImage): string {
+    const uri = this.scope ? image.imageUri(this.scope) : 'image';
+    this.images.set(uri, image);
+    return uri;
+  }
+
+  /** ARN of a step's role: that of the jobs unless the step has one of its own. */
+  public role(own?: iam.IRole): string {
+    const role = own ?? this.jobs.role;
+    if (role) {
+      this.roles.set(role.roleArn, role);
+    }
+    return role?.roleArn ?? 'role of the jobs';
+  }
+
+  public key(own?: kms.IKey): string | undefined {
+    const key = own ?? this.jobs.encryptionKey;
+    if (key) {
+      this.keys.set(key.keyArn, key);
+    }
+    return key?.keyArn;
+  }
+
+  public function(target: lambda.IFunction): string {
+    this.functions.set(target.functionArn, target);
+    return target.functionArn;
+  }
+
+  public queue(queue: sqs.IQueue): string {
+    this.queues.set(queue.queueUrl, queue);
+    return queue.queueUrl;
+  }
+
+  public registry(registry: IModelRegistry): string {
+    this.registries.set(registry.modelPackageGroupName, registry);
+    return registry.modelPackageGroupName;
+  }
+
+  /** Roles that a step of JSON may be run with, where its JSON does not say which. */
+  public nameRoles(step: string, roles: readonly iam.IRole[]): void {
+    roles.forEach((role) => this.role(role));
+    this.rolesOfSteps.set(step, roles);
+  }
+
+  public locationOf(uri: Json): S3Location | undefined {
+    return this.locations.get(keyOf(uri));
+  }
+
+  public imageOf(uri: string): ContainerImage | undefined {
+    return this.images.get(uri);
+  }
+
+  public roleOf(arn: string): iam.IRole | undefined {
+    return this.roles.get(arn);
+  }
+
+  public keyOf(arn: string): kms.IKey | undefined {
+    return this.keys.get(arn);
+  }
+
+  public functionOf(arn: string): lambda.IFunction | undefined {
+    return this.functions.get(arn);
+  }
+
+  public queueOf(url: string): sqs.IQueue | undefined {
+    return this.queues.get(url);
+  }
+
+  public registryOf(groupName: string): IModelRegistry | undefined {
+    return this.registries.get(groupName);
+  }
+
+  public namedRolesOf(step: string): readonly iam.IRole[] {
+    return this.rolesOfSteps.get(step) ?? [];
+  }
+}
+
+function keyOf(uri: Json): string {
+  return JSON.stringify(renderReferences(uri));
+}
