@@ -679,6 +679,20 @@ describe('what a team brings', () => {
     expect(training.grantPrincipal).toBe(jobRole.grantPrincipal);
   });
 
+  test('a pipeline that exists is started and watched', () => {
+    const stack = new Stack(new App(), 'Ml', { env: ENV });
+    const jobRole = iam.Role.fromRoleArn(stack, 'Jobs', ROLE);
+    const training = TrainingPipeline.fromTrainingPipelineAttributes(stack, 'Training', { pipelineName: 'Animals', jobRole });
+    training.grantStartPipelineExecution(new iam.Role(stack, 'Starter', { assumedBy: new iam.AccountRootPrincipal() }));
+    training.onSucceeded('Succeeded');
+    expect(training.grantPrincipal).toBe(jobRole.grantPrincipal);
+    expect(stack.resolve(training.pipelineArn)).toEqual({ 'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, ':sagemaker:us-east-1:111122223333:pipeline/Animals']] });
+    const template = Template.fromStack(stack);
+    template.resourceCountIs('AWS::SageMaker::Pipeline', 0);
+    template.resourceCountIs('AWS::Events::Rule', 1);
+    expect(JSON.stringify(template.findResources('AWS::IAM::Policy'))).toContain(':pipeline/animals');
+  });
+
   test('a name with capitals is found in both spellings of its ARN', () => {
     const { template } = make({ pipelineName: 'AnimalAges' }, (made) => {
       made.onFailed('OnFailed');

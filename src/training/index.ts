@@ -18,4 +18,5 @@ export { RegisteredContainer, RegisterModelStep, RegisterModelStepProps } from '
 export { ScriptAlgorithmOptions } from './script-algorithm';
 export { MetricDefinition, TrainingChannel, TrainingStep, TrainingStepProps } from './steps/training-step';
 export { TrainingPipeline, TrainingPipelineProps } from './training-pipeline';
+export { ITrainingPipeline, TrainingPipelineAttributes } from './training-pipeline-base';
 export { XgboostOptions } from './xgboost';

@@ -1,6 +1,4 @@
-import { Duration, Names, Resource, Stack, Token } from 'aws-cdk-lib';
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
-import * as events from 'aws-cdk-lib/aws-events';
+import { Names, Stack, Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
@@ -12,9 +10,9 @@ import { checkPlatform, warnOfEndOfPatch } from './definition-platform';
 import { PipelineDefinition } from './pipeline-definition';
 import { QualityGate } from './quality-gate';
 import { StepContext } from './step-context';
+import { ITrainingPipeline, TrainingPipelineAttributes, TrainingPipelineBase } from './training-pipeline-base';
 import { grantJobBasics } from './training-roles';
 import { DatasetSchema } from '../data/schema';
-import { ITrainingTarget } from '../data/training-target';
 import { IModelRegistry } from '../registry/model-registry';
 import { sageMakerArns } from '../shared/arns';
 import { assetPath, jsonAsset } from '../shared/assets';
@@ -82,7 +80,17 @@ export interface TrainingPipelineProps {
  *   gate: QualityGate.of(ModelMetric.mse().atMost(6.0)),
  * });
  */
-export class TrainingPipeline extends Resource implements sagemaker.IPipeline, ITrainingTarget {
+export class TrainingPipeline extends TrainingPipelineBase {
+  /** A training pipeline that exists, in the account and region of the stack. */
+  public static fromTrainingPipelineAttributes(scope: Construct, id: string, attributes: TrainingPipelineAttributes): ITrainingPipeline {
+    class Import extends TrainingPipelineBase {
+      public readonly pipelineName = attributes.pipelineName;
+      public readonly pipelineArn = sageMakerArns(this, 'pipeline', attributes.pipelineName)[0];
+      public readonly grantPrincipal = attributes.jobRole?.grantPrincipal ?? new iam.UnknownPrincipal({ resource: this });
+    }
+    return new Import(scope, id);
+  }
+
   /** Name of the pipeline. */
   public readonly pipelineName: string;
   /** ARN of the pipeline. */
@@ -125,62 +133,6 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
         operator: limit.comparison,
       })),
     });
-  }
-
-  /** Reference to the pipeline for other constructs. */
-  public get pipelineRef(): sagemaker.PipelineReference {
-    return { pipelineName: this.pipelineName };
-  }
-
-  /** Lets `grantee` start executions of the pipeline. */
-  public grantStartPipelineExecution(grantee: iam.IGrantable): iam.Grant {
-    return iam.Grant.addToPrincipal({
-      grantee,
-      actions: ['sagemaker:StartPipelineExecution'],
-      resourceArns: sageMakerArns(this, 'pipeline', this.pipelineName),
-    });
-  }
-
-  /** A rule for executions that succeeded: a model was registered. */
-  public onSucceeded(id: string, options: events.OnEventOptions = {}): events.Rule {
-    return this.onStatus(id, 'Succeeded', options);
-  }
-
-  /** A rule for executions that failed: a step went wrong or the model missed its gate. */
-  public onFailed(id: string, options: events.OnEventOptions = {}): events.Rule {
-    return this.onStatus(id, 'Failed', options);
-  }
-
-  /** A CloudWatch metric that SageMaker sends for this pipeline. */
-  public metric(metricName: string, options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: 'AWS/Sagemaker/ModelBuildingPipeline',
-      metricName,
-      dimensionsMap: { PipelineName: this.pipelineName },
-      statistic: cloudwatch.Stats.SUM,
-      period: Duration.minutes(5),
-      ...options,
-    }).attachTo(this);
-  }
-
-  /** Executions that started. Sum over 5 minutes by default. */
-  public metricStarted(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('ExecutionStarted', options);
-  }
-
-  /** Executions that succeeded. Sum over 5 minutes by default. */
-  public metricSucceeded(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('ExecutionSucceeded', options);
-  }
-
-  /** Executions that failed, those whose model missed the gate included. Sum over 5 minutes by default. */
-  public metricFailed(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('ExecutionFailed', options);
-  }
-
-  /** How long executions take, in milliseconds. Average over 5 minutes by default. */
-  public metricDuration(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('ExecutionDuration', { statistic: cloudwatch.Stats.AVERAGE, ...options });
   }
 
   private validate(id: string, props: TrainingPipelineProps): void {
@@ -256,22 +208,5 @@ export class TrainingPipeline extends Resource implements sagemaker.IPipeline, I
     checkPlatform(this, definition, problems);
     problems.throwIfAny();
     warnOfEndOfPatch(this, definition);
-  }
-
-  private onStatus(id: string, status: string, options: events.OnEventOptions): events.Rule {
-    const rule = new events.Rule(options.crossStackScope ?? this, id, {
-      description: options.description,
-      ruleName: options.ruleName,
-      eventPattern: options.eventPattern,
-    });
-    rule.addEventPattern({
-      source: ['aws.sagemaker'],
-      detailType: ['SageMaker Model Building Pipeline Execution Status Change'],
-      detail: { pipelineArn: sageMakerArns(this, 'pipeline', this.pipelineName), currentPipelineExecutionStatus: [status] },
-    });
-    if (options.target) {
-      rule.addTarget(options.target);
-    }
-    return rule;
   }
 }
