@@ -4,7 +4,7 @@
 |---|---|
 | `GET health` | `{"status": "ok", "account", "region"}` |
 | `GET notes?since=N` | `{"notes": [{"seq", "time", "kind", "message", ...}]}`, those after number N |
-| `GET report` | `{"notRehearsed": [...], "grants": {"exercised", "unexercised"}, "denials": [...]}` |
+| `GET report` | `{"notRehearsed": [...], "grants": {"exercised", "unexercised"}, "denials": [...], "images": [...]}` |
 | `GET leftovers` | `{"leftovers": [{"service", "kind", "id", "why"?}]}`: what is still there, see `leftovers` |
 | `POST faults` | plays a fault: an object with `kind`, `count` (default 1) and where it happens |
 | `GET faults` | `{"faults": [...]}`: those of ours that have not happened yet |
@@ -79,6 +79,7 @@ def respond(
             "notRehearsed": [entry for entry in journal.all_not_rehearsed() if entry["stack"] not in own],
             "grants": emulator.grants.report(without=own),
             "denials": journal.denials(),
+            "images": emulator.sagemaker.images.fidelity(),
         }
     if route == "leftovers":
         return 200, {"leftovers": leftovers.find(emulator)}

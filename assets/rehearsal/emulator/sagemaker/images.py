@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..host import ApiError, Host
+from .image_contents import Fidelity, compare
 
 CONTAINERS = Path(__file__).parent / "containers"
 STAND_INS_VARIABLE = "CDK_MLOPS_STAND_INS"
@@ -55,10 +58,10 @@ class StandIn:
 
 _KNOWN = {
     "sagemaker-scikit-learn": StandIn(
-        "sagemaker-scikit-learn", train=None, serve="sklearn_serve.py", example="1.2-1-cpu-py3"
+        "sagemaker-scikit-learn", train=None, serve="sklearn_serve.py", example="1.9-0-cpu-py3"
     ),
     "sagemaker-xgboost": StandIn(
-        "sagemaker-xgboost", train="xgboost_train.py", serve="xgboost_serve.py", example="1.7-1"
+        "sagemaker-xgboost", train="xgboost_train.py", serve="xgboost_serve.py", example="3.2-0"
     ),
 }
 
@@ -69,6 +72,8 @@ class Images:
     def __init__(self, host: Host) -> None:
         self.host = host
         self._own: dict[str, str] = {}
+        self._played: dict[str, Fidelity] = {}
+        self._lock = threading.Lock()
         text = os.environ.get(STAND_INS_VARIABLE)
         if text:
             try:
@@ -114,7 +119,24 @@ class Images:
                 f" one that comes near by the environment variable {STAND_INS_VARIABLE}, e.g."
                 f" {STAND_INS_VARIABLE}='{example}'.",
             )
+        self._remember(image, found)
         return found
+
+    def fidelity(self) -> list[dict[str, Any]]:
+        """The images that were asked for, and how near their stand-ins come to them."""
+        with self._lock:
+            return [self._played[uri].document() for uri in sorted(self._played)]
+
+    def _remember(self, image: Image, stand_in: StandIn) -> None:
+        with self._lock:
+            if image.uri in self._played:
+                return
+            own = image.repository in self._own
+            found = compare(image.uri, image.tag, stand_in.name, own=own)
+            self._played[image.uri] = found
+        if found.summary:
+            kind = "warning" if found.level == "other" else "image"
+            self.host.note(kind, f"image {image.uri}: {found.summary}", image=image.uri)
 
     def serving(self, uri: str) -> Path:
         """The script that plays the image's model server."""

@@ -22,8 +22,8 @@ PIPELINE_ROLE = "arn:aws:iam::000000000000:role/pipeline"
 JOB_ROLE = "arn:aws:iam::000000000000:role/job"
 MODEL_ROLE = "arn:aws:iam::000000000000:role/model"
 CALLER = "arn:aws:iam::000000000000:role/tester"
-SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
-XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 HYPER = {
     "objective": "reg:squarederror",
     "max_depth": "5",

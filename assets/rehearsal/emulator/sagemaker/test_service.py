@@ -281,8 +281,8 @@ def test_no_data_no_program_no_image(sm: SageMaker) -> None:
 
 
 def test_a_tag_that_does_not_exist(sm: SageMaker) -> None:
-    reason = run_job(sm, job(image=SKLEARN.replace("1.2-1-cpu-py3", "latest")))["FailureReason"]
-    assert "begin with a version, e.g. 1.2-1-cpu-py3" in reason
+    reason = run_job(sm, job(image=SKLEARN.replace("1.9-0-cpu-py3", "latest")))["FailureReason"]
+    assert "begin with a version, e.g. 1.9-0-cpu-py3" in reason
 
 
 def test_own_stand_in(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
