@@ -20,6 +20,7 @@ import { findPython } from '../src/rehearsal/python/python';
 import { preparePythonEnvironment, uvFromPip } from '../src/rehearsal/python/python-environment';
 import { RehearsalDocument } from '../src/rehearsal/report/document';
 import { html } from '../src/rehearsal/report/html';
+import { imageWarnings } from '../src/rehearsal/report/images';
 import { page } from '../src/rehearsal/report/page';
 import { niceTicks } from '../src/rehearsal/report/plots';
 import { ApiClient, emulatorUrl } from '../src/rehearsal/scenario/api-client';
@@ -640,6 +641,16 @@ describe('the report', () => {
       .toContain('The gate rejected the model');
   });
 
+  test('says of each image what played it, and warns where that is another version', () => {
+    const text = page(document).toString();
+    for (const part of ['Image fidelity', 'a/sagemaker-scikit-learn:1.9-0-cpu-py3</code> <span class="badge good">exact', 'a/sagemaker-xgboost:1.7-1',
+      'played by xgboost 3.2.0 instead of 1.7.4', '<td>1.7.4</td><td>3.2.0 ≠</td>', '<td>22.0.0</td><td>not installed ≠</td>']) {
+      expect(text).toContain(part);
+    }
+    expect(imageWarnings(document.emulated)).toEqual(['image a/sagemaker-xgboost:1.7-1: played by xgboost 3.2.0 instead of 1.7.4']);
+    expect(imageWarnings(undefined)).toEqual([]);
+  });
+
   test('shows classes as a table of confusions', () => {
     const predictions = { ...document.predictions!, problemType: 'binary_classification', classes: ['a', 'b'], rows: [{ truth: 'a', predicted: 'b' }] };
     expect(page({ ...document, predictions }).toString()).toContain('true \\ predicted');
@@ -696,6 +707,16 @@ function sampleDocument(app: string): RehearsalDocument {
         unexercised: [{ role: 'R', stack: 'S', logicalId: 'Role', action: 's3:DeleteObject', resources: ['*'], count: 0 }],
       },
       denials: [{ principal: app, action: 's3:GetObject', resource: 'arn:aws:s3:::x' }],
+      images: [
+        { image: 'a/sagemaker-scikit-learn:1.9-0-cpu-py3', standIn: 'sagemaker-scikit-learn', level: 'exact', summary: '', libraries: [{ name: 'numpy', image: '2.5.1', here: '2.5.1' }] },
+        {
+          image: 'a/sagemaker-xgboost:1.7-1',
+          standIn: 'sagemaker-xgboost',
+          level: 'other',
+          summary: 'played by xgboost 3.2.0 instead of 1.7.4',
+          libraries: [{ name: 'xgboost', image: '1.7.4', here: '3.2.0' }, { name: 'pyarrow', image: '22.0.0', here: null }],
+        },
+      ],
     },
   };
 }

@@ -11,6 +11,7 @@ import { Denials } from './emulator/denials';
 import { Emulator, EmulatorReport } from './emulator/emulator';
 import { followNotes, render } from './emulator/notes';
 import { rehearsalDocument } from './report/document';
+import { imageWarnings } from './report/images';
 import { writeReport } from './report/write';
 import { ScenarioResults, runScenario, tearDown } from './scenario/scenario';
 import { setUp } from './scenario/set-up';
@@ -145,6 +146,7 @@ function finish(options: RehearseOptions, around: Surroundings, ending: Ending):
   if (outcome && !(outcome instanceof Interrupted)) {
     terminal.failure(outcome, step);
   }
+  imageWarnings(ending.emulated).forEach((warning) => terminal.line(terminal.paint('yellow', `warning: ${warning}`)));
   terminal.line();
   const total = seconds(Date.now() - runner.began);
   terminal.line(outcome instanceof Interrupted

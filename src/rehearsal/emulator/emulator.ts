@@ -36,10 +36,24 @@ export interface GrantedAction {
   readonly count: number;
 }
 
+/** A container image that was asked for, and how near what played it comes to it. */
+export interface PlayedImage {
+  readonly image: string;
+  /** Repository of the image that it is played as. */
+  readonly standIn: string;
+  /** `exact`: all versions are equal; `near`: that of the library which gives the image its name is; `other`: that one is not, or is not known. */
+  readonly level: 'exact' | 'near' | 'other';
+  /** One sentence on what differs; empty where nothing does. */
+  readonly summary: string;
+  /** Versions; null in the image where they are not known, null here where the library is not installed. */
+  readonly libraries: readonly { readonly name: string; readonly image: string | null; readonly here: string | null }[];
+}
+
 export interface EmulatorReport {
   readonly notRehearsed: readonly { type: string; logicalId: string; stack: string; why: string }[];
   readonly grants: { readonly exercised: readonly GrantedAction[]; readonly unexercised: readonly GrantedAction[] };
   readonly denials: readonly Denial[];
+  readonly images: readonly PlayedImage[];
 }
 
 export interface Leftover {

@@ -1,5 +1,6 @@
 import { RehearsalDocument } from './document';
 import { Markup, html } from './html';
+import { imagesSection } from './images';
 import { accessSection, modelSection, notRehearsedSection } from './sections';
 import { STYLE } from './style';
 import { timeline } from './timeline';
@@ -20,6 +21,7 @@ ${verdict(document)}
 <div class="tiles">${tiles(document)}</div>
 <h2>What happened</h2>${timeline(steps)}
 ${modelSection(document)}
+${imagesSection(document)}
 ${accessSection(document)}
 ${notRehearsedSection(document)}
 <footer>cdk-mlops ${tool.version} · Node ${tool.node} · ${tool.platform} · deployed to an emulator on this machine, not to AWS</footer>
