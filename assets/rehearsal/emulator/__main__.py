@@ -29,6 +29,7 @@ import threading
 from pathlib import Path
 
 from emulator import processes
+from emulator.ministack.settings import Settings
 
 PORT_TAKEN = 3
 WRONG_MINISTACK = 4
@@ -57,11 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     processes.watch_parent(options.parent_pid, stop)
     processes.adopt_orphans()
 
-    from emulator.ministack.emulator import Settings
-    from emulator.ministack.server import serve
-
     try:
         settings = Settings(listening.getsockname()[1], work, options.region, options.account)
+        settings.apply()
+        from emulator.ministack.server import serve
+
         serve(settings, listening, stop)
     finally:
         processes.end_children()

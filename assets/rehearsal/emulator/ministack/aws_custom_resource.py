@@ -6,7 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore import xform_name
@@ -14,9 +14,7 @@ from botocore.exceptions import ClientError
 from ministack.services import lambda_svc
 
 from emulator.ministack.emulator import Emulator
-
-if TYPE_CHECKING:
-    from emulator.ministack.custom_resources import Request
+from emulator.ministack.provider_request import Answer, Request
 
 __all__ = ["provide"]
 
@@ -36,7 +34,7 @@ _OTHER_NAMES = {
 """Services whose JavaScript name is not boto3's, in lower case without dashes."""
 
 
-def provide(emulator: Emulator, request: Request) -> tuple[str, dict[str, Any]]:
+def provide(emulator: Emulator, request: Request) -> Answer:
     """Plays one request of `Custom::AWS`."""
     physical_id = request.physical_id or str(uuid.uuid4())
     text = request.properties.get(request.kind)

@@ -9,12 +9,10 @@ import mimetypes
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from emulator.ministack.emulator import Emulator
-
-if TYPE_CHECKING:
-    from emulator.ministack.custom_resources import Request
+from emulator.ministack.provider_request import Answer, Request
 
 __all__ = ["provide"]
 
@@ -29,7 +27,7 @@ _SYSTEM_METADATA = {
 }
 
 
-def provide(emulator: Emulator, request: Request) -> tuple[str, dict[str, Any]]:
+def provide(emulator: Emulator, request: Request) -> Answer:
     """Plays one request of `Custom::CDKBucketDeployment`."""
     client = emulator.host.client("s3")
     properties = request.properties

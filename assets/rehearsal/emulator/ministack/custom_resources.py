@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from ministack.services import ec2, lambda_svc
@@ -17,29 +16,13 @@ from ministack.services.cloudformation import custom_resource
 
 from emulator.ministack import aws_custom_resource, bucket_deployment
 from emulator.ministack.emulator import Emulator
+from emulator.ministack.provider_request import Answer, Request
 
-__all__ = ["Request", "install"]
+__all__ = ["install"]
 
 _ANSWER_AFTER_ERROR_SECONDS = 2.0
 """A function that failed may have sent its answer first; after this time it will not come any more."""
 _DEFAULT_TIMEOUT_SECONDS = 3600
-
-
-@dataclass(frozen=True)
-class Request:
-    """What CloudFormation asks of a provider."""
-
-    kind: str
-    logical_id: str
-    properties: dict[str, Any]
-    stack: str
-    stack_id: str
-    resource_type: str
-    physical_id: str | None = None
-    old_properties: dict[str, Any] = field(default_factory=dict)
-
-
-Answer = tuple[str, dict[str, Any]]
 
 
 def install(emulator: Emulator) -> None:

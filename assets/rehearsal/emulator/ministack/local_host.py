@@ -16,8 +16,8 @@ from ministack.core import responses
 from ministack.services import sts as sts_service
 
 from emulator.journal import Journal
-from emulator.ministack.emulator import ADMIN_KEY, ADMIN_SECRET, Settings
-from emulator.ministack.iam import Grants, role_name
+from emulator.ministack.grants import Grants, role_name
+from emulator.ministack.settings import ADMIN_KEY, ADMIN_SECRET, Settings
 
 __all__ = ["LocalHost"]
 

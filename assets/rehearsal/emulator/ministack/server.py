@@ -1,4 +1,7 @@
-"""Starts MiniStack inside this process with all of ours installed, and ends it without leaving anything."""
+"""Starts MiniStack inside this process with all of ours installed, and ends it without leaving anything.
+
+To be imported after `Settings.apply`: MiniStack reads its environment when it is imported.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
@@ -19,7 +21,10 @@ from typing import Any
 
 from emulator import processes
 from emulator.journal import Journal
-from emulator.ministack.emulator import ADMIN_KEY, ADMIN_SECRET, Emulator, Settings
+from emulator.ministack.emulator import Emulator
+from emulator.ministack.grants import Grants
+from emulator.ministack.local_host import LocalHost
+from emulator.ministack.settings import ADMIN_KEY, ADMIN_SECRET, Settings
 
 __all__ = ["serve"]
 
@@ -48,8 +53,6 @@ PATIENCE_SECONDS = 2.5
 
 def serve(settings: Settings, listening: socket.socket, stop: threading.Event) -> None:
     """Runs until `stop` is set. Prints one line of JSON to standard output when every service answers."""
-    settings.apply()
-    tempfile.tempdir = str(settings.folders["tmp"])
     _log_to(settings)
     emulator = create(settings)
     # Not `asyncio.run`, which at the end would wait for every thread that still runs a function or a workflow.
@@ -61,10 +64,7 @@ def serve(settings: Settings, listening: socket.socket, stop: threading.Event) -
 
 
 def create(settings: Settings) -> Emulator:
-    """The emulator with all parts installed, not yet listening. `settings.apply()` must have been called."""
-    from emulator.ministack.iam import Grants
-    from emulator.ministack.local_host import LocalHost
-
+    """The emulator with all parts installed, not yet listening."""
     journal = Journal()
     grants = Grants(settings, journal)
     emulator = Emulator(settings, journal, grants, LocalHost(settings, journal, grants))

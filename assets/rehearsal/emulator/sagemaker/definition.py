@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,26 +118,6 @@ class Definition:
     parameters: dict[str, Parameter]
     steps: dict[str, Step]
     experiment: dict[str, Any] | None
-
-    @staticmethod
-    def parse(text: str) -> Definition:
-        """Reads a definition; everything that is wrong with it comes in one `ValidationException`."""
-        from .reader import Reader  # it builds what is declared here
-
-        try:
-            raw = json.loads(text)
-        except ValueError as error:
-            raise ApiError(
-                "ValidationException", f"Unable to parse pipeline definition. It is not JSON: {error}."
-            ) from error
-        try:
-            return Reader().read(raw)
-        except (AttributeError, LookupError, TypeError, RecursionError) as error:
-            # A list where an object belongs, and the like; the service's parser gives no more detail either.
-            raise ApiError(
-                "ValidationException",
-                f"Unable to parse pipeline definition. A member has the wrong type: {error}.",
-            ) from error
 
     def values(self, given: list[dict[str, str]] | None) -> dict[str, Any]:
         """Parameter values of an execution: what was given at start over the defaults."""

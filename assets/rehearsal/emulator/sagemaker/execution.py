@@ -7,17 +7,15 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..host import ApiError
 from . import service_shapes as shapes
 from .definition import Definition, Step
 from .references import Unresolved
-from .steps import StepFailure, StepHandlers, StepRun
+from .step_run import StepFailure, StepRun, StepServices
+from .steps import StepHandlers
 from .storage import StorageError
-
-if TYPE_CHECKING:
-    from .pipelines import Pipelines
 
 
 class Execution(StepHandlers):
@@ -25,7 +23,7 @@ class Execution(StepHandlers):
 
     def __init__(
         self,
-        owner: Pipelines,
+        services: StepServices,
         pipeline: dict[str, Any],
         definition: Definition,
         parameters: dict[str, Any],
@@ -35,7 +33,7 @@ class Execution(StepHandlers):
         request: dict[str, Any],
         parallelism: dict[str, Any] | None,
     ) -> None:
-        self.owner, self.core = owner, owner.core
+        self.services, self.core = services, services.core
         self.definition, self.parameters, self.id, self.arn = definition, parameters, execution_id, arn
         self.definition_text: str = pipeline["PipelineDefinition"]
         self.pipeline_name: str = pipeline["PipelineName"]

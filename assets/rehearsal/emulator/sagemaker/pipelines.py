@@ -10,22 +10,19 @@ from . import service_shapes as shapes
 from .core import Core, Operation, listing, not_found, page
 from .definition import NOT_PLAYED, Definition
 from .execution import Execution
-from .steps import StepHandlers
-
-CallAs = Callable[[str, str, dict[str, Any]], dict[str, Any]]
-"""(role, operation, request) to response: a call that the role makes, with its permissions checked."""
+from .reader import read_definition
+from .step_run import CallAs, StepRun, StepServices
 
 
 class Pipelines:
     """Pipelines of the account."""
 
     def __init__(self, core: Core, call_as: CallAs, find_job: Callable[[str, str], Any]) -> None:
-        self.core, self.call_as, self.find_job = core, call_as, find_job
+        self.core = core
+        self._services = StepServices(core, call_as, find_job)
         self.pipelines: dict[str, dict[str, Any]] = {}
         self.executions: dict[str, Execution] = {}
         self._tokens: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
-        self.cache: dict[tuple[str, str, str], tuple[Any, str, dict[str, Any], dict[str, Any]]] = {}
-        self.callbacks: dict[str, tuple[StepHandlers, str]] = {}
 
     def operations(self) -> dict[str, Operation]:
         """Operation name to function."""
@@ -124,7 +121,7 @@ class Pipelines:
         return {"PipelineArn": arn}
 
     def _parse(self, name: str, text: str) -> Definition:
-        parsed = Definition.parse(text)
+        parsed = read_definition(text)
         unplayed = [f"{step.name} ({step.type})" for step in parsed.steps.values() if step.type in NOT_PLAYED]
         if unplayed:
             self.core.host.note(
@@ -230,7 +227,9 @@ class Pipelines:
             execution_id = self.core.token(12)
             arn = f"{record['PipelineArn']}/execution/{execution_id}"
             parallel = request.get("ParallelismConfiguration") or record.get("ParallelismConfiguration")
-            execution = Execution(self, record, parsed, values, execution_id, arn, caller, request, parallel)
+            execution = Execution(
+                self._services, record, parsed, values, execution_id, arn, caller, request, parallel
+            )
             self.executions[arn] = execution
             self._tokens[token] = (asked, arn)
             record["LastRunTime"] = shapes.now()
@@ -306,23 +305,21 @@ class Pipelines:
 
     # callback steps
 
-    def _callback(self, token: str) -> tuple[StepHandlers, str]:
+    def _callback(self, token: str) -> tuple[StepRun, str]:
         with self.core.lock:
-            found = self.callbacks.pop(token, None)
+            found = self._services.callbacks.pop(token, None)
         if found is None:
             raise not_found("Callback token", token)
         return found
 
     def send_success(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
-        execution, step = self._callback(request["CallbackToken"])
-        execution.answer_callback(
-            step, {entry["Name"]: entry["Value"] for entry in request.get("OutputParameters") or ()}, None
+        run, execution_arn = self._callback(request["CallbackToken"])
+        run.take_answer(
+            {entry["Name"]: entry["Value"] for entry in request.get("OutputParameters") or ()}, None
         )
-        return {"PipelineExecutionArn": execution.arn}
+        return {"PipelineExecutionArn": execution_arn}
 
     def send_failure(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
-        execution, step = self._callback(request["CallbackToken"])
-        execution.answer_callback(
-            step, {}, request.get("FailureReason") or "The callback step was failed by its receiver."
-        )
-        return {"PipelineExecutionArn": execution.arn}
+        run, execution_arn = self._callback(request["CallbackToken"])
+        run.take_answer({}, request.get("FailureReason") or "The callback step was failed by its receiver.")
+        return {"PipelineExecutionArn": execution_arn}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -23,8 +24,26 @@ from .definition import (
 from .references import special
 
 
-class Reader:
-    """Collects problems while it reads; one `Reader` reads one definition."""
+def read_definition(text: str) -> Definition:
+    """Reads a definition; everything that is wrong with it comes in one `ValidationException`."""
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise ApiError(
+            "ValidationException", f"Unable to parse pipeline definition. It is not valid JSON: {error}."
+        ) from error
+    try:
+        return _Reader().read(raw)
+    except (AttributeError, LookupError, TypeError, RecursionError) as error:
+        # A list where an object belongs, and the like; the service's parser gives no more detail either.
+        raise ApiError(
+            "ValidationException",
+            f"Unable to parse pipeline definition. A member has the wrong type: {error}.",
+        ) from error
+
+
+class _Reader:
+    """Collects problems while it reads; one reader reads one definition."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []

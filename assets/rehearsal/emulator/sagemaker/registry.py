@@ -133,7 +133,7 @@ class Registry:
         try:
             json.loads(request["ResourcePolicy"])
         except ValueError as error:
-            raise ApiError("ValidationException", f"ResourcePolicy is not JSON: {error}") from error
+            raise ApiError("ValidationException", f"ResourcePolicy is not valid JSON: {error}") from error
         with self.core.lock:
             self.policies[group["ModelPackageGroupName"]] = request["ResourcePolicy"]
         self.core.host.note(

@@ -7,58 +7,23 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..host import AccessDenied, ApiError
 from . import service_shapes as shapes
 from .core import Core
 from .definition import NOT_PLAYED, Definition, Step, own
 from .references import Resolver, Unresolved, walk
+from .step_run import StepFailure, StepRun, StepServices
 from .storage import Storage, StorageError
 
-if TYPE_CHECKING:
-    from .pipelines import Pipelines
-
 _JOB_MEMBER = {"Processing": "ProcessingJobName", "Training": "TrainingJobName"}
-
-
-class StepFailure(Exception):
-    """Ends a step as Failed; `retry_type` names the exception type that a retry policy may match."""
-
-    def __init__(self, reason: str, retry_type: str | None = None) -> None:
-        super().__init__(reason)
-        self.retry_type = retry_type
-
-
-class StepRun:
-    """What is known of a step that was started."""
-
-    def __init__(self, step: Step) -> None:
-        self.step = step
-        self.row: dict[str, Any] = {
-            "StepName": step.name,
-            "StepStatus": "Starting",
-            "StartTime": shapes.now(),
-            "AttemptCount": 1,
-            "Metadata": {},
-        }
-        if step.raw.get("DisplayName"):
-            self.row["StepDisplayName"] = step.raw["DisplayName"]
-        if step.raw.get("Description"):
-            self.row["StepDescription"] = step.raw["Description"]
-        self.properties: dict[str, Any] = {}
-        self.answered = threading.Event()
-        self.answer: tuple[dict[str, str], str | None] = ({}, None)
-
-    @property
-    def status(self) -> str:
-        return str(self.row["StepStatus"])
 
 
 class StepHandlers:
     """Runs single steps; `Execution` decides which and when."""
 
-    owner: Pipelines
+    services: StepServices
     core: Core
     definition: Definition
     definition_text: str
@@ -74,12 +39,6 @@ class StepHandlers:
 
     def _halted(self) -> bool:
         raise NotImplementedError
-
-    def answer_callback(self, step: str, outputs: dict[str, str], failure: str | None) -> None:
-        """The receiver of a callback step has answered."""
-        run = self.runs[step]
-        run.answer = (outputs, failure)
-        run.answered.set()
 
     def _do(self, run: StepRun) -> None:
         kind = run.step.type
@@ -140,13 +99,13 @@ class StepHandlers:
         try:
             return json.loads(data)
         except ValueError as error:
-            raise Unresolved(f"{uri} is not JSON: {error}") from error
+            raise Unresolved(f"{uri} is not valid JSON: {error}") from error
 
     # steps
 
     def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            return self.owner.call_as(self.role, operation, request)
+            return self.services.call_as(self.role, operation, request)
         except ApiError as error:
             raise StepFailure(
                 f"ClientError: Failed to invoke sagemaker:{operation}. Error Details: {error.message}"
@@ -198,7 +157,7 @@ class StepHandlers:
         request["Tags"] = self._own_tags(step, request)
         answer = self._call(f"Create{kind}Job", shapes.check(f"Create{kind}Job", request, lenient=True))
         run.row["Metadata"] = {f"{kind}Job": {"Arn": answer[f"{kind}JobArn"]}}
-        job = self.owner.find_job(kind, name)
+        job = self.services.find_job(kind, name)
         while not job.done.wait(0.05):
             if self._halted():
                 self._stop_job(kind, name, job)
@@ -226,7 +185,7 @@ class StepHandlers:
         config = run.step.raw.get("CacheConfig") or {}
         if not config.get("Enabled"):
             return False
-        found = self.owner.cache.get((self.pipeline_arn, run.step.name, _canonical(arguments)))
+        found = self.services.cache.get((self.pipeline_arn, run.step.name, _canonical(arguments)))
         if found is None:
             return False
         at, source, properties, metadata = found
@@ -239,7 +198,7 @@ class StepHandlers:
     def _keep(self, run: StepRun, arguments: dict[str, Any]) -> None:
         if (run.step.raw.get("CacheConfig") or {}).get("Enabled"):
             key = (self.pipeline_arn, run.step.name, _canonical(arguments))
-            self.owner.cache[key] = (shapes.now(), self.arn, run.properties, run.row["Metadata"])
+            self.services.cache[key] = (shapes.now(), self.arn, run.properties, run.row["Metadata"])
 
     def _register(self, run: StepRun) -> None:
         request = self._resolver(run.step).resolve(run.step.arguments)
@@ -307,7 +266,7 @@ class StepHandlers:
         )
         run.answered.clear()
         with self.core.lock:
-            self.owner.callbacks[token] = (self, run.step.name)
+            self.services.callbacks[token] = (run, self.arn)
         message = {
             "token": token,
             "pipelineExecutionArn": self.arn,
@@ -343,7 +302,7 @@ def _duration(text: str) -> dt.timedelta:
     match = _ISO.fullmatch(text)
     if match is None:
         raise StepFailure(
-            f"ClientError: CacheConfig.ExpireAfter {text!r} is no ISO 8601 duration, e.g. P30D or T12H"
+            f"ClientError: CacheConfig.ExpireAfter {text!r} is not an ISO 8601 duration such as P30D or T12H"
         )
     years, months, weeks, days, hours, minutes, seconds, *short = (
         int(group or 0) for group in match.groups()

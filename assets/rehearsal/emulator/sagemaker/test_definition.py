@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from emulator.sagemaker import ApiError
 from emulator.sagemaker.definition import Definition
+from emulator.sagemaker.reader import read_definition
 from emulator.sagemaker.references import Resolver, Unresolved, walk
 from emulator.sagemaker.service_shapes import text_of
 
@@ -20,7 +21,7 @@ def fail(name: str, message: Any = "no", **extra: Any) -> dict[str, Any]:
 
 
 def parse(*steps: dict[str, Any], parameters: Any = (), version: str = "2020-12-01") -> Definition:
-    return Definition.parse(
+    return read_definition(
         json.dumps({"Version": version, "Parameters": list(parameters), "Steps": list(steps)})
     )
 
@@ -131,8 +132,8 @@ def test_refused(said: str, steps: list[dict[str, Any]], more: dict[str, Any]) -
 def test_all_problems_at_once_and_no_json() -> None:
     message = refusal(fail("A", {"Get": "Parameters.X"}), fail("A"), version="0")
     assert all(part in message for part in ("Version", "used twice", "'X'"))
-    with pytest.raises(ApiError, match="not JSON"):
-        Definition.parse("{")
+    with pytest.raises(ApiError, match="not valid JSON"):
+        read_definition("{")
 
 
 def test_the_inside_of_branches_is_not_the_condition_s_own() -> None:
@@ -289,6 +290,6 @@ def test_any_json_is_either_read_or_refused(value: Any) -> None:
         ),
     ):
         try:
-            Definition.parse(text)
+            read_definition(text)
         except ApiError as error:
             assert error.code == "ValidationException"

@@ -1,0 +1,190 @@
+"""What roles may do: evaluates calls that are not requests, counts what each statement allowed, reports what nothing used."""
+
+from __future__ import annotations
+
+import fnmatch
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.services import iam as iam_service
+
+from emulator.host import AccessDenied
+from emulator.journal import Journal
+from emulator.ministack import not_rehearsed
+from emulator.ministack.settings import Settings
+
+__all__ = ["Grants", "role_name"]
+
+
+@dataclass
+class Statement:
+    """One statement of one policy of a role, with the number of calls that each of its actions allowed."""
+
+    role: str
+    policy: str
+    index: int
+    effect: str
+    actions: list[str]
+    resources: list[str]
+    uses: dict[str, int] = field(default_factory=dict)
+
+
+class Grants:
+    """Evaluates calls of roles, counts which statement allowed them, remembers those that nothing used."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._statements: dict[tuple[str, str, int], Statement] = {}
+        self._owners: dict[str, tuple[str, str]] = {}
+        self._ignored: set[str] = set()
+
+    # --- what roles there are -------------------------------------------------
+
+    def belongs_to(self, role: str, stack: str, logical_id: str, *, counted: bool = True) -> None:
+        """Tells which stack made a role. Those that are not counted (CDK's own providers) stay out of the report."""
+        with self._lock:
+            self._owners[role] = (stack, logical_id)
+            if not counted:
+                self._ignored.add(role)
+
+    def remember(self, role: str) -> None:
+        """Reads the role's policies as they are now, so that the report knows them after the role is gone."""
+        self.policies_of(role)
+
+    def policies_of(self, role: str, account: str | None = None) -> list[list[Any]]:
+        """The role's parsed policies; every statement carries its place, so that a match can be counted."""
+        account = account or self._settings.account
+        record = iam_service._roles.get_scoped(account, None, role)
+        if record is None:
+            return []
+        documents = [(name, doc) for name, doc in (record.get("InlinePolicies") or {}).items()]
+        for arn in record.get("AttachedPolicies", []):
+            documents.append(
+                (arn.rsplit("/", 1)[-1], iam_evaluator._resolve_managed_policy_document(arn, account))
+            )
+        policies = []
+        for name, document in documents:
+            statements = iam_evaluator.parse_policy_document(document) if document else []
+            for index, parsed in enumerate(statements):
+                parsed.origin = self._known(role, name, index, parsed)
+            if statements:
+                policies.append(statements)
+        return policies
+
+    def _known(self, role: str, policy: str, index: int, parsed: Any) -> Statement:
+        with self._lock:
+            statement = self._statements.get((role, policy, index))
+            if statement is None or (statement.actions, statement.resources) != (
+                parsed.actions,
+                parsed.resources,
+            ):
+                statement = Statement(role, policy, index, parsed.effect, parsed.actions, parsed.resources)
+                self._statements[(role, policy, index)] = statement
+            return statement
+
+    # --- evaluation -----------------------------------------------------------
+
+    def authorize(
+        self,
+        role_arn: str,
+        action: str,
+        resource: str,
+        context: Mapping[str, str] | None = None,
+        session: str = "",
+    ) -> None:
+        """Raises `AccessDenied` unless the role may; see `emulator.host.Host.authorize`."""
+        account, role = _account_and_role(role_arn, self._settings.account)
+        principal = f"arn:aws:sts::{account}:assumed-role/{role}/{session or 'rehearsal'}"
+        if iam_service._roles.get_scoped(account, None, role) is None:
+            self._refuse(principal, action, resource, f"because the role {role} does not exist")
+        service = action.split(":", 1)[0]
+        keys = {name.lower(): value for name, value in (context or {}).items()}
+        keys.setdefault("aws:tagkeys", None)  # type: ignore[arg-type]
+        evaluation = iam_evaluator.EvalContext(
+            principal_arn=principal,
+            principal_type="AssumedRole",
+            principal_account=account,
+            action=action,
+            resource_arn=resource,
+            region=self._settings.region,
+            source_ip="127.0.0.1",
+            secure_transport=True,
+            service_context=keys,
+        )
+        limits = iam_evaluator._permissions_boundary(iam_service._roles, role, account)
+        result = iam_evaluator.evaluate(evaluation, self.policies_of(role, account), *limits)
+        found = iam_evaluator._resource_policy(service, resource)
+        if found is not None:
+            required = service in iam_evaluator._POLICY_REQUIRED
+            result = iam_evaluator.combine_resource_policy(
+                result, evaluation, *found, required=required, limits=tuple(limits)
+            )
+        if result.decision == "Deny":
+            kind = "a resource-based" if result.resource_policy_arn else "an identity-based"
+            self._refuse(principal, action, resource, f"with an explicit deny in {kind} policy")
+        if result.decision != "Allow":
+            self._refuse(
+                principal, action, resource, f"because no identity-based policy allows the {action} action"
+            )
+
+    def _refuse(self, principal: str, action: str, resource: str, reason: str) -> None:
+        message = f"User: {principal} is not authorized to perform: {action} on resource: {resource} {reason}"
+        self._journal.denied(principal, action, resource, message)
+        raise AccessDenied(message, principal=principal, action=action, resource=resource)
+
+    def count(self, action: str, statements: Iterable[Any]) -> None:
+        """Counts a call for every action pattern of the statements that matched it."""
+        with self._lock:
+            for parsed in statements:
+                origin: Statement | None = getattr(parsed, "origin", None)
+                if origin is None:
+                    continue
+                for pattern in origin.actions:
+                    if fnmatch.fnmatchcase(action.lower(), pattern.lower()):
+                        origin.uses[pattern] = origin.uses.get(pattern, 0) + 1
+
+    # --- report ---------------------------------------------------------------
+
+    def report(self, without: Collection[str] = ()) -> dict[str, list[dict[str, Any]]]:
+        """Every action of every Allow statement of the app's roles: used (with the number of calls) or not.
+
+        `without` names stacks whose roles are not the app's. An unused one that nothing here could use says `why`.
+        """
+        exercised: list[dict[str, Any]] = []
+        unexercised: list[dict[str, Any]] = []
+        with self._lock:
+            statements = [
+                s for s in self._statements.values() if s.role in self._owners and s.effect == "Allow"
+            ]
+            for statement in statements:
+                stack, logical_id = self._owners[statement.role]
+                if statement.role in self._ignored or stack in without:
+                    continue
+                for action in statement.actions:
+                    entry: dict[str, Any] = {"role": statement.role, "stack": stack, "logicalId": logical_id}
+                    entry.update(policy=statement.policy, statement=statement.index, action=action)
+                    entry.update(resources=statement.resources, count=statement.uses.get(action, 0))
+                    why = not_rehearsed.reason_for_action(action)
+                    if why and not entry["count"]:
+                        entry["why"] = why
+                    (exercised if entry["count"] else unexercised).append(entry)
+        return {"exercised": exercised, "unexercised": unexercised}
+
+
+def role_name(role_arn: str) -> str:
+    """The name at the end of a role ARN, without its path; of an assumed-role ARN the role, not the session."""
+    resource = role_arn.split(":", 5)[-1]
+    if resource.startswith("assumed-role/"):
+        return resource.split("/")[1]
+    return resource.rsplit("/", 1)[-1]
+
+
+def _account_and_role(role_arn: str, default_account: str) -> tuple[str, str]:
+    parts = role_arn.split(":")
+    account = parts[4] if len(parts) > 5 and parts[4] else default_account
+    return account, role_name(role_arn)

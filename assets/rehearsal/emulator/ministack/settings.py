@@ -1,0 +1,75 @@
+"""Where the emulator listens and works, and the environment that MiniStack reads when it is imported.
+
+Imports nothing of MiniStack: `Settings.apply` comes before the first import of it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["ADMIN_KEY", "ADMIN_SECRET", "Settings"]
+
+ACCOUNT = "000000000000"
+ADMIN_KEY = "test"
+ADMIN_SECRET = "test"
+"""Keys of the person who deploys: MiniStack's root user, who may do everything and is never evaluated."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where this run listens and works, and what it plays."""
+
+    port: int
+    work: Path
+    region: str
+    account: str = ACCOUNT
+
+    @property
+    def endpoint(self) -> str:
+        """URL of every service. An IP address, because host-style names do not resolve everywhere."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Folders below `work` that the emulator fills and removes."""
+        return {name: self.work / name for name in ("tmp", "s3", "state")}
+
+    def apply(self) -> None:
+        """Sets the environment that MiniStack reads on import, and takes away what would leak in."""
+        for folder in self.folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "MINISTACK_", "LOCALSTACK_")):
+                del os.environ[name]
+        tempfile.tempdir = str(self.folders["tmp"])
+        os.environ.update(
+            {
+                "GATEWAY_PORT": str(self.port),
+                "BIND_HOST": "127.0.0.1",
+                "AUTH": "true",
+                "TMPDIR": str(self.folders["tmp"]),
+                "S3_DATA_DIR": str(self.folders["s3"]),
+                "STATE_DIR": str(self.folders["state"]),
+                "PERSIST_STATE": "0",
+                "S3_PERSIST": "0",
+                "IOT_MTLS_ENABLED": "0",
+                "SFTP_ENABLED": "0",
+                "MINISTACK_REGION": self.region,
+                "MINISTACK_ACCOUNT_ID": self.account,
+                "AWS_ACCESS_KEY_ID": ADMIN_KEY,
+                "AWS_SECRET_ACCESS_KEY": ADMIN_SECRET,
+                "AWS_DEFAULT_REGION": self.region,
+                "AWS_REGION": self.region,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "AWS_CONFIG_FILE": os.devnull,
+                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+                # No daemon is ever asked, even where the machine has one.
+                "DOCKER_HOST": "unix:///nonexistent/docker.sock",
+                "LAMBDA_EXECUTOR": "local",
+                "no_proxy": "127.0.0.1,localhost",
+                "NO_PROXY": "127.0.0.1,localhost",
+            }
+        )
