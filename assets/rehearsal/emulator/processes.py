@@ -1,4 +1,7 @@
-"""Ends with the parent, and takes every process along that was started on the way."""
+"""Ends with the parent, and ends every process that was started on the way.
+
+A process is known by its id and its start time (`psutil.Process`), so none is taken for another that has the same id later.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
-__all__ = ["adopt_orphans", "descendants", "end_children", "watch_parent"]
+import psutil
+
+__all__ = [
+    "adopt_orphans",
+    "descendants",
+    "end_children",
+    "kill_group",
+    "signal_group",
+    "watch_parent",
+]
 
 _SET_CHILD_SUBREAPER = 36
 """Of Linux's `prctl`."""
@@ -21,14 +32,23 @@ def watch_parent(parent: int, stop: threading.Event) -> None:
     """Sets `stop` when the process `parent` is gone; 0 watches nobody."""
     if parent <= 0:
         return
-    threading.Thread(target=_watch, args=(parent, stop), daemon=True, name="watch-parent").start()
+    threading.Thread(
+        target=_watch, args=(_older_process(parent), stop), daemon=True, name="watch-parent"
+    ).start()
 
 
-def _watch(parent: int, stop: threading.Event) -> None:
-    # A direct parent that ends hands us over to another one at once, even if its number is used again.
-    direct = os.getppid() == parent
+def _older_process(pid: int) -> psutil.Process | None:
+    """The process, unless it is gone: one that started after this one has only the id of the one that is meant."""
+    try:
+        found = psutil.Process(pid)
+        return found if found.create_time() <= psutil.Process().create_time() else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _watch(parent: psutil.Process | None, stop: threading.Event) -> None:
     while not stop.is_set():
-        if (direct and os.getppid() != parent) or not _alive(parent):
+        if parent is None or not _alive(parent):
             stop.set()
             # What still runs after this long does not end by itself.
             time.sleep(20)
@@ -37,46 +57,16 @@ def _watch(parent: int, stop: threading.Event) -> None:
         time.sleep(0.25)
 
 
-def _alive(pid: int) -> bool:
+def _alive(process: psutil.Process) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
-def descendants(pid: int) -> list[int]:
-    """Processes below `pid`, children before grandchildren."""
-    children: dict[int, list[int]] = {}
-    for child, parent in _pairs():
-        children.setdefault(parent, []).append(child)
-    found, waiting = [], [pid]
-    while waiting:
-        below = children.get(waiting.pop(0), [])
-        found.extend(below)
-        waiting.extend(below)
-    return found
-
-
-def _pairs() -> list[tuple[int, int]]:
-    """Every process with its parent: from `/proc` where there is one, for slim images have no `ps`."""
-    proc = Path("/proc")
-    if not (proc / "self" / "stat").exists():
-        command = ["ps", "-axo", "pid=,ppid="]
-        listing = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-        rows = [line.split() for line in listing.splitlines()]
-        return [(int(row[0]), int(row[1])) for row in rows if len(row) == 2]
-    pairs = []
-    for stat in proc.glob("[0-9]*/stat"):
-        try:
-            # The name in parentheses may itself hold spaces and parentheses.
-            after = stat.read_text(errors="replace").rpartition(")")[2].split()
-            pairs.append((int(stat.parent.name), int(after[1])))
-        except (OSError, IndexError, ValueError):
-            continue
-    return pairs
+def descendants() -> list[psutil.Process]:
+    """Every process below this one."""
+    return psutil.Process().children(recursive=True)
 
 
 def adopt_orphans() -> None:
@@ -87,27 +77,43 @@ def adopt_orphans() -> None:
         pass  # another system: those known beforehand are ended all the same
 
 
-def end_children(patience: float = 1.5, known: Iterable[int] = ()) -> None:
-    """Ends every process below this one, and those `known`: politely first, after `patience` seconds for good."""
-    below = list(dict.fromkeys([*descendants(os.getpid()), *known]))
-    for pid in below:
-        _signal(pid, signal.SIGTERM)
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline and any(_running(pid) for pid in below):
-        time.sleep(0.05)
-    for pid in below:
-        _signal(pid, signal.SIGKILL)
+def end_children(patience: float = 1.5, known: Iterable[psutil.Process] = ()) -> None:
+    """Ends every process below this one, and those `known`: with SIGTERM first, after `patience` seconds with SIGKILL."""
+    below = list(dict.fromkeys([*descendants(), *known]))
+    for process in below:
+        _signal(process, signal.SIGTERM)
+    psutil.wait_procs(below, timeout=patience)
+    for process in below:
+        _signal(process, signal.SIGKILL)
 
 
-def _running(pid: int) -> bool:
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
     try:
-        return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    except ChildProcessError:
-        return _alive(pid)
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
+        process.send_signal(number)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         pass
+
+
+def signal_group(leader: subprocess.Popen[bytes], number: signal.Signals) -> bool:
+    """Sends the signal to the process group that `leader` leads, its orphans included; False when it is gone."""
+    try:
+        os.killpg(leader.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def kill_group(leader: subprocess.Popen[bytes], patience: float = 3.0) -> None:
+    """Kills the process group that `leader` leads; returns when the last of it is gone, or after `patience` seconds."""
+    members = [process for process in psutil.process_iter() if _group(process) == leader.pid]
+    signal_group(leader, signal.SIGKILL)
+    leader.wait()
+    # A large process needs a moment to give its memory back.
+    psutil.wait_procs([process for process in members if process.pid != leader.pid], timeout=patience)
+
+
+def _group(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except (ProcessLookupError, PermissionError):
+        return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from emulator.glue.spark import Outcome, SparkJob
+from emulator.processes import kill_group
 
 __all__ = ["ShellRun", "read_log"]
 
@@ -46,11 +46,7 @@ class ShellRun:
         return Outcome(code == 0, error, time.monotonic() - self._started)
 
     def stop(self) -> None:
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        self._process.wait()
+        kill_group(self._process)
 
     def discard(self) -> None:
         """Its folder is the run's own, which goes with the work folder."""

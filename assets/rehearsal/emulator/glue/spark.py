@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from emulator.glue.java import Java, NoJava, find_java
 from emulator.glue.spark_process import START_SECONDS, SparkJava, SparkJob, SparkWorker
 
@@ -237,9 +239,11 @@ def prepare(work: Path, cache: Path | None = None) -> Path | None:
     )
     try:
         keeper.gateway()
+        below = psutil.Process(keeper.process.pid).children(recursive=True)
         keeper.close_input()
         keeper.process.wait(START_SECONDS)
-        _await_archive(keeper.process.pid)
+        # Java writes the archive while it ends, after the Python process is gone.
+        psutil.wait_procs(below, timeout=START_SECONDS)
         if not fresh.exists():
             return None
         os.replace(fresh, target)
@@ -264,17 +268,6 @@ def _base_archive(java: Java, target: Path) -> Path | None:
         ]
         subprocess.run(command, capture_output=True, timeout=START_SECONDS, check=False)
     return base if base.exists() else None
-
-
-def _await_archive(group: int) -> None:
-    """Java writes the archive while it ends, after the Python process is gone."""
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        try:
-            os.killpg(group, 0)
-        except (ProcessLookupError, PermissionError):
-            return
-        time.sleep(0.1)
 
 
 def default_cache() -> Path | None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from emulator.glue.java import Java
 from emulator.glue.spark_parent import GATEWAY
+from emulator.processes import kill_group
 
 __all__ = ["START_SECONDS", "SparkJava", "SparkJob", "SparkWorker"]
 
@@ -76,12 +76,7 @@ class _Group:
 
     def end(self) -> None:
         """Kills the group: the process and all that it started."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
-        self.process.wait()
-        _await_end(self.process.pid)
+        kill_group(self.process)
         self.close_input()
 
 
@@ -162,19 +157,6 @@ class SparkWorker(_Group):
             "folder": str(job.folder or self.folder),
         }
         self.tell(json.dumps(order))
-
-
-def _await_end(group: int) -> None:
-    """Until the last of a killed group is gone: Java needs a moment to give its memory back."""
-    until = time.monotonic() + 3
-    while time.monotonic() < until:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(-group, os.WNOHANG)  # an orphan that the emulator adopted
-        try:
-            os.killpg(group, 0)
-        except (ProcessLookupError, PermissionError):
-            return
-        time.sleep(0.02)
 
 
 def _base_environment(java: Java) -> dict[str, str]:

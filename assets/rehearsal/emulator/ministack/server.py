@@ -9,7 +9,6 @@ import asyncio
 import importlib
 import json
 import logging
-import os
 import shutil
 import socket
 import sys
@@ -132,7 +131,7 @@ def _end(emulator: Emulator) -> None:
     from ministack.core import lambda_runtime
 
     # Read before anything ends: where orphans cannot be adopted, they could not be found afterwards.
-    below = processes.descendants(os.getpid())
+    below = processes.descendants()
     ending = [
         threading.Thread(target=_safely, args=(action,), daemon=True)
         for action in [*emulator.on_stop[::-1], lambda_runtime.reset]

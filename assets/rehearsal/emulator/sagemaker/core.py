@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import random
 import signal
 import string
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..host import ApiError, Host
+from ..processes import signal_group
 from . import service_shapes as shapes
 
 Operation = Callable[[dict[str, Any], str], dict[str, Any]]
@@ -126,14 +126,14 @@ class Core:
     def end_process(self, process: subprocess.Popen[bytes], grace: float = 2.0) -> None:
         """Ends a process and everything that it started; returns when it is gone."""
         for sent, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-            if not _signal_group(process, sent):
+            if not signal_group(process, sent):
                 break
             try:
                 process.wait(wait)
             except subprocess.TimeoutExpired:
                 continue
         # The leader may be gone while a child of it lives on.
-        _signal_group(process, signal.SIGKILL)
+        signal_group(process, signal.SIGKILL)
         with self.lock:
             self._processes.discard(process)
 
@@ -143,7 +143,7 @@ class Core:
         with self.lock:
             processes, threads = list(self._processes), list(self._threads)
         for process in processes:
-            _signal_group(process, signal.SIGTERM)
+            signal_group(process, signal.SIGTERM)
         deadline = time.monotonic() + 2.0
         while time.monotonic() < deadline and any(process.poll() is None for process in processes):
             time.sleep(0.02)
@@ -152,14 +152,6 @@ class Core:
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(timeout=2.0)
-
-
-def _signal_group(process: subprocess.Popen[bytes], sent: int) -> bool:
-    try:
-        os.killpg(process.pid, sent)
-        return True
-    except (ProcessLookupError, PermissionError):
-        return False
 
 
 def not_found(what: str, name: str) -> ApiError:
