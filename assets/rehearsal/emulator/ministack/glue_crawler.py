@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import contextvars
-import csv
-import io
-import json
-import re
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import glue as service
 
+from emulator.glue.table_inference import SAMPLE_BYTES, identifier, infer_table
 from emulator.host import Host
 
-__all__ = ["columns_of_csv", "columns_of_json", "install"]
+__all__ = ["install"]
 
-SAMPLE_BYTES = 1024 * 1024
-"""Types are inferred from the beginning of one object, as the real crawler samples too."""
 INPUT = "org.apache.hadoop.mapred.TextInputFormat"
 OUTPUT = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
 CSV_SERDE = "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe"
@@ -108,11 +103,11 @@ class _Crawls:
         if not keys:
             raise ValueError(f"nothing to crawl at {path}")
         sample = s3.get_object(Bucket=bucket, Key=keys[0], Range=f"bytes=0-{SAMPLE_BYTES - 1}")["Body"].read()
-        kind, columns = _infer(keys[0], sample)
+        kind, columns = infer_table(keys[0], sample)
         partitions = _partition_names(keys[0][len(prefix) :])
         table = {
             "Name": crawler.get("TablePrefix", "")
-            + _identifier((prefix.rstrip("/") or bucket).rsplit("/", 1)[-1]),
+            + identifier((prefix.rstrip("/") or bucket).rsplit("/", 1)[-1]),
             "TableType": "EXTERNAL_TABLE",
             "Parameters": {"classification": kind, "UPDATED_BY_CRAWLER": crawler["Name"], **_header(kind)},
             "PartitionKeys": [{"Name": name, "Type": "string"} for name in partitions],
@@ -137,67 +132,8 @@ class _Crawls:
         return str(table["Name"])
 
 
-def columns_of_csv(text: str) -> list[dict[str, str]]:
-    """Names from the header row, types from the rows below it."""
-    rows = [row for row in csv.reader(io.StringIO(text)) if row]
-    if len(rows) < 2:
-        raise ValueError("a CSV file needs a header row and one more to infer types from")
-    names = _distinct(_identifier(name) for name in rows[0])
-    return [
-        {"Name": name, "Type": _type([row[i] for row in rows[1:] if i < len(row)])}
-        for i, name in enumerate(names)
-    ]
-
-
-def columns_of_json(text: str) -> list[dict[str, str]]:
-    """Names and types of the objects, one a line."""
-    seen: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if line.strip():
-            for name, value in json.loads(line).items():
-                seen.setdefault(_identifier(name), []).append(
-                    value if isinstance(value, str) else json.dumps(value)
-                )
-    return [{"Name": name, "Type": _type(values)} for name, values in seen.items()]
-
-
-def _infer(key: str, sample: bytes) -> tuple[str, list[dict[str, str]]]:
-    text = sample.decode("utf-8", errors="replace")
-    if len(sample) == SAMPLE_BYTES:
-        text = text[: text.rfind("\n") + 1]
-    if key.endswith((".json", ".jsonl")):
-        return "json", columns_of_json(text)
-    if sample[:4] == b"PAR1" or sample[:2] == b"\x1f\x8b":
-        raise ValueError(
-            f"{key} is Parquet or compressed: a rehearsal's crawler reads plain CSV and JSON lines, declare the table instead"
-        )
-    return "csv", columns_of_csv(text)
-
-
-def _type(values: Sequence[str]) -> str:
-    filled = [value for value in values if value != ""]
-    if filled and all(re.fullmatch(r"[+-]?\d{1,18}", value) for value in filled):
-        return "bigint"
-    if filled and all(re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value) for value in filled):
-        return "double"
-    if filled and all(value.lower() in ("true", "false") for value in filled):
-        return "boolean"
-    return "string"
-
-
-def _identifier(name: str) -> str:
-    return re.sub(r"[^a-z0-9_]", "_", name.strip().lower()) or "column"
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    found: list[str] = []
-    for name in names:
-        found.append(name if name not in found else f"{name}_{sum(one.startswith(name) for one in found)}")
-    return found
-
-
 def _partition_names(rest: str) -> list[str]:
-    return [_identifier(part.split("=", 1)[0]) for part in rest.split("/")[:-1] if "=" in part]
+    return [identifier(part.split("=", 1)[0]) for part in rest.split("/")[:-1] if "=" in part]
 
 
 def _header(kind: str) -> dict[str, str]:
