@@ -60,6 +60,28 @@ pathlib.Path(os.environ["SM_MODEL_DIR"], "model.json").write_text(json.dumps(tol
 """
 
 
+SERVED = """
+import numpy as np
+import neighbour
+
+class Doubles:
+    def predict(self, inputs):
+        assert inputs.ndim == 2
+        return inputs[:, 0] * 2
+
+def model_fn(model_dir):
+    return Doubles()
+"""
+ASK = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import cdk_mlops_serving as serving
+model = serving.model_fn(sys.argv[1])
+for body in ("1,2", b"0.1,0\\n0.3,0\\n"):
+    print(serving.output_fn(serving.predict_fn(serving.input_fn(body, "text/csv; charset=utf-8"), model), "text/csv"))
+"""
+
+
 class Job:
     """A training job with a script: `/opt/ml` and the zip as CDK makes it."""
 
@@ -97,7 +119,8 @@ def test_a_script_sees_what_script_mode_gives(tmp_path: Path) -> None:
         "hps": {"depth": 3, "name": "a b"},
         "says": "hello",
     }
-    assert sorted(path.name for path in (job.base / "model/code").iterdir()) == ["neighbour.py", "train.py"]
+    packed = sorted(path.name for path in (job.base / "model/code").iterdir())
+    assert packed == ["cdk_mlops_serving.py", "neighbour.py", "train.py"]
 
 
 def test_a_script_that_fails_or_leaves_nothing(tmp_path: Path) -> None:
@@ -114,3 +137,30 @@ def test_a_script_that_says_why_is_believed(tmp_path: Path) -> None:
     job = Job(tmp_path, script)
     assert job.run() == 1
     assert job.failure() == "too little"
+
+
+def serve(folder: Path, script: str) -> str:
+    """What the answers to one row and to two rows are."""
+    shutil.copy(HERE / "script" / "cdk_mlops_serving.py", folder)
+    (folder / "train.py").write_text(script)
+    (folder / "neighbour.py").touch()
+    environment = {**os.environ, "CDK_MLOPS_ENTRY_POINT": "train.py"}
+    command = [sys.executable, "-c", ASK, str(folder)]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def test_what_a_script_does_not_serve_itself(tmp_path: Path) -> None:
+    assert serve(tmp_path, SERVED).splitlines() == [
+        "('2\\n', 'text/csv')",
+        "('0.20000000000000001\\n0.59999999999999998\\n', 'text/csv')",
+    ]
+
+
+def test_functions_of_the_script_come_first(tmp_path: Path) -> None:
+    own = (
+        "def model_fn(model_dir): return 3\n"
+        "def input_fn(body, content_type): return content_type\n"
+        "def predict_fn(inputs, model): return [inputs, model]\n"
+        "def output_fn(prediction, accept): return str(prediction), accept\n"
+    )
+    assert serve(tmp_path, own).splitlines() == ["(\"['text/csv; charset=utf-8', 3]\", 'text/csv')"] * 2

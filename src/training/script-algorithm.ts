@@ -60,7 +60,8 @@ export function scriptConfig(scope: Construct, options: ScriptAlgorithmOptions):
     containerArguments: [entryPoint],
     modelLoader: ModelLoader.fromModel(`code/${entryPoint}`),
     servingEnvironment: {
-      SAGEMAKER_PROGRAM: entryPoint,
+      SAGEMAKER_PROGRAM: 'cdk_mlops_serving.py',
+      CDK_MLOPS_ENTRY_POINT: entryPoint,
       SAGEMAKER_SUBMIT_DIRECTORY: '/opt/ml/model/code',
       SAGEMAKER_CONTAINER_LOG_LEVEL: '20',
       ...servingEnvironment,

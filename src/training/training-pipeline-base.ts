@@ -30,7 +30,10 @@ export interface TrainingPipelineAttributes {
   readonly jobRole?: iam.IRole;
 }
 
-/** What does not depend on where the pipeline was made. */
+/**
+ * What does not depend on where the pipeline was made.
+ * @internal
+ */
 export abstract class TrainingPipelineBase extends Resource implements ITrainingPipeline {
   public abstract readonly pipelineName: string;
   public abstract readonly pipelineArn: string;

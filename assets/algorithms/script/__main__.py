@@ -18,14 +18,16 @@ from typing import Any, Dict, List, Optional
 
 BASE = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 SOURCE = "source"
+SERVING = "cdk_mlops_serving.py"
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """The team's files, out of the zip."""
+    """The team's files, out of the zip, and what serves them beside."""
     with zipfile.ZipFile(archive) as file:
         for member in file.namelist():
             if member.startswith(f"{SOURCE}/"):
                 file.extract(member, folder)
+        file.extract(SERVING, folder / SOURCE)
     return folder / SOURCE
 
 

@@ -101,16 +101,16 @@ def compare(uri: str, tag: str | None, stand_in: str, *, own: bool = False) -> F
     plays = f"played by {main} {here}"
     if not known:
         by = f"as the stand-in {stand_in}, which was chosen for it: " if own else ""
-        return Fidelity(
-            uri, stand_in, "other", f"{by}{plays}; what the image holds is not known", libraries
-        )
+        return Fidelity(uri, stand_in, "other", f"{by}{plays}; what the image holds is not known", libraries)
     if there != here:
         return Fidelity(uri, stand_in, "other", f"{plays} instead of {there}", libraries)
     differing = [
         f"{name} {here or 'missing'} instead of {there}" for name, there, here in libraries if there != here
     ]
     if differing:
-        return Fidelity(uri, stand_in, "near", f"{plays}, as in the image, with {', '.join(differing)}", libraries)
+        return Fidelity(
+            uri, stand_in, "near", f"{plays}, as in the image, with {', '.join(differing)}", libraries
+        )
     return Fidelity(uri, stand_in, "exact", "", libraries)
 
 

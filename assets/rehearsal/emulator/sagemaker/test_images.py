@@ -84,7 +84,9 @@ class TestFidelity:
             service.images.stand_in(uri)
         service.close()
         told = [message for kind, message, _ in host.notes if kind == "warning"]
-        assert [message.split(":")[0] for message in told] == [f"image {ECR}/{n}" for n in (SKLEARN, XGBOOST, "team/mine")]
+        assert [message.split(":")[0] for message in told] == [
+            f"image {ECR}/{n}" for n in (SKLEARN, XGBOOST, "team/mine")
+        ]
         assert [entry["level"] for entry in service.images.fidelity()] == ["other"] * 3
         assert {entry["standIn"] for entry in service.images.fidelity()} == {SKLEARN, XGBOOST}
 
