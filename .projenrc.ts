@@ -43,10 +43,12 @@ const project = new awscdk.AwsCdkConstructLibrary({
     '@aws-sdk/client-cognito-identity-provider',
     '@aws-sdk/client-dynamodb',
     '@aws-sdk/client-eventbridge',
+    '@aws-sdk/client-iam',
     '@aws-sdk/client-s3',
     '@aws-sdk/client-sagemaker',
     '@aws-sdk/client-sagemaker-runtime',
     '@aws-sdk/client-sfn',
+    '@aws-sdk/client-sqs',
     '@aws-sdk/lib-dynamodb',
     '@smithy/signature-v4',
     '@swc/core@1.16.18', // pinned with unrs-resolver below: the newest of which there is a build for every platform that the lock file names

@@ -2,6 +2,7 @@ import { Annotations } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import { FoundStep, isObject, listOf, stepOfPath, stepsOf, textOf } from './definition-graph';
+import { grantJobBasics } from './job-basics';
 import type { StepContext } from './step-context';
 import { STEP_KINDS } from './step-kinds';
 import { ContainerImage } from '../references/container-image';
@@ -32,7 +33,7 @@ interface Grantees {
 /**
  * Grants what a definition needs, read from its JSON, so that typed steps and those of JSON are treated alike: the role of the pipeline
  * starts, watches and stops what the steps make, passes the roles that they name, calls functions, sends to queues, registers models and
- * reads property files; the role of a job pulls its image, reads its inputs and writes its outputs. What cannot be told from the JSON
+ * reads property files; the role of a job pulls its image, reads its inputs, writes its outputs, its log and its metrics. What cannot be told from the JSON
  * (a role or a place that only a run knows) is a warning that names the step and the permission.
  */
 export class DefinitionGrants {
@@ -184,6 +185,7 @@ export class DefinitionGrants {
       return { roles, name: `the role ${describe(role)}` };
     }
     this.grantPipeline(['iam:PassRole'], arns, { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } });
+    roles.forEach((each) => grantJobBasics(each, this.scope));
     return { roles, name: `the role ${describe(role)}` };
   }
 

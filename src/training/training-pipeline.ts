@@ -11,7 +11,6 @@ import { PipelineDefinition } from './pipeline-definition';
 import { QualityGate } from './quality-gate';
 import { StepContext } from './step-context';
 import { ITrainingPipeline, TrainingPipelineAttributes, TrainingPipelineBase } from './training-pipeline-base';
-import { grantJobBasics } from './training-roles';
 import { DatasetSchema } from '../data/schema';
 import { IModelRegistry } from '../registry/model-registry';
 import { sageMakerArns } from '../shared/arns';
@@ -191,7 +190,6 @@ export class TrainingPipeline extends TrainingPipelineBase {
     const definition = this.definition._render(context);
     this.checkPlatform(id, definition);
     new DefinitionGrants(this, { definition, context, role: this.role, grantedByCaller: [INPUT_DATA] });
-    grantJobBasics(this.jobRole, this);
     const resource = new sagemaker.CfnPipeline(this, 'Resource', {
       pipelineName: this.pipelineName,
       pipelineDisplayName: this.pipelineName,
