@@ -142,9 +142,11 @@ describe('permission follows the reference', () => {
         return { ...statement, Action: kept };
       }).filter((statement) => statement.Action.length > 0);
       before.push([PolicyName, text]);
-      await iam.send(statements.length > 0
-        ? new PutRolePolicyCommand({ RoleName, PolicyName, PolicyDocument: JSON.stringify({ ...policy, Statement: statements }) })
-        : new DeleteRolePolicyCommand({ RoleName, PolicyName }));
+      if (statements.length > 0) {
+        await iam.send(new PutRolePolicyCommand({ RoleName, PolicyName, PolicyDocument: JSON.stringify({ ...policy, Statement: statements }) }));
+      } else {
+        await iam.send(new DeleteRolePolicyCommand({ RoleName, PolicyName }));
+      }
     }
     expect(taken).toBeGreaterThan(0);
     return async () => {
