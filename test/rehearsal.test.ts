@@ -32,7 +32,7 @@ import { noRetraining } from '../src/rehearsal/scenario/retraining';
 import { RunContext } from '../src/rehearsal/scenario/run-context';
 import { score } from '../src/rehearsal/scenario/scores';
 import { oneEnvironment } from '../src/rehearsal/scenario/set-up';
-import { sign } from '../src/rehearsal/scenario/sigv4';
+import { signedHeaders } from '../src/rehearsal/scenario/signed-headers';
 import { ReachedUntil, StepRunner, poll } from '../src/rehearsal/scenario/step-runner';
 import { sentence, valueAt } from '../src/rehearsal/scenario/training';
 import { describeFindings } from '../src/rehearsal/scenario/validation-report';
@@ -606,17 +606,13 @@ describe('what is told', () => {
     expect(describeFindings(undefined)).toEqual([]);
   });
 
-  test('a signature as AWS documents it', () => {
-    const headers = sign({
-      method: 'GET',
-      url: new URL('http://127.0.0.1:1/a/b?x=1'),
-      headers: {},
-      service: 'execute-api',
-      region: 'us-east-1',
-      credentials: { accessKeyId: 'AKID', secretAccessKey: 'secret' },
-    }, new Date('2024-01-02T03:04:05Z'));
-    expect(headers['x-amz-date']).toBe('20240102T030405Z');
-    expect(headers.authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=AKID\/20240102\/us-east-1\/execute-api\/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=[0-9a-f]{64}$/);
+  test('a request is signed with its path, its query and all its headers', async () => {
+    const request = { method: 'GET', url: new URL('https://example.amazonaws.com/a%20b/$default?x=1&y=a%20b'), headers: {} };
+    const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' };
+    const options = { region: 'us-east-1', credentials };
+    const headers = await signedHeaders(request, 'execute-api', options, new Date('2015-08-30T12:36:00Z'));
+    expect(headers.authorization).toBe('AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/execute-api/aws4_request, ' +
+      'SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=ab8e3b2817011e8092a67e3dbde35ebdee28041009678c2cabd72f6f0c64decd');
   });
 });
 

@@ -14,7 +14,7 @@ import {
 import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { deploy, Deployed, ROOT, run } from './command';
 import { RunContext } from '../../src/rehearsal/scenario/run-context';
-import { sign } from '../../src/rehearsal/scenario/sigv4';
+import { signedHeaders } from '../../src/rehearsal/scenario/signed-headers';
 import { IMAGE_ACCOUNTS } from '../../src/shared/container-images';
 
 const APP = path.join(ROOT, 'test', 'rehearsal', 'deployments');
@@ -324,10 +324,13 @@ describe('deployments', () => {
   }
 
   async function logged(logGroupName: string): Promise<string[]> {
-    const { endpoint: at, region, credentials } = context.emulator;
-    const request = { method: 'POST', url: new URL(`${at}/`), body: JSON.stringify({ logGroupName }), service: 'logs', region, credentials };
-    const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'Logs_20140328.FilterLogEvents' };
-    const response = await fetch(request.url, { method: 'POST', body: request.body, headers: { ...headers, ...sign({ ...request, headers }) } });
+    const url = new URL(`${context.emulator.endpoint}/`);
+    const request = {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'Logs_20140328.FilterLogEvents' },
+      body: JSON.stringify({ logGroupName }),
+    };
+    const response = await fetch(url, { ...request, headers: await signedHeaders({ url, ...request }, 'logs', context.emulator) });
     return (await response.json() as { events: { message: string }[] }).events.map(({ message }) => message);
   }
 

@@ -6,7 +6,8 @@ import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 
-export interface Target {
+/** Where the emulator answers, and as whom it is called. */
+export interface ClientOptions {
   readonly endpoint: string;
   readonly region: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
@@ -21,7 +22,7 @@ export class AwsClients {
   public readonly sageMaker: SageMakerClient;
   public readonly stepFunctions: SFNClient;
 
-  constructor({ endpoint, region, credentials }: Target) {
+  constructor({ endpoint, region, credentials }: ClientOptions) {
     const config = { endpoint, region, credentials, maxAttempts: 3 };
     this.cloudFormation = new CloudFormationClient(config);
     this.cognito = new CognitoIdentityProviderClient(config);

@@ -3,10 +3,10 @@ import {
   AdminAddUserToGroupCommand, AdminCreateUserCommand, AdminInitiateAuthCommand, AdminSetUserPasswordCommand,
   InitiateAuthCommand,
 } from '@aws-sdk/client-cognito-identity-provider';
-import { sign } from './sigv4';
+import { signedHeaders } from './signed-headers';
 import { RehearsalFacts } from '../../shared/rehearsal-facts';
 import { RehearsalError } from '../command/errors';
-import { AwsClients, Target } from '../emulator/aws-clients';
+import { AwsClients, ClientOptions } from '../emulator/aws-clients';
 
 export interface ApiResponse {
   readonly status: number;
@@ -27,7 +27,7 @@ export class ApiClient {
   private readonly base: string;
   private token?: string;
 
-  constructor(public readonly facts: ApiFacts, private readonly target: Target) {
+  constructor(public readonly facts: ApiFacts, private readonly target: ClientOptions) {
     this.base = emulatorUrl(facts.url, target.endpoint);
   }
 
@@ -78,12 +78,12 @@ export class ApiClient {
   private async send(method: string, path: string, body: string | undefined, options: CallOptions): Promise<ApiResponse> {
     const { anonymous = false, idempotencyKey } = options;
     const url = new URL(`${this.base}${path}`);
-    const headers: Record<string, string> = {
+    let headers: Record<string, string> = {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
     };
     if (!anonymous && this.facts.access === 'iam') {
-      Object.assign(headers, sign({ method, url, body, headers, service: 'execute-api', ...this.target }));
+      headers = await signedHeaders({ method, url, headers, body }, 'execute-api', this.target);
     }
     if (!anonymous && this.token) {
       headers.authorization = `Bearer ${this.token}`;
