@@ -8,6 +8,7 @@ import { DescribeModelPackageCommand, DescribePipelineCommand, SageMakerClient, 
 import { DynamoDBDocumentClient, GetCommand, QueryCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
+import { logLines } from './log-lines';
 import { handler as datasets } from '../src/api/datasets.lambda';
 import { handler as health } from '../src/api/health.lambda';
 import { failure, Handler, HttpError, HttpRequest, jsonBody, respond, serve } from '../src/api/http.lambda-shared';
@@ -50,6 +51,9 @@ const tables = mockClient(DynamoDBDocumentClient);
 const sagemaker = mockClient(SageMakerClient);
 const ENVIRONMENT = { ...process.env };
 
+/** What the handlers log. */
+let log: string[];
+
 beforeEach(() => {
   tables.reset();
   sagemaker.reset();
@@ -64,9 +68,10 @@ beforeEach(() => {
     PROCESSED_DATA: 's3://data/processed',
     ENDPOINT_NAME: 'e',
   };
-  jest.spyOn(console, 'info').mockImplementation(() => undefined);
-  jest.spyOn(console, 'error').mockImplementation(() => undefined);
+  log = logLines();
 });
+
+afterEach(() => jest.restoreAllMocks());
 
 afterAll(() => {
   process.env = ENVIRONMENT;
@@ -160,7 +165,17 @@ describe('http', () => {
     expect(answer.status).toBe(500);
     expect(JSON.stringify(answer.body)).not.toContain('hunter2');
     expect(answer.body.requestId).toBe('r-1');
-    expect(JSON.stringify((console.error as jest.Mock).mock.calls)).toContain('hunter2');
+    expect(log.map((line) => JSON.parse(line))).toMatchObject([
+      { level: 'ERROR', message: 'unexpected error', service: 'cdk-mlops', requestId: 'r-1', error: { name: 'Error', message: 'password is hunter2' } },
+      { level: 'INFO', message: 'request answered', service: 'cdk-mlops', requestId: 'r-1', route: 'GET /x', status: 500 },
+    ]);
+  });
+
+  test('of an error of AWS the log has name, message and stack, not what came with it', async () => {
+    const error = Object.assign(new Error('the model failed'), { name: 'ModelError', OriginalMessage: 'row 1: hunter2' });
+    await call(serve({ 'GET /x': async () => { throw error; } }), request('GET /x'));
+    expect(Object.keys(JSON.parse(log[0]).error)).toEqual(['name', 'message', 'stack']);
+    expect(log.join()).not.toContain('hunter2');
   });
 
   test('whatever is thrown becomes a valid response', () => {

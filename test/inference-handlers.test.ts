@@ -10,6 +10,7 @@ import { DeleteCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
+import { logLines } from './log-lines';
 import { Column, DatasetSchema } from '../src/data';
 import { handler, removeAll } from '../src/inference/cleanup.lambda';
 import { smokeHandler } from '../src/inference/smoke.lambda';
@@ -166,7 +167,7 @@ describe('cleanup', () => {
 
   beforeEach(() => {
     jest.spyOn(global, 'setTimeout').mockImplementation(((run: () => void) => setImmediate(run)) as never);
-    jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    logLines();
   });
   afterEach(() => jest.restoreAllMocks());
 
@@ -242,7 +243,7 @@ describe('cleanup', () => {
 
   test('refuses a name that another endpoint has, and then deletes nothing', async () => {
     jest.restoreAllMocks();
-    jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    logLines();
     world({ endpoint: { busy: 0, deleting: 1 } });
     const answers: { Status: string; PhysicalResourceId: string; Reason?: string }[] = [];
     const server = http.createServer((request, response) => {

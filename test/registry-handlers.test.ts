@@ -9,6 +9,7 @@ import { DynamoDBDocumentClient, UpdateCommand, UpdateCommandInput } from '@aws-
 import type { CloudFormationCustomResourceEvent, CloudFormationCustomResourceResponse, Context } from 'aws-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
+import { logLines } from './log-lines';
 import { handler as catalog } from '../src/registry/catalog.lambda';
 import { flattenMetrics, versionKey, versionOf } from '../src/registry/catalog.lambda-shared';
 import { deleteVersions } from '../src/registry/cleanup.lambda';
@@ -25,12 +26,14 @@ function awsError(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
 }
 
+/** What the handlers log. */
+let log: string[];
+
 beforeEach(() => {
   sagemaker.reset();
   s3.reset();
   dynamodb.reset();
-  jest.spyOn(console, 'log').mockImplementation(() => undefined);
-  jest.spyOn(console, 'error').mockImplementation(() => undefined);
+  log = logLines();
 });
 
 afterEach(() => jest.restoreAllMocks());
@@ -92,6 +95,7 @@ describe('catalog', () => {
       CustomerMetadataProperties: { ManifestId: 'abc', PipelineExecutionArn: 'arn:execution' },
     }));
     await expect(catalog(eventOf(12))).resolves.toMatchObject({ written: true });
+    expect(log.map((line) => JSON.parse(line))).toMatchObject([{ message: 'catalog item written', modelPackageArn: arnOf(12), status: 'Approved' }]);
     expect(model(12)).toEqual({
       version: 12,
       modelPackageArn: arnOf(12),
@@ -311,6 +315,7 @@ describe('answers to CloudFormation', () => {
     const remove = jest.fn(async () => undefined);
     const failed = await answerTo({ create: async () => { throw new Error('no luck'); } }, event('Create'));
     expect(failed).toMatchObject({ Status: 'FAILED', PhysicalResourceId: NEVER_MADE, Reason: expect.stringContaining('no luck') });
+    expect(JSON.parse(log[0])).toMatchObject({ level: 'ERROR', message: 'custom resource failed', requestType: 'Create', error: { message: 'no luck' } });
     await expect(answerTo({ delete: remove }, event('Delete', { PhysicalResourceId: failed.PhysicalResourceId })))
       .resolves.toMatchObject({ Status: 'SUCCESS' });
     expect(remove).not.toHaveBeenCalled();

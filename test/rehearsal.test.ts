@@ -16,6 +16,7 @@ import { Terminal } from '../src/rehearsal/command/terminal';
 import { seconds } from '../src/rehearsal/command/text';
 import { Denials } from '../src/rehearsal/emulator/denials';
 import { Denial, Emulator, mustBeFree } from '../src/rehearsal/emulator/emulator';
+import { linesOfFailure } from '../src/rehearsal/emulator/notes';
 import { findPython } from '../src/rehearsal/python/python';
 import { preparePythonEnvironment, uvFromPip } from '../src/rehearsal/python/python-environment';
 import { RehearsalDocument } from '../src/rehearsal/report/document';
@@ -472,6 +473,12 @@ describe('the runner', () => {
     expect(runner.results.map(({ id, status }) => ({ id, status }))).toEqual([
       { id: 'upload', status: 'passed' }, { id: 'reads', status: 'failed' }, { id: 'training', status: 'passed' },
     ]);
+  });
+
+  test('a failure shows the log of the function that failed, JSON as people read it', () => {
+    const line = JSON.stringify({ level: 'ERROR', message: 'custom resource failed', service: 'cdk-mlops', error: { name: 'Error', message: 'no luck', stack: 'Error\n  at x' } });
+    const note = { seq: 1, time: 0, kind: 'function-failed', message: 'Cleanup failed', log: ['plain', line, '    at handler (index.js:1)', 'null'] };
+    expect(linesOfFailure([note])).toEqual(['plain', 'ERROR custom resource failed: Error: no luck', 'null', 'Cleanup failed']);
   });
 
   test('Ctrl-C ends what waits', async () => {

@@ -9,8 +9,8 @@ export interface DatasetItem {
   readonly [attribute: string]: unknown;
 }
 
-/** What the API tells of a data set. */
-const TOLD = ['id', 'name', 'status', 'createdAt', 'updatedAt', 'rows', 'files', 'error', 'report', 'executionArn', 'pipelineExecutionArn'] as const;
+/** The attributes of a data set that callers get. */
+const RESPONSE_ATTRIBUTES = ['id', 'name', 'status', 'createdAt', 'updatedAt', 'rows', 'files', 'error', 'report', 'executionArn', 'pipelineExecutionArn'] as const;
 
 /** Every data set, newest first; equal times by id, so that the order is always the same. */
 export async function allDatasets(client: DynamoDBDocumentClient, table: string): Promise<DatasetItem[]> {
@@ -28,9 +28,9 @@ export async function dataset(client: DynamoDBDocumentClient, table: string, id:
   return Item as DatasetItem | undefined;
 }
 
-/** The attributes of a data set that callers get. */
-export function told(item: DatasetItem): { readonly [attribute: string]: unknown } {
-  return Object.fromEntries(TOLD.filter((name) => item[name] !== undefined).map((name) => [name, item[name]]));
+/** A data set as callers get it. */
+export function toResponse(item: DatasetItem): { readonly [attribute: string]: unknown } {
+  return Object.fromEntries(RESPONSE_ATTRIBUTES.filter((name) => item[name] !== undefined).map((name) => [name, item[name]]));
 }
 
 /** Orders by time of creation, newest first. */

@@ -1,6 +1,6 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
-import { allDatasets, newestFirst, told } from './datasets.lambda-shared';
+import { allDatasets, newestFirst, toResponse } from './datasets.lambda-shared';
 import { ApiEnvironment } from './environment';
 import { Answer, environment, HttpRequest, serve } from './http.lambda-shared';
 import { pageOf, tokenOf } from './paging.lambda-shared';
@@ -20,7 +20,7 @@ async function datasets(request: HttpRequest): Promise<Answer> {
   return {
     status: 200,
     body: {
-      datasets: page.map(told),
+      datasets: page.map(toResponse),
       ...(rest.length > limit ? { nextToken: tokenOf({ createdAt: String(last.createdAt ?? ''), id: last.id }) } : {}),
     },
   };

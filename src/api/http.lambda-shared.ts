@@ -1,4 +1,5 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
+import { logger } from '../shared/logger.lambda-shared';
 
 /** One thing that is wrong with a request. */
 export interface Detail {
@@ -50,6 +51,7 @@ export function serve(routes: { readonly [routeKey: string]: Route }): Handler {
   return async (request) => {
     const began = Date.now();
     const requestId = idOf(request);
+    logger.appendKeys({ requestId });
     let response: APIGatewayProxyStructuredResultV2;
     try {
       const key = typeof request?.routeKey === 'string' ? request.routeKey : '';
@@ -61,7 +63,7 @@ export function serve(routes: { readonly [routeKey: string]: Route }): Handler {
     } catch (error) {
       response = failure(error, requestId);
     }
-    console.info({ event: 'request', requestId, route: request?.routeKey, status: response.statusCode, milliseconds: Date.now() - began });
+    logger.info('request answered', { route: request?.routeKey, status: response.statusCode, milliseconds: Date.now() - began });
     return response;
   };
 }
@@ -77,12 +79,12 @@ export function respond(status: number, body: object, headers: { readonly [name:
 
 /** The response to something that a route threw. */
 export function failure(thrown: unknown, requestId: string): APIGatewayProxyStructuredResultV2 {
-  const error = thrown instanceof HttpError ? thrown : unforeseen(thrown, requestId);
+  const error = thrown instanceof HttpError ? thrown : unforeseen(thrown);
   const details = error.details.length > 0 ? { details: error.details } : {};
   return respond(error.statusCode, { error: { code: error.code, message: error.message, ...details }, requestId }, error.headers);
 }
 
-/** The JSON value of a request's body; 400 when it is none. */
+/** The JSON value of a request's body; 400 when it is not valid JSON. */
 export function jsonBody(request: HttpRequest): unknown {
   const type = header(request, 'content-type');
   if (type !== undefined && !/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type.trim())) {
@@ -138,7 +140,7 @@ export function nameOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value === 'string' ? 'text' : typeof value}`;
 }
 
-/** Short enough to be told back to the caller: long text is cut, lists and objects are named only. */
+/** A value short enough to be repeated to the caller: long text is cut, of lists and objects only the kind is named. */
 export function echo(value: unknown): unknown {
   return typeof value === 'string' ? short(value) : (typeof value === 'object' && value !== null ? nameOf(value) : value);
 }
@@ -182,13 +184,12 @@ export function tooMany(): HttpError {
   return new HttpError(429, 'TooManyRequests', 'too many requests at the moment: try again in a few seconds', [], { 'retry-after': '2' });
 }
 
-function unforeseen(error: unknown, requestId: string): HttpError {
+function unforeseen(error: unknown): HttpError {
   if (isThrottled(error)) {
     return tooMany();
   }
   // The only place where an error's own words appear: the function's log.
-  const seen = error instanceof Error ? { name: error.name, message: error.message, stack: error.stack } : { thrown: echo(error) };
-  console.error({ event: 'unforeseen', requestId, error: seen });
+  logger.error('unexpected error', error instanceof Error ? error : `thrown: ${String(echo(error))}`);
   return new HttpError(500, 'InternalError', 'something went wrong on our side; the request id helps to find out what');
 }
 

@@ -10,8 +10,8 @@ export type Decision = typeof DECISIONS[number];
 const MAX_DESCRIPTION = 1024;
 const MAX_COMMENT = 500;
 
-/** What the API tells of a model version. */
-const TOLD = [
+/** The attributes of a model version that callers get. */
+const RESPONSE_ATTRIBUTES = [
   'version', 'status', 'packageStatus', 'metrics', 'metricsProblem', 'manifestId', 'createdAt', 'updatedAt', 'approvedBy', 'approvalDescription',
   'modelPackageArn', 'pipelineExecutionArn',
 ] as const;
@@ -20,10 +20,10 @@ const TOLD = [
 export type CatalogItem = { readonly [attribute: string]: unknown };
 
 /** A model version as callers get it. `serving`: the items that say what serves. */
-export function toldModel(item: CatalogItem, serving: readonly CatalogItem[]): CatalogItem {
+export function toResponse(item: CatalogItem, serving: readonly CatalogItem[]): CatalogItem {
   const endpoints = serving.filter((entry) => serves(entry, item)).map((entry) => String(entry.sk));
   return {
-    ...Object.fromEntries(TOLD.filter((name) => item[name] !== undefined).map((name) => [name, item[name]])),
+    ...Object.fromEntries(RESPONSE_ATTRIBUTES.filter((name) => item[name] !== undefined).map((name) => [name, item[name]])),
     serving: endpoints.length > 0,
     ...(endpoints.length > 0 ? { endpoints } : {}),
   };

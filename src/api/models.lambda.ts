@@ -2,11 +2,12 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DescribeModelPackageCommand, DescribeModelPackageCommandOutput, SageMakerClient, UpdateModelPackageCommand, UpdateModelPackageCommandInput } from '@aws-sdk/client-sagemaker';
 import { DynamoDBDocumentClient, GetCommand, paginateQuery, QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { ApiEnvironment } from './environment';
-import { Answer, environment, HttpError, HttpRequest, idOf, invalid, isObject, jsonObject, nameOfError, serve } from './http.lambda-shared';
+import { Answer, environment, HttpError, HttpRequest, invalid, isObject, jsonObject, nameOfError, serve } from './http.lambda-shared';
 import { callerOf, requireApprover } from './identity.lambda-shared';
-import { approvalDescription, CatalogItem, decidedBy, Decision, decisionOf, toldModel, versionOf } from './models.lambda-shared';
+import { approvalDescription, CatalogItem, decidedBy, Decision, decisionOf, toResponse, versionOf } from './models.lambda-shared';
 import { pageOf, tokenOf } from './paging.lambda-shared';
 import { CATALOG, versionKey } from '../registry/catalog.lambda-shared';
+import { logger } from '../shared/logger.lambda-shared';
 
 const catalog = DynamoDBDocumentClient.from(new DynamoDBClient({}));
 const sagemaker = new SageMakerClient({});
@@ -36,7 +37,7 @@ async function models(request: HttpRequest): Promise<Answer> {
   const next = page.LastEvaluatedKey?.sk as string | undefined;
   return {
     status: 200,
-    body: { models: (page.Items ?? []).map((item) => toldModel(item, serving)), ...(next ? { nextToken: tokenOf({ sk: next }) } : {}) },
+    body: { models: (page.Items ?? []).map((item) => toResponse(item, serving)), ...(next ? { nextToken: tokenOf({ sk: next }) } : {}) },
   };
 }
 
@@ -68,7 +69,7 @@ async function approval(request: HttpRequest): Promise<Answer> {
       ApprovalDescription: approvalDescription(caller, status, comment),
       CustomerMetadataProperties: decidedBy(described.CustomerMetadataProperties, caller),
     }, version);
-    console.info({ event: 'approval', requestId: idOf(request), version, status, before, by: caller.id });
+    logger.info('approval status changed', { version, status, before, by: caller.id });
   }
   return { status: 200, body: { version, status, changed: before !== status } };
 }

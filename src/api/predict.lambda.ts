@@ -2,9 +2,10 @@ import * as fs from 'fs';
 import * as path from 'path';
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import { ApiEnvironment, SCHEMA_FILE } from './environment';
-import { Answer, environment, HttpRequest, idOf, jsonBody, nameOfError, serve } from './http.lambda-shared';
+import { Answer, environment, HttpRequest, idOf, jsonBody, serve } from './http.lambda-shared';
 import { endpointFailure, instancesOf, Prediction, predictionsOf, requestCsv } from './predictions.lambda-shared';
 import type { SchemaDocument } from '../data/schema-document';
+import { logger } from '../shared/logger.lambda-shared';
 
 /** Leaves time to answer before API Gateway gives up. */
 const ENDPOINT_TIMEOUT = 25_000;
@@ -20,12 +21,12 @@ async function predict(request: HttpRequest): Promise<Answer> {
   const endpoint = environment(ApiEnvironment.ENDPOINT_NAME);
   contract ??= JSON.parse(fs.readFileSync(path.join(__dirname, SCHEMA_FILE), 'utf8')) as SchemaDocument;
   const instances = instancesOf(contract, jsonBody(request));
-  const answered = await invoke(endpoint, requestCsv(contract, instances), idOf(request));
+  const answered = await invoke(endpoint, requestCsv(contract, instances));
   let predictions: Prediction[];
   try {
     predictions = predictionsOf(contract, answered.text, instances.length);
   } catch (error) {
-    console.error({ event: 'unreadable', requestId: idOf(request), error: (error as Error).message });
+    logger.error('the answer of the endpoint is not readable', error as Error);
     throw endpointFailure({ name: 'ModelError' }) ?? error;
   }
   return {
@@ -34,7 +35,7 @@ async function predict(request: HttpRequest): Promise<Answer> {
   };
 }
 
-async function invoke(endpoint: string, csv: string, requestId: string): Promise<{ text: string; variant?: string }> {
+async function invoke(endpoint: string, csv: string): Promise<{ text: string; variant?: string }> {
   try {
     const output = await runtime.send(new InvokeEndpointCommand({
       EndpointName: endpoint, ContentType: 'text/csv', Accept: 'text/csv', Body: Buffer.from(csv),
@@ -43,7 +44,7 @@ async function invoke(endpoint: string, csv: string, requestId: string): Promise
   } catch (error) {
     const known = endpointFailure(error);
     if (known) {
-      console.error({ event: 'endpoint', requestId, error: { name: nameOfError(error), message: (error as Error).message } });
+      logger.error('the endpoint failed', error as Error);
     }
     throw known ?? error;
   }

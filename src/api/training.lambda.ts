@@ -3,10 +3,11 @@ import { DescribePipelineCommand, SageMakerClient, StartPipelineExecutionCommand
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { allDatasets, dataset, DatasetItem } from './datasets.lambda-shared';
 import { ApiEnvironment } from './environment';
-import { Answer, environment, header, HttpError, HttpRequest, idOf, jsonObject, nameOfError, serve } from './http.lambda-shared';
+import { Answer, environment, header, HttpError, HttpRequest, jsonObject, nameOfError, serve } from './http.lambda-shared';
 import { callerOf } from './identity.lambda-shared';
 import { datasetIdOf, declaredParameters, DeclaredParameter, parametersOf, requestToken, startFailure } from './training.lambda-shared';
 import { TrainingParameter } from '../data/environment';
+import { logger } from '../shared/logger.lambda-shared';
 
 const sagemaker = new SageMakerClient({});
 const tables = DynamoDBDocumentClient.from(new DynamoDBClient({}));
@@ -27,8 +28,8 @@ async function start(request: HttpRequest): Promise<Answer> {
   if (chosen) {
     parameters.push(...dataParameters(chosen.id, declared));
   }
-  const executionArn = await execute(parameters, token, idOf(request));
-  console.info({ event: 'training', requestId: idOf(request), executionArn, dataset: chosen?.id, by: caller.id });
+  const executionArn = await execute(parameters, token);
+  logger.info('training started', { executionArn, dataset: chosen?.id, by: caller.id });
   return { status: 202, body: { executionArn, ...(chosen ? { dataset: chosen.id } : {}) } };
 }
 
@@ -78,7 +79,7 @@ function dataParameters(id: string, declared: readonly DeclaredParameter[]): { N
   ].filter(({ Name }) => declared.some((parameter) => parameter.Name === Name));
 }
 
-async function execute(parameters: { Name: string; Value: string }[], token: string, requestId: string): Promise<string | undefined> {
+async function execute(parameters: { Name: string; Value: string }[], token: string): Promise<string | undefined> {
   try {
     const { PipelineExecutionArn } = await sagemaker.send(new StartPipelineExecutionCommand({
       PipelineName: environment(ApiEnvironment.PIPELINE_NAME),
@@ -87,7 +88,7 @@ async function execute(parameters: { Name: string; Value: string }[], token: str
     }));
     return PipelineExecutionArn;
   } catch (error) {
-    console.error({ event: 'start', requestId, error: { name: nameOfError(error), message: (error as Error).message } });
+    logger.error('the training did not start', error as Error);
     throw startFailure(error);
   }
 }

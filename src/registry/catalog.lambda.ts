@@ -4,6 +4,7 @@ import { DescribeModelPackageCommand, DescribeModelPackageCommandOutput, SageMak
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { CATALOG, CATALOG_ENVIRONMENT, DELETED, flattenMetrics, LINEAGE, ModelItem, versionKey, versionOf } from './catalog.lambda-shared';
 import { isGone } from '../shared/custom-resource.lambda-shared';
+import { logger } from '../shared/logger.lambda-shared';
 
 const sagemaker = new SageMakerClient({});
 const s3 = new S3Client({});
@@ -33,7 +34,7 @@ export async function handler(event: ModelPackageEvent): Promise<Change> {
     ? modelItem(version, described, await metricsOf(described))
     : { ...keyOf(version), version, modelPackageArn, status: DELETED, updatedAt: asked };
   const written = await write(item);
-  console.log(JSON.stringify({ message: written ? 'written' : 'a newer state is known', version, status: item.status }));
+  logger.info(written ? 'catalog item written' : 'the catalog has a newer state', { modelPackageArn, status: item.status });
   return { item, written };
 }
 

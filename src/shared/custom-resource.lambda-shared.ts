@@ -1,6 +1,7 @@
 import * as http from 'http';
 import * as https from 'https';
 import type { CloudFormationCustomResourceEvent, CloudFormationCustomResourceResponse, Context } from 'aws-lambda';
+import { logger } from './logger.lambda-shared';
 
 /** What a custom resource of this library does. Each part may run more than once for one event. */
 export interface CustomResourceParts {
@@ -34,7 +35,8 @@ export function customResourceHandler(parts: CustomResourceParts, send: Send = s
       const physicalId = await inTime(perform(parts, event, context), context.getRemainingTimeInMillis() - RESERVE_MILLIS);
       answer = { Status: 'SUCCESS', PhysicalResourceId: physicalId };
     } catch (error) {
-      console.error(JSON.stringify({ message: 'custom resource failed', request: event.RequestType, error: String(error) }));
+      logger.appendKeys({ requestId: event.RequestId, requestType: event.RequestType });
+      logger.error('custom resource failed', error instanceof Error ? error : String(error));
       answer = {
         Status: 'FAILED',
         PhysicalResourceId: event.RequestType === 'Create' ? NEVER_MADE : event.PhysicalResourceId,

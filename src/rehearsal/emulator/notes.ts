@@ -8,8 +8,18 @@ export function linesOfFailure(notes: readonly Note[]): string[] {
   const failed = notes.filter((note) => note.kind === 'function-failed' || note.kind === 'error' || (note.kind === 'job' && logOf(note).length > 0)).at(-1);
   const written = failed ? logOf(failed) : [];
   const lines = written.length > 0 ? written : notes.filter(({ kind, name }) => kind === 'log' && (!failed?.name || name === failed.name)).map(({ message }) => message);
-  const telling = lines.filter((line) => line.trim() !== '' && !/^\s+at /.test(line)); // frames of a bundle tell nobody anything
-  return [...telling.slice(-LINES), ...(failed ? [failed.message] : [])];
+  const readable = lines.map(plainLine).filter((line) => line.trim() !== '' && !/^\s+at /.test(line)); // stack frames of a bundle help nobody
+  return [...readable.slice(-LINES), ...(failed ? [failed.message] : [])];
+}
+
+/** Functions log JSON; people want its message and that of the error. */
+function plainLine(line: string): string {
+  try {
+    const { level, message, error } = JSON.parse(line) as { level?: string; message?: string; error?: { name: string; message: string } };
+    return level && message ? `${level} ${message}${error ? `: ${error.name}: ${error.message}` : ''}` : line;
+  } catch {
+    return line;
+  }
 }
 
 /** One note with the log that came with it, for a file. */
