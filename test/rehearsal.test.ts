@@ -100,8 +100,8 @@ describe('options', () => {
     [['rehearse', '--port', '99999'], '--port "99999" is not a whole number from 1 to 65535'],
     [['rehearse', '--timeout', 'long'], '--timeout "long" is not a whole number'],
     [['rehearse', '--until', 'trainig'], 'unknown step --until "trainig": did you mean "training"?'],
-    [['rehearse', '--dev'], '--dev is no option of "rehearse"'],
-    [['prepare', '--data', 'x'], '--data is no option of "prepare"'],
+    [['rehearse', '--dev'], '--dev is not an option of "rehearse"'],
+    [['prepare', '--data', 'x'], '--data is not an option of "prepare"'],
   ])('fails when the command line is %j', (args, message) => {
     expect(() => parseOptions(args)).toThrow(UsageError);
     expect(() => parseOptions(args)).toThrow(message);
@@ -121,7 +121,7 @@ describe('the app', () => {
     fs.writeFileSync(path.join(folder, 'app.ts'), '');
     expect(() => findApp('.', folder)).toThrow('this folder has neither a cdk.json nor a manifest.json');
     expect(() => findApp('app.ts', folder)).toThrow('--app "app.ts" is a file');
-    expect(() => findApp('nowhere', folder)).toThrow('--app "nowhere" is no folder here');
+    expect(() => findApp('nowhere', folder)).toThrow('--app "nowhere" is not a folder here');
   });
 
   test('metadata is read from the manifest, from further files and from stages', () => {
@@ -225,8 +225,8 @@ describe('references', () => {
     expect([parts.data?.path, parts.training?.path, parts.endpoint?.path, parts.registry, parts.api]).toEqual(['D2', 'T2', 'E2', undefined, undefined]);
     expect(parts.data?.facts.bucket).toBe('bucket-a');
     expect(parts.remarks).toEqual([
-      'of 2 training pipelines, T2 is played; not played: T1',
-      'of 2 endpoints, E2 is played; not played: E1',
+      'of 2 training pipelines, T2 is rehearsed; not rehearsed: T1',
+      'of 2 endpoints, E2 is rehearsed; not rehearsed: E1',
     ]);
   });
 });

@@ -1,4 +1,4 @@
-/** Names of the environment variables through which `MlopsApi` tells its handlers where things are. */
+/** Names of the environment variables that `MlopsApi` sets on its handlers. */
 export const ApiEnvironment = {
   /** `cognito`, `iam` or `open`. */
   ACCESS: 'ACCESS',

@@ -45,7 +45,7 @@ const SECURITY_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options'
 
 /**
  * A Lambda handler of these routes, by route key (`POST /models/{version}/approval`). It always answers: what a route
- * throws becomes a JSON error, and what nobody foresaw a 500 that tells the caller only the request id.
+ * throws becomes a JSON error, and what is not expected a 500 that gives the caller only the request id.
  */
 export function serve(routes: { readonly [routeKey: string]: Route }): Handler {
   return async (request) => {

@@ -113,8 +113,8 @@ interface HandlerOptions {
  * | `GET /datasets?limit&nextToken` | | 200 `{"datasets", "nextToken"?}` |
  * | `GET /health` | | 200 `{"status": "ok"}` |
  *
- * Training takes the newest data set unless told otherwise. Instances, at most 500, hold values in the unit in which people
- * enter them. Lists come newest first, 50 (at most 200) at once. Health is open to everybody and tells nothing else.
+ * Training takes the newest data set unless the request names one. Instances, at most 500, hold values in the unit in which people
+ * enter them. Lists come newest first, 50 (at most 200) at once. Health is open to everybody and contains nothing else.
  *
  * Errors are `{"error": {"code", "message", "details"?}, "requestId"}`: 400 names each wrong field, its value and what
  * is allowed; 401 and 403 come from API Gateway (`{"message"}`), but for 403 on an approval without the group; 404 and 409

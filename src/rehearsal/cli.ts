@@ -13,7 +13,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   let workFolder: string | undefined;
   let stopping = false;
   const stop = () => {
-    if (stopping) { // the second Ctrl-C: at once
+    if (stopping) { // the second Ctrl-C ends at once
       processes.kill();
       if (workFolder) {
         removeFolder(workFolder);
@@ -64,7 +64,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   }
 }
 
-// What Node or a library has to say to programmers is nothing to the person at the terminal.
+// Warnings of Node and of libraries are for programmers, not for whoever runs the command.
 process.removeAllListeners('warning');
 
 void main(process.argv.slice(2)).then((code) => {

@@ -8,9 +8,9 @@ import { STEPS } from './command/steps';
 import { Terminal } from './command/terminal';
 import { seconds } from './command/text';
 import { Denials } from './emulator/denials';
-import { Emulator, EmulatorReport } from './emulator/emulator';
+import { Emulator } from './emulator/emulator';
 import { followNotes, render } from './emulator/notes';
-import { rehearsalDocument } from './report/document';
+import { RehearsalResult, rehearsalDocument } from './report/document';
 import { imageWarnings } from './report/images';
 import { writeReport } from './report/write';
 import { ScenarioResults, runScenario, tearDown } from './scenario/scenario';
@@ -19,7 +19,7 @@ import { ReachedUntil, StepRunner } from './scenario/step-runner';
 import { isFile, makeWorkFolder, packageVersion, removeFolder } from './system/files';
 import { Processes } from './system/processes';
 
-export interface Surroundings {
+export interface CliContext {
   readonly env: NodeJS.ProcessEnv;
   readonly terminal: Terminal;
   /** Writes the JSON document. */
@@ -27,12 +27,12 @@ export interface Surroundings {
   /** Aborted by Ctrl-C. */
   readonly interrupt: AbortController;
   readonly processes: Processes;
-  /** RehearsalResult of the work folder, so that a second Ctrl-C can remove it at once. */
+  /** Called with the work folder, so that a second Ctrl-C can remove it at once. */
   readonly onWorkFolder: (folder: string) => void;
 }
 
-/** Rehearses an app from nothing to nothing; answers with the exit code. */
-export async function rehearse(options: RehearseOptions, around: Surroundings): Promise<ExitCode> {
+/** Deploys an app to an emulator of its own, runs the scenario and destroys it; returns the exit code. */
+export async function rehearse(options: RehearseOptions, cli: CliContext): Promise<ExitCode> {
   const app = findApp(options.app);
   const file = options.data === undefined ? undefined : path.resolve(options.data);
   if (file !== undefined && !isFile(file)) {
@@ -42,12 +42,12 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
   if (!fs.existsSync(path.dirname(report))) {
     throw new UsageError(`the folder of the report ${options.report} does not exist`);
   }
-  const { terminal, interrupt, processes, env } = around;
+  const { terminal, interrupt, processes, env } = cli;
   terminal.line(terminal.paint('bold', `cdk-mlops ${packageVersion()} rehearses ${app.kind === 'command' ? app.command : path.relative('', app.folder) || '.'}`) +
     (file === undefined ? '' : ` with ${path.relative('', file)}`));
   const work = makeWorkFolder();
   fs.rmSync(logBeside(report), { force: true }); // of an earlier run
-  around.onWorkFolder(work);
+  cli.onWorkFolder(work);
   const timer = setTimeout(() => interrupt.abort(new RehearsalError(
     `the rehearsal took longer than ${options.timeout} s and was stopped; --timeout gives it more`)), options.timeout * 1000);
   const runner = new StepRunner(terminal, interrupt.signal, options.until);
@@ -67,15 +67,15 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
         void followNotes(emulator, interrupt.signal, (note) => terminal.line(terminal.paint('dim', `     ${render(note)}`)));
       }
     };
-    outcome = await scenario(runner, () => setUp(runner, {
+    outcome = await runSteps(runner, () => setUp(runner, {
       options, app, env, work, processes, onEmulator, onVerbose: options.verbose ? (line) => terminal.line(`     ${line}`) : undefined,
     }), results, options);
     clearTimeout(timer);
     const emulated = await emulators.at(-1)?.report().catch(() => undefined);
     const kept = outcome && await keepLogs(outcome, work, report, emulators.at(-1));
-    finish(options, around, { runner, results, outcome: kept, emulated, report });
+    finish({ options, runner, results, outcome: kept, emulated }, report, cli);
     if (options.keep && emulators.at(-1)?.hasEnded === false && !interrupt.signal.aborted) {
-      await keepRunning(emulators.at(-1)!, around);
+      await keepRunning(emulators.at(-1)!, cli);
     }
     return outcome?.exitCode ?? ExitCode.OK;
   } finally {
@@ -86,7 +86,7 @@ export async function rehearse(options: RehearseOptions, around: Surroundings): 
   }
 }
 
-async function scenario(
+async function runSteps(
   runner: StepRunner, begin: () => ReturnType<typeof setUp>, results: ScenarioResults, options: RehearseOptions,
 ): Promise<RehearsalError | undefined> {
   try {
@@ -108,7 +108,7 @@ async function scenario(
   return undefined;
 }
 
-/** The work folder goes away; what is in its logs, and what the emulator noted, must not. */
+/** Copies the logs of the work folder, which is removed, and the notes of the emulator to a file beside the report. */
 async function keepLogs(error: RehearsalError, work: string, report: string, emulator?: Emulator): Promise<RehearsalError> {
   if (error instanceof Interrupted || error instanceof UsageError || (error.file !== undefined && !error.file.startsWith(work))) {
     return error;
@@ -125,49 +125,42 @@ function logBeside(report: string): string {
   return report.replace(/(\.html?)?$/, '.log');
 }
 
-interface Ending {
-  readonly runner: StepRunner;
-  readonly results: ScenarioResults;
-  readonly outcome?: RehearsalError;
-  readonly emulated?: EmulatorReport;
-  readonly report: string;
-}
-
-function finish(options: RehearseOptions, around: Surroundings, ending: Ending): void {
-  const { terminal } = around;
-  const { runner, outcome, report } = ending;
+/** Writes report and JSON document, and shows on the terminal how it ended. */
+function finish(result: RehearsalResult, report: string, cli: CliContext): void {
+  const { terminal } = cli;
+  const { options, runner, outcome, emulated } = result;
   const failed = runner.results.find(({ status }) => status === 'failed');
   const step = STEPS.find(({ id }) => id === failed?.id)?.title;
-  const document = rehearsalDocument({ ...ending, options });
-  const told = !(outcome instanceof Interrupted || outcome instanceof UsageError);
-  if (told) {
+  const document = rehearsalDocument(result);
+  const isReported = !(outcome instanceof Interrupted || outcome instanceof UsageError);
+  if (isReported) {
     writeReport(report, document);
   }
   if (outcome && !(outcome instanceof Interrupted)) {
     terminal.failure(outcome, step);
   }
-  imageWarnings(ending.emulated).forEach((warning) => terminal.line(terminal.paint('yellow', `warning: ${warning}`)));
+  imageWarnings(emulated).forEach((warning) => terminal.line(terminal.paint('yellow', `warning: ${warning}`)));
   terminal.line();
   const total = seconds(Date.now() - runner.began);
   terminal.line(outcome instanceof Interrupted
     ? `interrupted after ${total}; everything is removed`
-    : `${outcome ? terminal.paint('red', 'the rehearsal failed') : terminal.paint('green', 'everything worked')} after ${total}${live(runner)}${told ? `; report: ${path.relative('', report)}` : ''}`);
+    : `${outcome ? terminal.paint('red', 'the rehearsal failed') : terminal.paint('green', 'everything worked')} after ${total}${timeToPredictions(runner)}${isReported ? `; report: ${path.relative('', report)}` : ''}`);
   if (options.json) {
-    around.print(`${JSON.stringify(document, undefined, 2)}\n`);
+    cli.print(`${JSON.stringify(document, undefined, 2)}\n`);
   }
-  if (options.open && told) {
-    around.processes.open(report);
+  if (options.open && isReported) {
+    cli.processes.open(report);
   }
 }
 
-/** From the beginning of the deployment to the first predictions, which is what people wait for. */
-function live({ results }: StepRunner): string {
+/** The time from the beginning of the deployment to the first predictions. */
+function timeToPredictions({ results }: StepRunner): string {
   const from = results.find(({ id }) => id === 'deploy');
   const to = results.find(({ id, status }) => id === 'predictions' && status === 'passed');
   return from && to ? `, from deploy to predictions in ${seconds(to.end - from.start)}` : '';
 }
 
-async function keepRunning(emulator: Emulator, { terminal, interrupt }: Surroundings): Promise<void> {
+async function keepRunning(emulator: Emulator, { terminal, interrupt }: CliContext): Promise<void> {
   const { accessKeyId, secretAccessKey } = emulator.credentials;
   terminal.line();
   terminal.line('still running until Ctrl-C; to look around:');

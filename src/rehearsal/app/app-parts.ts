@@ -12,14 +12,14 @@ export interface Part<K extends Kind> {
   readonly facts: RehearsalFacts[K];
 }
 
-/** What of the app is played: parts that belong together. Any may be missing. */
+/** The parts of the app that are rehearsed, which belong together. Any may be missing. */
 export interface AppParts {
   readonly data?: Part<'cdk-mlops:data-pipeline'>;
   readonly training?: Part<'cdk-mlops:training-pipeline'>;
   readonly registry?: Part<'cdk-mlops:model-registry'>;
   readonly endpoint?: Part<'cdk-mlops:inference-endpoint'>;
   readonly api?: Part<'cdk-mlops:api'>;
-  /** Sentences about what is there but is not played. */
+  /** Sentences about parts that are there but not rehearsed. */
   readonly remarks: readonly string[];
 }
 
@@ -61,6 +61,6 @@ function remarks(all: Record<Role, Part<Kind>[]>, chosen: Record<Role, Part<Kind
   const words = { data: 'data pipelines', training: 'training pipelines', registry: 'model registries', endpoint: 'endpoints', api: 'APIs' };
   return (Object.keys(all) as Role[]).filter((role) => all[role].length > (chosen[role] ? 1 : 0)).map((role) => {
     const others = all[role].filter((part) => part !== chosen[role]).map(({ path }) => path).join(', ');
-    return `of ${all[role].length} ${words[role]}, ${chosen[role] ? `${chosen[role].path} is played` : 'none belongs to the data'}; not played: ${others}`;
+    return `of ${all[role].length} ${words[role]}, ${chosen[role] ? `${chosen[role].path} is rehearsed` : 'none belongs to the data'}; not rehearsed: ${others}`;
   });
 }

@@ -8,7 +8,7 @@ export type AppSource =
   | { readonly kind: 'assembly'; readonly folder: string }
   | { readonly kind: 'command'; readonly folder: string; readonly command: string };
 
-/** Tells a folder with a cdk.json, a cloud assembly and a command apart. */
+/** Distinguishes a folder with a cdk.json, a cloud assembly and a command. */
 export function findApp(app: string, cwd = process.cwd()): AppSource {
   const folder = path.resolve(cwd, app);
   if (isFolder(folder)) {
@@ -24,7 +24,7 @@ export function findApp(app: string, cwd = process.cwd()): AppSource {
     throw new UsageError(`--app "${app}" is a file: name its folder, or the command that runs it, for example --app "npx tsx ${app}"`);
   }
   if (!/\s/.test(app.trim())) {
-    throw new UsageError(`--app "${app}" is no folder here; a command has a program and its arguments, for example --app "node app.js"`);
+    throw new UsageError(`--app "${app}" is not a folder here; a command has a program and its arguments, for example --app "node app.js"`);
   }
   return { kind: 'command', folder: cwd, command: app };
 }

@@ -72,6 +72,6 @@ function readJson<T>(file: string): T {
   try {
     return JSON.parse(fs.readFileSync(file, 'utf8')) as T;
   } catch {
-    throw new RehearsalError(`${file} is missing or is no JSON: synthesize the app again`);
+    throw new RehearsalError(`${file} is missing or not valid JSON: synthesize the app again`);
   }
 }

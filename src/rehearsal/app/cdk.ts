@@ -90,21 +90,21 @@ export class Cdk {
       },
     });
     if (code !== 0) {
-      throw new RehearsalError(`${what} failed: ${reason(lines)}`, { log: telling(lines), file: this.log });
+      throw new RehearsalError(`${what} failed: ${reason(lines)}`, { log: relevantLines(lines), file: this.log });
     }
   }
 }
 
-/** The sentence in the output of the CDK that says most. */
+/** The line of the CDK's output that names the cause best. */
 function reason(lines: readonly string[]): string {
   const plain = lines.map((line) => line.trim());
   const failed = plain.find((line) => /(CREATE|UPDATE|DELETE)_FAILED/.test(line) && !/cancelled/i.test(line));
   const error = plain.find((line) => /^(\w*Error|❌|Error):?\s/.test(line));
-  return (failed ?? error ?? plain.at(-1) ?? 'it said nothing').replace(/^❌\s*/, '').replace(/\s+/g, ' ');
+  return (failed ?? error ?? plain.at(-1) ?? 'it wrote no output').replace(/^❌\s*/, '').replace(/\s+/g, ' ');
 }
 
-/** Errors first, then the end; stack frames tell only the authors of the CDK something. */
-function telling(lines: readonly string[]): string[] {
+/** The last lines, without stack frames of the CDK's own code. */
+function relevantLines(lines: readonly string[]): string[] {
   return lines.filter((line) => !/^\s+at .*(node_modules|node:internal)/.test(line)).slice(-15);
 }
 

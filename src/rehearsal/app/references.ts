@@ -8,8 +8,8 @@ export interface Scope {
 }
 
 /**
- * Resolves CloudFormation references in `value` as they stand in `stackName`. A reference that the stack does not know is looked
- * up in the others: metadata may point across stacks without an export.
+ * Resolves CloudFormation references in `value`, which belongs to `stackName`. A reference to a resource that the stack does not have is
+ * looked up in the others: metadata may point across stacks without an export.
  */
 export function resolve(value: unknown, stackName: string, scope: Scope): unknown {
   const stack = scope.stacks.find(({ name }) => name === stackName);
@@ -123,5 +123,5 @@ function attributeOf({ type, physicalId }: { type: string; physicalId: string },
 }
 
 function unknownAttribute(type: string, attribute: string): never {
-  throw new RehearsalError(`the rehearsal cannot tell the attribute "${attribute}" of ${type}`);
+  throw new RehearsalError(`the rehearsal does not know the attribute "${attribute}" of ${type}`);
 }

@@ -1,4 +1,4 @@
-/** What the process says to its caller. */
+/** Exit codes of the process. */
 export const ExitCode = {
   OK: 0,
   STEP_FAILED: 1,
@@ -10,11 +10,11 @@ export const ExitCode = {
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** A failure that was foreseen: its message is for the person at the terminal and needs no stack trace. */
+/** An expected failure: its message is for whoever runs the command and needs no stack trace. */
 export class RehearsalError extends Error {
   /** Last lines of the log that explain it. */
   public readonly log: readonly string[];
-  /** File with everything. */
+  /** File with the whole log. */
   public readonly file?: string;
   public readonly exitCode: ExitCode;
 
@@ -26,7 +26,7 @@ export class RehearsalError extends Error {
     this.file = options.file;
   }
 
-  /** The same with another file to open. */
+  /** The same error with another log file. */
   public withFile(file: string): RehearsalError {
     return new RehearsalError(this.message, { exitCode: this.exitCode, log: this.log, file });
   }
@@ -39,21 +39,21 @@ export class UsageError extends RehearsalError {
   }
 }
 
-/** The person pressed Ctrl-C, or somebody sent SIGTERM. */
+/** Somebody pressed Ctrl-C or sent SIGTERM. */
 export class Interrupted extends RehearsalError {
   constructor() {
     super('interrupted', { exitCode: ExitCode.INTERRUPTED });
   }
 }
 
-/** The training pipeline's gate refused the model; everything before it worked. */
+/** The gate of the training pipeline rejected the model; everything before it worked. */
 export class GateRejected extends RehearsalError {
   constructor(message: string) {
     super(message, { exitCode: ExitCode.GATE_REJECTED });
   }
 }
 
-/** Validation refused the data; everything before it worked. */
+/** Validation put the data into quarantine; everything before it worked. */
 export class DataQuarantined extends RehearsalError {
   constructor(message: string, log: readonly string[]) {
     super(message, { exitCode: ExitCode.DATA_QUARANTINED, log });

@@ -15,7 +15,7 @@ Options of rehearse
   --parameter NAME=VALUE         another default for a parameter of the SageMaker pipeline; may be repeated
   --context KEY=VALUE            context for the CDK app; may be repeated
   --until STEP                   stop after this step: ${STEPS.map(({ id }) => id).join(', ')}
-  --allow-denials                a call that IAM denies is told, but fails no step that goes on without it
+  --allow-denials                a call that IAM denies is reported, but fails no step that goes on without it
   --keep                         leave everything running afterwards, until Ctrl-C
   --report FILE                  where to write the report (default: rehearsal-report.html)
   --open                         open the report in the browser
@@ -97,7 +97,7 @@ export function parseOptions(args: readonly string[]): Options {
   for (const token of tokens) {
     const wrong = token.kind === 'option' && (command === 'prepare' ? !OF_PREPARE.includes(token.name) : token.name === 'dev');
     if (wrong) {
-      throw new UsageError(`--${token.name} is no option of "${command}"`);
+      throw new UsageError(`--${token.name} is not an option of "${command}"`);
     }
   }
   if (command === 'prepare') {
@@ -129,7 +129,7 @@ function parse(args: readonly string[]) {
   }
 }
 
-/** `parseArgs` says what it found wrong at length; people want the option that they meant. */
+/** One sentence for an error of `parseArgs`, with the option that was probably meant. */
 function explain(error: unknown, args: readonly string[]): string {
   const code = (error as { code?: string }).code;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-/** The steps of a rehearsal in the order in which they are played. What some set off, the next one follows. */
+/** The steps of a rehearsal in their order. `setsOff`: the step triggers what the next one follows. */
 export const STEPS = [
   { id: 'prepare', title: 'Python environment', timeout: 1200 },
   { id: 'emulator', title: 'start the emulator', timeout: 90 },

@@ -6,14 +6,14 @@ const CODES = { red: 31, green: 32, yellow: 33, cyan: 36, dim: 2, bold: 1 } as c
 const SHORT = 100;
 type Style = keyof typeof CODES;
 
-/** The part of a stream that is needed; tests give one of their own. */
+/** The part of a stream that a terminal needs. */
 export interface Sink {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
 }
 
-/** Shows the progress of steps: one line each, with the time it took; on a terminal the running one lives. */
+/** Shows the progress of steps: one line each, with the time it took; on a terminal the line of the running step is updated. */
 export class Terminal {
   private readonly colour: boolean;
   private readonly live: boolean;
@@ -59,7 +59,7 @@ export class Terminal {
     this.running = undefined;
     const mark = { passed: this.paint('green', '✔'), failed: this.paint('red', '✘'), skipped: this.paint('yellow', '–') }[status];
     const time = status === 'skipped' ? '' : seconds(milliseconds);
-    // The whole of a failure is told after the steps.
+    // The whole message of a failure is shown after the steps.
     const line = status === 'failed' && summary.length > SHORT ? `${summary.slice(0, SHORT)}…` : summary;
     this.sink.write(` ${mark} ${title.padEnd(27)} ${this.paint('dim', time.padStart(10))}  ${line}\n`);
   }

@@ -13,7 +13,7 @@ export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** A measured value with as many digits as people compare. */
+/** A measured value: an integer as it is, others with three decimals below 10 and one above. */
 export function short(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(Math.abs(value) < 10 ? 3 : 1);
 }

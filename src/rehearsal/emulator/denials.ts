@@ -2,9 +2,9 @@ import { Denial, Emulator } from './emulator';
 import { linesOfFailure, momentOf } from './notes';
 import { ExitCode, RehearsalError } from '../command/errors';
 
-/** What IAM denied: the cause of a step that failed, and the fault of one that went on without. */
+/** Calls that IAM denied: they explain why a step failed, and fail a step that went on without them. */
 export class Denials {
-  private told = 0;
+  private reported = 0;
 
   /** @param emulator the one that runs, if any does */
   constructor(private readonly emulator: () => Emulator | undefined) {}
@@ -37,8 +37,8 @@ export class Denials {
       return;
     }
     const denials = (await emulator.report()).denials.filter(({ time }) => time === undefined || momentOf(time) <= before);
-    const fresh = denials.slice(denials.length < this.told ? 0 : this.told);
-    this.told = denials.length;
+    const fresh = denials.slice(denials.length < this.reported ? 0 : this.reported);
+    this.reported = denials.length;
     if (fresh.length > 0) {
       throw new RehearsalError(`${denied(fresh[0])}; the app went on without (--allow-denials lets it)`);
     }

@@ -9,7 +9,7 @@ import { Processes, lastLines } from '../system/processes';
 
 const HOST = '127.0.0.1';
 
-/** What the emulator noted for people: a job that began, a refused call. */
+/** An event that the emulator notes: a job that began, a denied call. */
 export interface Note {
   readonly seq: number;
   readonly time: number | string;
@@ -36,10 +36,10 @@ export interface GrantedAction {
   readonly count: number;
 }
 
-/** A container image that was asked for, and how near what played it comes to it. */
+/** A container image that was asked for, and how close its stand-in is. */
 export interface PlayedImage {
   readonly image: string;
-  /** Repository of the image that it is played as. */
+  /** Repository of the image that stands in for it. */
   readonly standIn: string;
   /** `exact`: all versions are equal; `near`: that of the library which gives the image its name is; `other`: that one is not, or is not known. */
   readonly level: 'exact' | 'near' | 'other';
@@ -91,8 +91,8 @@ export class Emulator {
       ...(options.account === undefined ? [] : ['--account', options.account]),
     ];
     const child = options.processes.start(options.environment.interpreter, args, { cwd: options.work, env: pythonEnv(options), log });
-    const said = await ready(child, options.signal, log);
-    return new Emulator({ ...said, log: said.log ?? log }, child, options.processes);
+    const answer = await ready(child, options.signal, log);
+    return new Emulator({ ...answer, log: answer.log ?? log }, child, options.processes);
   }
 
   public readonly endpoint: string;
@@ -104,12 +104,12 @@ export class Emulator {
   public readonly log: string;
   private stopping = false;
 
-  private constructor(said: Ready & { log: string }, private readonly child: ChildProcess, private readonly processes: Processes) {
-    this.endpoint = said.endpoint;
-    this.region = said.region;
-    this.account = said.account;
-    this.credentials = said.credentials;
-    this.log = said.log;
+  private constructor(ready: Ready & { log: string }, private readonly child: ChildProcess, private readonly processes: Processes) {
+    this.endpoint = ready.endpoint;
+    this.region = ready.region;
+    this.account = ready.account;
+    this.credentials = ready.credentials;
+    this.log = ready.log;
   }
 
   /** Whether its process has ended, which it should not before `stop`. */
@@ -117,7 +117,7 @@ export class Emulator {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  /** Variables for a process whose AWS calls must all go to the emulator, whatever the person's own configuration. */
+  /** Variables for a process whose AWS calls must all go to the emulator, whatever the user's own configuration. */
   public awsEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     const rest = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AWS_') && !name.startsWith('CDK_DEFAULT_')));
     const local = '127.0.0.1,localhost';
@@ -138,11 +138,11 @@ export class Emulator {
     };
   }
 
-  /** Calls `tell` when the process ends without having been asked to. */
-  public onUnexpectedEnd(tell: (error: RehearsalError) => void): void {
+  /** Calls `notify` when the process ends without having been asked to. */
+  public onUnexpectedEnd(notify: (error: RehearsalError) => void): void {
     this.child.once('close', () => {
       if (!this.stopping) {
-        tell(new RehearsalError('the emulator ended unexpectedly', { log: lastLines(this.log), file: this.log }));
+        notify(new RehearsalError('the emulator ended unexpectedly', { log: lastLines(this.log), file: this.log }));
       }
     });
   }
@@ -173,7 +173,7 @@ export class Emulator {
   }
 }
 
-/** Throws one sentence when the port that a person asked for is in use. */
+/** Throws a `UsageError` when the port that was asked for is in use. */
 export async function mustBeFree(wanted: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = net.createServer();
@@ -216,10 +216,10 @@ async function ready(child: ChildProcess, signal: AbortSignal, log: string): Pro
     };
     const read = (data: Buffer | string) => {
       text += data.toString();
-      const said = text.split('\n').slice(0, -1).map(readyIn).find((found) => found !== undefined);
-      if (said) {
+      const found = text.split('\n').slice(0, -1).map(readyIn).find((message) => message !== undefined);
+      if (found) {
         settle();
-        resolve(said);
+        resolve(found);
       }
     };
     const closed = () => {
@@ -239,8 +239,8 @@ async function ready(child: ChildProcess, signal: AbortSignal, log: string): Pro
 
 function readyIn(line: string): Ready | undefined {
   try {
-    const said = JSON.parse(line) as Partial<Ready>;
-    return said.endpoint && said.credentials ? said as Ready : undefined;
+    const message = JSON.parse(line) as Partial<Ready>;
+    return message.endpoint && message.credentials ? message as Ready : undefined;
   } catch {
     return undefined;
   }

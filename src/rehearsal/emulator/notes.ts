@@ -8,11 +8,11 @@ export function linesOfFailure(notes: readonly Note[]): string[] {
   const failed = notes.filter((note) => note.kind === 'function-failed' || note.kind === 'error' || (note.kind === 'job' && logOf(note).length > 0)).at(-1);
   const written = failed ? logOf(failed) : [];
   const lines = written.length > 0 ? written : notes.filter(({ kind, name }) => kind === 'log' && (!failed?.name || name === failed.name)).map(({ message }) => message);
-  const readable = lines.map(plainLine).filter((line) => line.trim() !== '' && !/^\s+at /.test(line)); // stack frames of a bundle help nobody
+  const readable = lines.map(plainLine).filter((line) => line.trim() !== '' && !/^\s+at /.test(line)); // stack frames of a bundle do not help
   return [...readable.slice(-LINES), ...(failed ? [failed.message] : [])];
 }
 
-/** Functions log JSON; people want its message and that of the error. */
+/** Functions log JSON: its message, and that of the error. */
 function plainLine(line: string): string {
   try {
     const { level, message, error } = JSON.parse(line) as { level?: string; message?: string; error?: { name: string; message: string } };
@@ -29,7 +29,7 @@ export function render(note: Note): string {
   return [`${time} ${note.kind.padEnd(15)} ${subject}${note.message}`, ...logOf(note).map((line) => `${' '.repeat(29)}${line}`)].join('\n');
 }
 
-/** Milliseconds; the emulator tells seconds. */
+/** Milliseconds since the epoch; the emulator reports seconds. */
 export function momentOf(time: number | string): number {
   return typeof time === 'string' ? Date.parse(time) : time < 1e11 ? time * 1000 : time;
 }

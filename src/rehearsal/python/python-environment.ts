@@ -11,9 +11,9 @@ import { Processes } from '../system/processes';
 const REQUIREMENTS = { uv: 'requirements-uv.txt', base: 'requirements.txt', jdk: 'requirements-jdk.txt', dev: 'requirements-dev.txt' };
 /** Written last; touched at each use. */
 const MARKER = 'complete.json';
-/** Goes up when an environment from the same requirements is made in another way. */
+/** Incremented when an environment from the same requirements is made in another way. */
 const LAYOUT = 2;
-/** An environment that nobody used for so long is removed when another one is made. In milliseconds. */
+/** An environment that was not used for so long is removed when another one is made. In milliseconds. */
 const FORGOTTEN = 30 * 24 * 60 * 60 * 1000;
 
 export interface PythonEnvironment {
@@ -37,9 +37,9 @@ export interface PythonEnvironmentOptions {
 }
 
 /**
- * Makes the Python environment of the rehearsal, or takes the one that a former run made. It stands in a cache folder named
- * after everything that it depends on; a marker, written last, says that it is whole. Versions of the package that are used
- * side by side each have their own; one that is used no more goes.
+ * Makes the Python environment of the rehearsal, or takes the one that an earlier run made. Its folder in the cache is named
+ * after everything that it depends on; a marker, written last, shows that it is complete. Versions of the package that are
+ * used side by side each have their own; one that is no longer used is removed.
  */
 export async function preparePythonEnvironment(options: PythonEnvironmentOptions): Promise<PythonEnvironment> {
   const own = options.env.CDK_MLOPS_ENVIRONMENT;
@@ -72,11 +72,11 @@ export async function preparePythonEnvironment(options: PythonEnvironmentOptions
   });
 }
 
-/** For machines without a package index: an environment that a person made from the same requirement files. */
+/** For machines without a package index: an environment that was made by hand from the same requirement files. */
 async function ownEnvironment(folder: string, options: PythonEnvironmentOptions): Promise<PythonEnvironment> {
   const environment = await inspect(folder, options);
   if (!environment) {
-    throw new UsageError(`CDK_MLOPS_ENVIRONMENT names "${folder}", which is no virtual environment that runs`);
+    throw new UsageError(`CDK_MLOPS_ENVIRONMENT names "${folder}", which is not a virtual environment that runs`);
   }
   return { ...environment, bytecode: path.join(cacheFolder(options.env), 'bytecode') };
 }
@@ -94,14 +94,14 @@ async function whole(folder: string, options: PythonEnvironmentOptions): Promise
   return inspect(folder, options);
 }
 
-/** Removes environments that nobody used for long: their requirements are those of an older version of the package. */
+/** Removes environments that were not used for long: their requirements are those of an older version of the package. */
 function removeForgotten(cache: string): void {
   for (const name of fs.readdirSync(cache).filter((entry) => /^[0-9a-f]{20}$/.test(entry))) {
     const folder = path.join(cache, name);
     const marker = path.join(folder, MARKER);
     const used = fs.statSync(isFile(marker) ? marker : folder, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
     if (Date.now() - used > FORGOTTEN && !isFolder(lockOf(folder))) {
-      fs.rmSync(marker, { force: true }); // whoever comes now makes it anew
+      fs.rmSync(marker, { force: true }); // another run that needs it now makes it again
       removeFolder(folder);
       fs.rmSync(logOf(folder), { force: true });
     }
@@ -152,7 +152,7 @@ async function build(folder: string, python: Python, files: string[], source: st
   await run('install the packages', uv,
     ['pip', 'sync', '--python', interpreter, '--require-hashes', '--compile-bytecode', ...files], { ...settings, ...compiled });
   removeFolder(tools);
-  // Where it fails, Spark starts slower, or says itself why it does not start.
+  // When it fails, Spark starts slower, or reports itself why it does not start.
   await attempt('start Spark once, to keep its classes for faster starts', interpreter, ['-m', 'emulator.glue.spark'],
     { ...cleaned(options.env), ...compiled, PYTHONPATH: rehearsalAssets() });
   const marker = path.join(folder, MARKER);
@@ -161,7 +161,7 @@ async function build(folder: string, python: Python, files: string[], source: st
   fs.rmSync(log, { force: true });
 }
 
-/** What pip was told about indexes and certificates, in uv's words; uv's own settings come first. */
+/** Settings of pip about indexes and certificates as those of uv; uv's own settings come first. */
 async function uvSettings(python: string, options: PythonEnvironmentOptions): Promise<NodeJS.ProcessEnv> {
   const { stdout } = await options.processes.run(options.signal, python, ['-m', 'pip', 'config', 'list'], { env: cleaned(options.env) });
   return { ...uvFromPip(stdout), ...cleaned(options.env) };
@@ -190,7 +190,7 @@ export function uvFromPip(list: string): Record<string, string> {
   return settings;
 }
 
-/** One sentence for what pip or uv said. */
+/** One sentence for an error of pip or uv. */
 function explain(what: string, tail: readonly string[]): string {
   const text = tail.join('\n');
   if (/ensurepip|No module named venv/.test(text)) {

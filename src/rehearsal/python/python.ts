@@ -26,7 +26,7 @@ export async function findPython(processes: Processes, signal: AbortSignal, env:
   }
   const found = seen.length > 0 ? ` (${seen.join(', ')})` : '';
   throw new UsageError(wanted
-    ? `CDK_MLOPS_PYTHON names "${wanted}", which is no Python 3.${OLDEST_MINOR} or later${found}`
+    ? `CDK_MLOPS_PYTHON names "${wanted}", which is not Python 3.${OLDEST_MINOR} or later${found}`
     : `the rehearsal needs Python 3.${OLDEST_MINOR} or later on the PATH${found}: install it, or name one in the variable CDK_MLOPS_PYTHON`);
 }
 

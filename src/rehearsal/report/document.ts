@@ -9,7 +9,7 @@ import { StepRunner } from '../scenario/step-runner';
 import { GateCheck } from '../scenario/training';
 import { packageVersion } from '../system/files';
 
-/** All that there is to tell of a rehearsal when it has ended. */
+/** All that is known of a rehearsal when it has ended. */
 export interface RehearsalResult {
   readonly options: RehearseOptions;
   readonly runner: StepRunner;

@@ -8,16 +8,16 @@ const BADGES: Record<PlayedImage['level'], { readonly kind: string; readonly tex
   other: { kind: 'bad', text: 'another version' },
 };
 
-/** One line for each image whose own library plays in another version here, or of which nothing is known: metrics may differ on AWS. */
+/** One line for each image whose own library has another version here, or of which nothing is known: metrics may differ on AWS. */
 export function imageWarnings(emulated: EmulatorReport | undefined): string[] {
   return (emulated?.images ?? []).filter(({ level }) => level === 'other').map(({ image, summary }) => `image ${image}: ${summary}`);
 }
 
-/** How near each container image was played: its libraries beside those of this machine. */
+/** How close the stand-in of each container image is: its libraries beside those of this machine. */
 export function imagesSection({ emulated }: RehearsalDocument): Markup | undefined {
   const images = emulated?.images ?? [];
   return images.length === 0 ? undefined : html`<h2>Image fidelity</h2>
-<p class="soft">Containers are played by processes of this machine. Where the versions are those of the image, so is the model.</p>
+<p class="soft">Containers run as processes of this machine. Where the versions are those of the image, so is the model.</p>
 ${images.map(image)}`;
 }
 

@@ -34,11 +34,11 @@ function verdict({ passed, failure, exitCode }: RehearsalDocument): Markup {
     return html`<div class="verdict good"><strong>✓ Everything worked</strong></div>`;
   }
   const title = STEPS.find(({ id }) => id === failure?.step)?.title ?? 'the rehearsal';
-  const said: Record<number, string> = {
+  const titles: Record<number, string> = {
     [ExitCode.GATE_REJECTED]: 'The gate rejected the model',
     [ExitCode.DATA_QUARANTINED]: 'The data are in quarantine',
   };
-  return html`<div class="verdict bad"><strong>✗ ${said[exitCode] ?? `Failed: ${title}`}</strong><span>${failure?.message}</span></div>
+  return html`<div class="verdict bad"><strong>✗ ${titles[exitCode] ?? `Failed: ${title}`}</strong><span>${failure?.message}</span></div>
 ${failure && failure.log.length > 0 && html`<pre>${failure.log.join('\n')}</pre>`}${failure?.file && html`<p class="soft">More in ${failure.file}</p>`}`;
 }
 

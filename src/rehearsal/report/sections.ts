@@ -44,7 +44,7 @@ ${unexercised.length > 0 && html`<details><summary>Granted, but not used in this
 ${exercised.length > 0 && html`<details><summary>Granted and used</summary>${grantTable(exercised)}</details>`}`;
 }
 
-/** What this machine cannot play, by reason. */
+/** What this machine cannot rehearse, by reason. */
 export function notRehearsedSection({ emulated }: RehearsalDocument): Markup | undefined {
   const entries = emulated?.notRehearsed ?? [];
   if (entries.length === 0) {

@@ -7,11 +7,11 @@ const MARKS = { passed: '✓', failed: '✗', skipped: '–' };
 
 /** Every step with its bar on one common scale; the parts of pipelines below theirs. */
 export function timeline(steps: readonly StepResult[]): Markup {
-  const played = steps.filter(({ status }) => status !== 'skipped');
-  const total = Math.max(1, ...played.map(({ end }) => end));
+  const run = steps.filter(({ status }) => status !== 'skipped');
+  const total = Math.max(1, ...run.map(({ end }) => end));
   const skipped = steps.filter(({ status }) => status === 'skipped');
-  return html`<div class="card wide"><table class="timeline">${played.map((step) => rows(step, total))}
-${skipped.length > 0 && html`<tr class="step skipped"><td class="mark">${MARKS.skipped}</td><td colspan="4">${notPlayed(skipped)}</td></tr>`}</table></div>`;
+  return html`<div class="card wide"><table class="timeline">${run.map((step) => rows(step, total))}
+${skipped.length > 0 && html`<tr class="step skipped"><td class="mark">${MARKS.skipped}</td><td colspan="4">${skippedSteps(skipped)}</td></tr>`}</table></div>`;
 }
 
 function rows(step: StepResult, total: number): Markup {
@@ -34,7 +34,7 @@ function bar(start: number, end: number, total: number, kind: string): Markup {
 <rect class="${kind}" x="${x.toFixed(1)}" width="${width.toFixed(1)}" height="12"/></svg>`;
 }
 
-function notPlayed(steps: readonly StepResult[]): Markup[] {
+function skippedSteps(steps: readonly StepResult[]): Markup[] {
   const reasons = [...new Set(steps.map(({ summary }) => summary))];
-  return reasons.map((why) => html`<div>not played: ${steps.filter(({ summary }) => summary === why).map(({ title }) => title).join(', ')} (${why})</div>`);
+  return reasons.map((why) => html`<div>skipped: ${steps.filter(({ summary }) => summary === why).map(({ title }) => title).join(', ')} (${why})</div>`);
 }

@@ -22,7 +22,7 @@ interface CallOptions {
 
 type ApiFacts = RehearsalFacts['cdk-mlops:api'];
 
-/** Calls the app's HTTP API at the emulator, as a person who is allowed to approve. */
+/** Calls the app's HTTP API at the emulator, as a user who is allowed to approve. */
 export class ApiClient {
   private readonly base: string;
   private token?: string;
@@ -36,7 +36,7 @@ export class ApiClient {
     return this.facts.routes.includes(route);
   }
 
-  /** Makes a user in the approvers' group and logs in as that user; answers who that is. */
+  /** Makes a user in the approvers' group and logs in as that user; returns who that is. */
   public async logIn(aws: AwsClients): Promise<string> {
     const { userPoolId, userPoolClientId, approverGroup } = this.facts;
     if (!userPoolId || !userPoolClientId) {
@@ -98,14 +98,14 @@ export class ApiClient {
 export function emulatorUrl(url: string, endpoint: string): string {
   const found = /^https?:\/\/([a-z0-9]+)\.execute-api\.[^/]+(\/.*)?$/i.exec(url);
   if (!found) {
-    throw new RehearsalError(`"${url}" is no address of an API that the emulator serves`);
+    throw new RehearsalError(`"${url}" is not the address of an API that the emulator serves`);
   }
   const path = (found[2] ?? '').replace(/\/$/, '');
   return `${endpoint}/_aws/execute-api/${found[1]}${path || '/$default'}`;
 }
 
-/** What an API said, short enough for one line. */
-export function said({ status, text }: ApiResponse): string {
+/** Status and body of a response, short enough for one line. */
+export function describeResponse({ status, text }: ApiResponse): string {
   return `${status} ${text.length > 400 ? `${text.slice(0, 400)}…` : text || '(empty)'}`;
 }
 

@@ -74,7 +74,7 @@ async function findDataSet({ aws }: RunContext, { facts }: DataPart, executionAr
   return sets.find((set) => set.executionArn === executionArn) ?? (sets.length === 1 ? sets[0] : undefined);
 }
 
-/** Says what validation found, after a check that the pipeline really kept the data from training. */
+/** The error that names what validation found, after a check that nothing was trained on the data. */
 async function quarantined(context: RunContext, data: DataPart, dataSet: DataSet): Promise<RehearsalError> {
   const { pipelineName } = data.facts;
   const trained = pipelineName ? await pipelineExecutions(context.aws.sageMaker, pipelineName) : [];

@@ -18,7 +18,7 @@ export async function newExecution(client: SFNClient, step: Step, stateMachineAr
   });
 }
 
-/** Follows an execution to its end, telling the state in which it is. Each state becomes a span. */
+/** Follows an execution to its end and shows the state that it is in. Each state becomes a span. */
 export async function followExecution(client: SFNClient, step: Step, executionArn: string): Promise<DescribeExecutionCommandOutput> {
   const ended = await poll(step.signal, async () => {
     const execution = await client.send(new DescribeExecutionCommand({ executionArn }));
@@ -52,7 +52,7 @@ export async function failureOf(client: SFNClient, execution: DescribeExecutionC
   return `${nameIn(execution.stateMachineArn ?? '')}${state ? `, state ${state}` : ''}: ${error}${cause ? `: ${cause}` : ''}${origin}`;
 }
 
-/** Causes are often JSON of an error or of a whole job; people want its message. */
+/** A cause is often the JSON of an error or of a whole job: its message. */
 export function plainCause(cause: string): string {
   try {
     const parsed = JSON.parse(cause) as Record<string, unknown>;

@@ -6,7 +6,7 @@ import { RehearsalError } from '../command/errors';
 
 export type Instance = Record<string, string | number | boolean | null>;
 
-/** A held-out row: what a person would enter, and what is true of it. */
+/** A held-out row: the instance as a user enters it, and the true value of the target. */
 export interface HeldOut {
   readonly instance: Instance;
   /** In stored units; for a classification the class. */
@@ -34,7 +34,7 @@ export async function heldOutRows(context: RunContext, schema: SchemaDocument, m
   return texts.flatMap(parseTable).map((row) => ({ instance: enteredInstance(schema, row), truth: row[target.name] }));
 }
 
-/** Turns a stored row into what people enter: their units, missing values left out. */
+/** Turns a stored row into what users enter: in their units, without missing values. */
 export function enteredInstance(schema: SchemaDocument, row: Readonly<Record<string, string>>): Instance {
   const given = featuresOf(schema).filter(({ name }) => (row[name] ?? '') !== '');
   return Object.fromEntries(given.map((column) => [column.name, entered(column, row[column.name])]));
@@ -57,7 +57,7 @@ export interface WrongInstance {
   readonly instance: Instance;
   readonly field: string;
   readonly value: unknown;
-  /** What the answer must say about it. */
+  /** What the response must name besides field and value. */
   readonly expected: readonly string[];
 }
 

@@ -1,7 +1,7 @@
 import {
   DescribeEndpointCommand, DescribeModelPackageCommand, ListModelPackagesCommand, SageMakerClient, UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
-import { said } from './api-client';
+import { describeResponse } from './api-client';
 import { executionsOf, failureOf, followExecution, newExecution } from './executions';
 import { RunContext } from './run-context';
 import { StepRunner, poll } from './step-runner';
@@ -55,16 +55,16 @@ interface ListedModel {
   readonly serving?: boolean;
 }
 
-/** What GET /models says. */
+/** The models that GET /models lists. */
 export async function listed({ api }: RunContext): Promise<readonly ListedModel[]> {
   const answer = await api!.get('/models');
   if (answer.status !== 200) {
-    throw new RehearsalError(`GET /models answered ${said(answer)}`);
+    throw new RehearsalError(`GET /models answered ${describeResponse(answer)}`);
   }
   return (answer.body as { models?: ListedModel[] }).models ?? [];
 }
 
-/** Approves the version as people do: through the API, or in the registry where the app has none. */
+/** Approves the version as users do: through the API, or in the registry where the app has no API. */
 export async function approve(runner: StepRunner, context: RunContext, model: RegisteredModel): Promise<void> {
   const { aws } = context;
   const api = context.api?.has('POST /models/{version}/approval') ? context.api : undefined;
@@ -72,7 +72,7 @@ export async function approve(runner: StepRunner, context: RunContext, model: Re
     if (api) {
       const answer = await api.post(`/models/${model.version}/approval`, { status: 'Approved', comment: 'approved in a rehearsal' });
       if (answer.status !== 200) {
-        throw new RehearsalError(`POST /models/${model.version}/approval answered ${said(answer)}`);
+        throw new RehearsalError(`POST /models/${model.version}/approval answered ${describeResponse(answer)}`);
       }
     } else {
       await aws.sageMaker.send(new UpdateModelPackageCommand({ ModelPackageArn: model.arn, ModelApprovalStatus: 'Approved' }));

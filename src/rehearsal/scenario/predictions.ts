@@ -1,5 +1,5 @@
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
-import { said } from './api-client';
+import { describeResponse } from './api-client';
 import { HeldOut, featuresOf, makeWrong, targetOf } from './instances';
 import { RunContext } from './run-context';
 import { PredictedRow, Scores, score } from './scores';
@@ -48,8 +48,8 @@ export async function predictHeldOut(
     const scores = score(schema.problemType, rows);
     const complete = chosen.length === all.length;
     compare(step, schema, scores, evaluation, complete);
-    const told = Object.entries(scores).map(([name, value]) => `${name} ${short(value)}`).join(', ');
-    step.summary(`${rows.length} rows ${throughApi ? 'through the API' : 'at the endpoint'}: ${told}; one takes ${Math.round(Math.min(...latencies))} ms`);
+    const measured = Object.entries(scores).map(([name, value]) => `${name} ${short(value)}`).join(', ');
+    step.summary(`${rows.length} rows ${throughApi ? 'through the API' : 'at the endpoint'}: ${measured}; one takes ${Math.round(Math.min(...latencies))} ms`);
     return { rows, scores, latencies, complete };
   });
 }
@@ -66,11 +66,11 @@ function apiPredictor({ api }: RunContext, schema: SchemaDocument): Predictor {
   return async (rows) => {
     const answer = await api!.post('/inference/predict', { instances: rows.map(({ instance }) => instance) });
     if (answer.status !== 200) {
-      throw new RehearsalError(`POST /inference/predict answered ${said(answer)}`);
+      throw new RehearsalError(`POST /inference/predict answered ${describeResponse(answer)}`);
     }
     const { predictions } = answer.body as { predictions?: Record<string, unknown>[] };
     if (predictions?.length !== rows.length || predictions.some((prediction) => prediction[target] === undefined)) {
-      throw new RehearsalError(`POST /inference/predict with ${rows.length} rows answered without a "${target}" for each: ${said(answer)}`);
+      throw new RehearsalError(`POST /inference/predict with ${rows.length} rows answered without a "${target}" for each: ${describeResponse(answer)}`);
     }
     return rows.map(({ truth }, i) => ({ truth, predicted: String(predictions[i][target]) }));
   };
@@ -105,7 +105,7 @@ function classOrNumber(schema: SchemaDocument, line: string): string {
   }
 }
 
-/** Predictions that score otherwise than the evaluation come from another model, or from other data. */
+/** Predictions that score differently from the evaluation come from another model, or from other data. */
 function compare(step: Step, schema: SchemaDocument, scores: Scores, evaluation: unknown, complete: boolean): void {
   const group = schema.problemType === 'regression' ? 'regression_metrics' : `${schema.problemType}_metrics`;
   const metric = schema.problemType === 'regression' ? 'mse' : 'accuracy';
@@ -121,31 +121,31 @@ function compare(step: Step, schema: SchemaDocument, scores: Scores, evaluation:
   step.detail(`the evaluation in the pipeline found ${metric} ${short(evaluated)} on the same rows`);
 }
 
-/** Asks for what must be refused: without a token, and with a wrong field. */
+/** Sends requests that must be refused: one without credentials, one with a wrong field. */
 export async function refuse(runner: StepRunner, context: RunContext, schema: SchemaDocument, row: HeldOut): Promise<void> {
   const api = context.api!;
   await runner.run('refusals', async (step) => {
-    const told: string[] = [];
+    const seen: string[] = [];
     if (api.facts.access !== 'open') {
       const answer = await api.post('/inference/predict', { instances: [row.instance] }, { anonymous: true });
       const wanted = api.facts.access === 'cognito' ? [401] : [401, 403];
       if (!wanted.includes(answer.status)) {
-        throw new RehearsalError(`a prediction without credentials should be refused with ${wanted.join(' or ')}, but the answer was ${said(answer)}`);
+        throw new RehearsalError(`a prediction without credentials should be refused with ${wanted.join(' or ')}, but the answer was ${describeResponse(answer)}`);
       }
-      told.push(`no credentials: ${answer.status}`);
+      seen.push(`no credentials: ${answer.status}`);
     }
     const wrong = makeWrong(schema, row.instance);
     const answer = await api.post('/inference/predict', { instances: [wrong.instance] });
     if (answer.status !== 400) {
-      throw new RehearsalError(`${wrong.field} = "${String(wrong.value)}" should be refused with 400, but the answer was ${said(answer)}`);
+      throw new RehearsalError(`${wrong.field} = "${String(wrong.value)}" should be refused with 400, but the answer was ${describeResponse(answer)}`);
     }
-    const silent = [wrong.field, String(wrong.value), ...wrong.expected].filter((part) => !answer.text.includes(part));
-    if (silent.length > 0) {
-      throw new RehearsalError(`the 400 for ${wrong.field} = "${String(wrong.value)}" does not name ${silent.join(', ')}: ${said(answer)}`);
+    const missing = [wrong.field, String(wrong.value), ...wrong.expected].filter((part) => !answer.text.includes(part));
+    if (missing.length > 0) {
+      throw new RehearsalError(`the 400 for ${wrong.field} = "${String(wrong.value)}" does not name ${missing.join(', ')}: ${describeResponse(answer)}`);
     }
     const { error } = answer.body as { error?: { message?: string; details?: { message?: string }[] } };
     step.detail(`400: ${error?.details?.[0]?.message ?? error?.message ?? answer.text}`);
-    told.push(`${wrong.field} = "${String(wrong.value)}": 400 that names field, value and what is allowed`);
-    step.summary(told.join('; '));
+    seen.push(`${wrong.field} = "${String(wrong.value)}": 400 that names field, value and what is allowed`);
+    step.summary(seen.join('; '));
   });
 }

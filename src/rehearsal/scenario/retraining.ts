@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   DescribePipelineExecutionCommand, ListPipelineParametersForExecutionCommand, StopPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
-import { ApiClient, said } from './api-client';
+import { ApiClient, describeResponse } from './api-client';
 import { Ingestion } from './data';
 import { RunContext } from './run-context';
 import { StepRunner, poll } from './step-runner';
@@ -14,12 +14,12 @@ import { RehearsalError } from '../command/errors';
 
 const ROUTE = 'POST /training/start';
 
-/** Why this app's API starts no training that the rehearsal knows; undefined when it does. */
+/** Why the API of this app does not start the training that is rehearsed; undefined when it does. */
 export function noRetraining({ api }: RunContext, training: Part<'cdk-mlops:training-pipeline'> | undefined): string | undefined {
   if (!api?.has(ROUTE)) {
     return 'the app has no API that starts trainings';
   }
-  return api.facts.pipelineName === training?.facts.pipelineName ? undefined : 'the API starts another pipeline than the one that is played';
+  return api.facts.pipelineName === training?.facts.pipelineName ? undefined : 'the API starts another pipeline than the one that is rehearsed';
 }
 
 /**
@@ -33,7 +33,7 @@ export async function retrain(runner: StepRunner, context: RunContext, training:
     const api = context.api!;
     const parameter = (await definedParameters(client, pipelineName)).find(isFree);
     const dataset = api.has('GET /datasets') ? ingested?.dataSet.id : undefined;
-    const told = parameter ? [await refuseParameter(api, parameter)] : [];
+    const seen = parameter ? [await refuseParameter(api, parameter)] : [];
     const before = await pipelineExecutions(client, pipelineName);
 
     const body = { dataset, ...(parameter ? { parameters: { [parameter.Name]: parameter.DefaultValue } } : {}) };
@@ -57,12 +57,12 @@ export async function retrain(runner: StepRunner, context: RunContext, training:
       const { PipelineExecutionStatus } = await client.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn: started }));
       return PipelineExecutionStatus === 'Stopped' || undefined;
     });
-    told.push(`asked twice${dataset ? ` with data set ${dataset.slice(0, 12)}` : ''}: started once, then stopped`);
-    step.summary(told.join('; '));
+    seen.push(`asked twice${dataset ? ` with data set ${dataset.slice(0, 12)}` : ''}: started once, then stopped`);
+    step.summary(seen.join('; '));
   });
 }
 
-/** Whether a person may give it. The approval of the model is no matter of the training, and the data are named otherwise. */
+/** Whether a user may set it. The approval is decided for each model, and the data are named by `dataset`. */
 function isFree({ Name, DefaultValue }: DefinedParameter): boolean {
   return DefaultValue !== undefined && Name.length > 4 && Name !== APPROVAL_PARAMETER && !Object.values<string>(TrainingParameter).includes(Name);
 }
@@ -71,7 +71,7 @@ async function refuseParameter(api: ApiClient, { Name, DefaultValue }: DefinedPa
   const wrong = Name.slice(0, -1);
   const answer = await api.post('/training/start', { parameters: { [wrong]: DefaultValue } });
   if (answer.status !== 400 || !answer.text.includes(wrong) || !answer.text.includes(`"${Name}"`)) {
-    throw new RehearsalError(`the parameter ${wrong} should be refused with a 400 that names ${Name}, but the answer was ${said(answer)}`);
+    throw new RehearsalError(`the parameter ${wrong} should be refused with a 400 that names ${Name}, but the answer was ${describeResponse(answer)}`);
   }
   return `${wrong}: 400 that names ${Name}`;
 }
@@ -80,7 +80,7 @@ async function start(api: ApiClient, body: unknown, idempotencyKey: string): Pro
   const answer = await api.post('/training/start', body, { idempotencyKey });
   const { executionArn } = (answer.body ?? {}) as { executionArn?: string };
   if (answer.status !== 202 || !executionArn) {
-    throw new RehearsalError(`${ROUTE} answered ${said(answer)}`);
+    throw new RehearsalError(`${ROUTE} answered ${describeResponse(answer)}`);
   }
   return executionArn;
 }

@@ -9,7 +9,7 @@ export interface ObjectPlace {
 export function parseS3Uri(uri: string): ObjectPlace {
   const [, bucket, key] = /^s3:\/\/([^/]+)\/?(.*)$/.exec(uri) ?? [];
   if (!bucket) {
-    throw new RehearsalError(`"${uri}" is no S3 address`);
+    throw new RehearsalError(`"${uri}" is not an S3 URI`);
   }
   return { bucket, key };
 }

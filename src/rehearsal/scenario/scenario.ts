@@ -1,5 +1,5 @@
 import * as path from 'node:path';
-import { said } from './api-client';
+import { describeResponse } from './api-client';
 import { Ingestion, deliverAgain, ingest } from './data';
 import { HeldOut, heldOutRows } from './instances';
 import { RegisteredModel, approve, awaitEndpoint, deploymentsSoFar, findRegistered, listed } from './models';
@@ -23,7 +23,7 @@ export interface ScenarioResults {
   predicted?: PredictionResult;
 }
 
-/** Plays what the app contains, from the upload to the last check before it is destroyed. */
+/** Runs all steps that the app has parts for, from the upload to the last check before it is destroyed. */
 export async function runScenario(runner: StepRunner, context: RunContext, results: ScenarioResults): Promise<void> {
   const { parts, options } = context;
   const { data, training } = parts;
@@ -98,9 +98,9 @@ async function runReadSteps(runner: StepRunner, context: RunContext, results: Sc
   await runner.run('reads', async (step) => {
     const health = await api.get('/health');
     if (health.status !== 200) {
-      throw new RehearsalError(`GET /health answered ${said(health)}`);
+      throw new RehearsalError(`GET /health answered ${describeResponse(health)}`);
     }
-    const told = ['healthy'];
+    const seen = ['healthy'];
     const { model, endpointName, ingested } = results;
     if (model && api.has('GET /models')) {
       const models = await listed(context);
@@ -108,20 +108,20 @@ async function runReadSteps(runner: StepRunner, context: RunContext, results: Sc
       if (mine?.status !== 'Approved' || (endpointName && mine.serving !== true)) {
         throw new RehearsalError(`GET /models should list version ${model.version} as Approved${endpointName ? ' and serving' : ''}, but says ${JSON.stringify(mine)}`);
       }
-      told.push(`${count(models.length, 'model')}, version ${model.version} ${endpointName ? 'serves' : 'approved'}`);
+      seen.push(`${count(models.length, 'model')}, version ${model.version} ${endpointName ? 'serves' : 'approved'}`);
     }
     if (ingested && api.has('GET /datasets')) {
       const answer = await api.get('/datasets');
       if (answer.status !== 200 || !answer.text.includes(ingested.dataSet.id)) {
-        throw new RehearsalError(`GET /datasets should list ${ingested.dataSet.id}, but answered ${said(answer)}`);
+        throw new RehearsalError(`GET /datasets should list ${ingested.dataSet.id}, but answered ${describeResponse(answer)}`);
       }
-      told.push('the data set is listed');
+      seen.push('the data set is listed');
     }
-    step.summary(told.join('; '));
+    step.summary(seen.join('; '));
   });
 }
 
-/** Removes the app and checks that it took everything along. */
+/** Destroys the stacks and checks that nothing outlives them. */
 export async function tearDown(runner: StepRunner, context: RunContext): Promise<void> {
   await runner.run('destroy', async (step) => {
     await context.cdk.destroy(step.signal);

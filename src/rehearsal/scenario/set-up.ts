@@ -24,7 +24,7 @@ export interface SetUp {
   readonly env: NodeJS.ProcessEnv;
   readonly work: string;
   readonly processes: Processes;
-  /** RehearsalResult as soon as there is an emulator, and again when it is started anew. */
+  /** Called as soon as there is an emulator, and again when another one replaces it. */
   readonly onEmulator: (emulator: Emulator) => void;
   readonly onVerbose?: (line: string) => void;
 }
@@ -33,7 +33,7 @@ export interface SetUp {
 export async function setUp(runner: StepRunner, given: SetUp): Promise<RunContext> {
   const environment = await runner.run('prepare', async (step) => {
     const made = await preparePythonEnvironment({ dev: false, env: given.env, processes: given.processes, signal: step.signal, progress: step.now });
-    step.summary(`Python ${made.version}${made.javaHome ? ', Java from PyPI' : ''}${made.fresh ? ', made anew' : ', ready from before'}`);
+    step.summary(`Python ${made.version}${made.javaHome ? ', Java from PyPI' : ''}${made.fresh ? ', newly made' : ', from an earlier run'}`);
     return made;
   });
   const start = async (signal: AbortSignal, account?: string, region = REGION) => {
@@ -68,7 +68,7 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<RunContex
     if (account === first.account && region === first.region) {
       return { cdk: trial, emulator: first, stacks: read };
     }
-    step.detail(`the stacks name ${account} in ${region}: the emulator is started again as that`);
+    step.detail(`the stacks name ${account} in ${region}: the emulator is started again for them`);
     await first.stop();
     const again = await start(step.signal, account, region);
     return { cdk: cdkAt(again), emulator: again, stacks: read };
@@ -104,13 +104,13 @@ async function startEmulator(
   return Emulator.start({ environment, processes, env, work: path.resolve(work), region, account, port: options.port, signal });
 }
 
-/** The emulator is one account in one region; stacks that name none take any. */
+/** The emulator is one account in one region; stacks that name none are deployed to any. */
 export function oneEnvironment(stacks: readonly AssembledStack[]): { account: string; region: string } {
   const named = (values: string[], unknown: string, fallback: string, what: string): string => {
     const distinct = [...new Set(values.filter((value) => value !== unknown))];
     const real = distinct.filter((value) => value !== fallback);
     if (real.length > 1 || (real.length === 1 && distinct.length > 1)) {
-      throw new UsageError(`the stacks are for several ${what} (${distinct.join(', ')}): a rehearsal plays one at a time`);
+      throw new UsageError(`the stacks are for several ${what} (${distinct.join(', ')}): a rehearsal has one at a time`);
     }
     return distinct[0] ?? fallback;
   };

@@ -3,17 +3,17 @@ import { RehearsalError, messageOf } from '../command/errors';
 import { STEPS, Span, StepId, StepResult } from '../command/steps';
 import { Terminal } from '../command/terminal';
 
-/** What a step may say and ask while it runs. */
+/** What a step can do while it runs. */
 export interface Step {
-  /** Aborted when the step takes too long, the rehearsal takes too long, or the person presses Ctrl-C. */
+  /** Aborted when the step takes too long, the rehearsal takes too long, or somebody presses Ctrl-C. */
   readonly signal: AbortSignal;
-  /** What happens now; replaced by the next. */
+  /** Shows what happens now; the next call replaces it. */
   now(text: string): void;
-  /** Something that is done and worth keeping. */
+  /** Adds a line to what the step has done. */
   detail(text: string): void;
-  /** A part with a time of its own. */
+  /** Adds a part that takes time of its own. */
   span(name: string, start: Date | number, end: Date | number, failed?: boolean): void;
-  /** One line for when the step has passed. */
+  /** Sets the line that is shown when the step has passed. */
   summary(text: string): void;
 }
 
@@ -23,10 +23,10 @@ export class ReachedUntil extends Error {}
 /** Adds to a failure what the emulator knows of it, such as calls that were denied. */
 export type Explain = (error: RehearsalError, stepBegan: number) => Promise<RehearsalError>;
 
-/** Asked after the work of a step: throws what was wrong until `before` although the work was done. */
+/** Called after the work of a step: throws when something went wrong until `before` that the work did not notice. */
 export type Audit = (before: number) => Promise<void>;
 
-/** Milliseconds at the end of a step that sets something off, in which that has begun already. */
+/** Milliseconds before the end of a triggering step within which the triggered work may have begun. */
 const NEXT_HAS_BEGUN = 3000;
 
 /** Runs steps one after the other, shows them and keeps their results. */
@@ -46,7 +46,7 @@ export class StepRunner {
     this.audit = async () => undefined;
   }
 
-  /** Plays one step. Throws what it threw, in words. */
+  /** Runs one step; what its work throws becomes a `RehearsalError`. */
   public async run<T>(id: StepId, work: (step: Step) => Promise<T>): Promise<T> {
     const { title, timeout, ...more } = STEPS.find((step) => step.id === id)!;
     const start = Date.now();
@@ -91,11 +91,11 @@ export class StepRunner {
     }
   }
 
-  /** Notes that steps have nothing to do in this app. */
+  /** Records that steps have nothing to do in this app. */
   public skip(ids: readonly StepId[], why: string): void {
     const now = Date.now() - this.began;
     const skipped = STEPS.filter(({ id }) => ids.includes(id));
-    this.terminal.end('skipped', 'not played', `${skipped.map(({ title }) => title).join(', ')}: ${why}`, 0);
+    this.terminal.end('skipped', 'skipped', `${skipped.map(({ title }) => title).join(', ')}: ${why}`, 0);
     for (const { id, title } of skipped) {
       this.results.push({ id, title, status: 'skipped', summary: why, start: now, end: now, details: [], spans: [] });
     }
@@ -105,7 +105,7 @@ export class StepRunner {
   }
 }
 
-/** Errors of the SDK and of this program's own making are told by name; foreseen ones stay as they are. */
+/** Unexpected errors, those of the SDK among them, are prefixed with their name; expected ones stay as they are. */
 function inWords(thrown: unknown): RehearsalError {
   if (thrown instanceof RehearsalError) {
     return thrown;
@@ -139,7 +139,7 @@ export interface PollOptions {
   readonly otherwise?: () => string | RehearsalError;
 }
 
-/** Asks until there is an answer. */
+/** Calls `ask` until it returns a value. */
 export async function poll<T>(signal: AbortSignal, ask: () => Promise<T | undefined>, options: PollOptions = {}): Promise<T> {
   const deadline = options.within === undefined ? Infinity : Date.now() + options.within;
   for (;;) {

@@ -22,7 +22,7 @@ export interface GateCheck {
   readonly passed: boolean;
 }
 
-/** What the pipeline measured, and the limits it held that against. */
+/** What the pipeline measured, and the limits of its gate. */
 export interface EvaluationResult {
   readonly evaluation: unknown;
   readonly checks: readonly GateCheck[];
@@ -59,7 +59,7 @@ async function definitionOf(client: SageMakerClient, PipelineName: string): Prom
   return JSON.parse(PipelineDefinition ?? '{}') as Definition;
 }
 
-/** What a pipeline may be given when it starts. */
+/** The parameters that a pipeline takes when it starts. */
 export async function definedParameters(client: SageMakerClient, PipelineName: string): Promise<readonly DefinedParameter[]> {
   return (await definitionOf(client, PipelineName)).Parameters ?? [];
 }
@@ -85,7 +85,7 @@ function typed(name: string, type: string, text: string): unknown {
   const value = type === 'Boolean' ? { true: true, false: false }[text.toLowerCase()] : type === 'String' ? text : Number(text);
   const wrong = value === undefined || text.trim() === '' && type !== 'String' || Number.isNaN(value) || (type === 'Integer' && !Number.isInteger(value));
   if (wrong) {
-    throw new UsageError(`--parameter ${name}="${text}" is no ${type}`);
+    throw new UsageError(`--parameter ${name}="${text}" is not ${type === 'Integer' ? 'an' : 'a'} ${type}`);
   }
   return value;
 }
@@ -96,7 +96,7 @@ export async function startTraining(client: SageMakerClient, PipelineName: strin
   return PipelineExecutionArn!;
 }
 
-/** Follows the execution to its end and judges the gate's decision. */
+/** Follows the execution to its end and checks the decision of the gate. */
 export async function train(
   runner: StepRunner, context: RunContext, training: TrainingPart, executionArn: string | undefined,
   onEvaluated: (evaluated: EvaluationResult) => void,
@@ -133,14 +133,14 @@ export async function train(
   });
 }
 
-/** A Fail step after a condition is a decision; any other failed step is a fault. */
+/** A Fail step after a condition is a decision; any other failed step is an error. */
 function isVerdict(steps: readonly PipelineExecutionStep[], name?: string): boolean {
   const step = steps.find(({ StepName }) => StepName === name);
   return step?.StepStatus === 'Failed' && step.Metadata?.Fail !== undefined;
 }
 
 async function follow(client: SageMakerClient, step: Step, PipelineExecutionArn: string) {
-  const told = new Set<string>();
+  const shown = new Set<string>();
   return poll(step.signal, async () => {
     const execution = await client.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn }));
     const steps: PipelineExecutionStep[] = [];
@@ -149,8 +149,8 @@ async function follow(client: SageMakerClient, step: Step, PipelineExecutionArn:
     }
     steps.sort((a, b) => Number(a.StartTime ?? Infinity) - Number(b.StartTime ?? Infinity));
     for (const { StepName, StepStatus, StartTime, EndTime } of steps) {
-      if (StepName && StartTime && EndTime && !told.has(StepName)) {
-        told.add(StepName);
+      if (StepName && StartTime && EndTime && !shown.has(StepName)) {
+        shown.add(StepName);
         step.detail(`${StepName.padEnd(20)} ${StepStatus?.toLowerCase().padEnd(10)} ${seconds(Number(EndTime) - Number(StartTime))}`);
         step.span(StepName, StartTime, EndTime, StepStatus === 'Failed');
       }
@@ -201,7 +201,7 @@ export function sentence({ metric, value, operator, limit, passed }: GateCheck):
   return `${metric} ${value === undefined ? '(not measured)' : short(value)} ${sign} ${limit ?? '(no limit)'}`;
 }
 
-/** The gate said no: nothing may have been registered. */
+/** The error of a rejected model, after a check that nothing was registered and no endpoint made. */
 async function rejected(context: RunContext, checks: readonly GateCheck[], reason: string): Promise<RehearsalError> {
   const missed = checks.filter(({ passed }) => !passed).map(sentence);
   if (missed.length === 0 && checks.length > 0) {

@@ -1,6 +1,6 @@
 /**
- * Reads the findings of a validation report: each names column, rule, count and first rows. What condemned the data comes first,
- * warnings after it.
+ * Reads the findings of a validation report: each names column, rule, count and first rows. Errors come first,
+ * warnings after them.
  */
 export function describeFindings(report: unknown): string[] {
   const found = list((report as { findings?: unknown } | undefined)?.findings).filter(isObject);

@@ -36,10 +36,10 @@ function tryLock(lock: string): boolean {
     }
   }
   if (isAbandoned(lock)) {
-    const grave = `${lock}.${process.pid}`; // of all that see it abandoned, one succeeds in moving it away
+    const aside = `${lock}.${process.pid}`; // of all that see it abandoned, one succeeds in moving it away
     try {
-      fs.renameSync(lock, grave);
-      removeFolder(grave);
+      fs.renameSync(lock, aside);
+      removeFolder(aside);
     } catch {
       // another was first
     }

@@ -81,7 +81,7 @@ export class Processes {
     signalGroup(child, 'SIGKILL'); // what the group's leader left behind
   }
 
-  /** Shows a file with the program that the person's desktop has for it; it goes on by itself. */
+  /** Opens a file with the desktop's program for it, which outlives this process. */
   public open(file: string): void {
     const command = process.platform === 'darwin' ? 'open' : 'xdg-open';
     spawn(command, [file], { stdio: 'ignore', detached: true }).once('error', () => undefined).unref();
