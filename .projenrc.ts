@@ -21,6 +21,7 @@ const project = new awscdk.AwsCdkConstructLibrary({
   cdkVersion: '2.270.0',
   constructsVersion: '10.5.1',
   minNodeVersion: '20.0.0',
+  publishToPypi: { distName: 'cdk-mlops', module: 'cdk_mlops' },
 
   // Nothing runs on a forge: tests and releases are commands.
   github: false,
@@ -28,7 +29,7 @@ const project = new awscdk.AwsCdkConstructLibrary({
   depsUpgrade: false,
   pullRequestTemplate: false,
   buildWorkflow: false,
-  npmignoreEnabled: true,
+  npmignoreEnabled: false, // the package is an allow-list: `files` below
 
   // Handlers are found and bundled by the `bundle` task below, the AWS SDK with them.
   lambdaAutoDiscover: false,
@@ -98,22 +99,35 @@ project.eslint?.addOverride({
 
 project.eslint?.addOverride({ files: ['test/rehearsal/*/app.ts'], rules: { 'import/no-extraneous-dependencies': 'off' } });
 
-// The package: the compiled library, what runs on AWS, and the rehearsal. No tests, no sources of bundles, no caches.
-project.npmignore?.addPatterns(
-  '/examples/', '/docs/', '/rosetta/', '/.ci/', '/lib/rehearsal/', '*.lambda.js', '*.lambda.d.ts',
-  'test_*.py', 'conftest.py', 'testing.py', 'fake_host.py', '/assets/pyproject.toml',
-  '__pycache__/', '.hypothesis/', '.mypy_cache/', '.pytest_cache/', '.ruff_cache/', 'cdk.out/', '/.jsii.tabl.json', '/rehearsal-report.*',
-);
+// The package: the compiled library, what runs on AWS, and the rehearsal; npm adds README.md, LICENSE and package.json. Whatever
+// else lies in these folders stays there: tests, sources of bundles, logs, caches.
+project.package.addField('files', [
+  '/.jsii', '/API.md',
+  '/lib/**/*.js', '/lib/**/*.d.ts', '!/lib/rehearsal', '!/lib/**/*.lambda.*',
+  '/assets/handlers/**/index.js',
+  '/assets/**/*.py', '!test_*.py', '!conftest.py', '!testing.py', '!fake_host.py',
+  '/assets/rehearsal/cli.js', '/assets/rehearsal/requirements*.txt', '/assets/rehearsal/README.md',
+  '/assets/rehearsal/emulator/ministack/contract.json', '/assets/rehearsal/emulator/glue/awsglue_standin/README.md',
+]);
 project.package.addField('workspaces', ['examples/*']);
 project.addBins({ 'cdk-mlops': 'assets/rehearsal/cli.js' });
 
 const bundle = project.addTask('bundle', { description: 'Bundle the Lambda handlers and the command line' });
 bundle.exec(`esbuild "src/**/*.lambda.ts" --bundle --platform=node --target=${HANDLER_TARGET} --minify --log-level=warning --outbase=src --outdir=assets/handlers --entry-names=[dir]/[name]/index`);
 bundle.exec(`esbuild src/rehearsal/cli.ts --bundle --platform=node --target=${CLI_TARGET} --minify --log-level=warning "--banner:js=#!/usr/bin/env node" --outfile=assets/rehearsal/cli.js`);
+bundle.exec('chmod 755 assets/rehearsal/cli.js');
 project.preCompileTask.spawn(bundle);
 
 // jsii leaves what it compiled of files that are gone; the package holds all of lib.
 project.compileTask.prependExec("node -e \"require('fs').rmSync('lib', { recursive: true, force: true })\"");
+
+// `npm pack` builds what is missing or older than its sources; of what `npx projen build` has made, nothing is made again.
+const prepack = project.addTask('prepack', { description: 'Build what the package lacks' });
+prepack.spawn(bundle, { condition: 'node projenrc/is-older.mjs assets/rehearsal/cli.js assets/handlers -- src' });
+prepack.spawn(project.compileTask, { condition: 'node projenrc/is-older.mjs .jsii lib -- src package.json README.md' });
+// jsii-pacmak would write an .npmignore; `files` above says what ships.
+['package:js', 'package:python'].forEach((name) => project.tasks.tryFind(name)!.env('JSII_PACMAK_NPMIGNORE', 'false'));
+
 project.tasks.tryFind('docgen')?.reset('node test/api-reference.mjs API.md');
 
 const rehearse = project.addTask('rehearse', { description: 'Deploy the example to an emulator on this machine and run it on real data' });
@@ -125,6 +139,9 @@ rehearse.exec('node assets/rehearsal/cli.js rehearse --app examples/abalone --da
 project.testTask.reset();
 project.testTask.spawn(project.preCompileTask);
 project.testTask.exec('node test/all.mjs', { receiveArgs: true });
+const testFull = project.addTask('test:full', { description: 'Run tests, and those that take long' });
+testFull.spawn(project.preCompileTask);
+testFull.exec('node test/all.mjs --full', { receiveArgs: true });
 project.removeTask('test:watch');
 project.removeTask('test:update');
 project.removeTask('clobber');

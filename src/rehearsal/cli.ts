@@ -2,6 +2,7 @@ import { ExitCode, Interrupted, RehearsalError, messageOf } from './command/erro
 import { HELP, Options, parseOptions } from './command/options';
 import { Terminal } from './command/terminal';
 import { preparePythonEnvironment } from './python/python-environment';
+import { isLaunchedByPython, relaunch } from './python/python-launcher';
 import { rehearse } from './rehearse';
 import { packageVersion, removeFolder } from './system/files';
 import { Processes } from './system/processes';
@@ -23,6 +24,9 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     stopping = true;
     interrupt.abort(new Interrupted());
   };
+  // Whoever started this process with a channel to it has ended.
+  process.on('disconnect', () => stopping || stop());
+  process.channel?.unref();
   process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
   process.on('exit', () => processes.kill());
   try {
@@ -67,6 +71,7 @@ async function main(args: readonly string[]): Promise<ExitCode> {
 // Warnings of Node and of libraries are for programmers, not for whoever runs the command.
 process.removeAllListeners('warning');
 
-void main(process.argv.slice(2)).then((code) => {
+const args = process.argv.slice(2);
+void (isLaunchedByPython(process.env) ? relaunch(args, process.env) : main(args)).then((code) => {
   process.exitCode = code;
 });

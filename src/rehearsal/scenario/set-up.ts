@@ -5,7 +5,7 @@ import { StepRunner } from './step-runner';
 import { chooseAppParts } from '../app/app-parts';
 import { AppSource } from '../app/app-source';
 import { AssembledStack, readStacks } from '../app/assembly';
-import { Cdk } from '../app/cdk';
+import { Cdk, findCdkCli } from '../app/cdk';
 import { readDeployed } from '../app/deployed-stacks';
 import { RehearsalError, UsageError } from '../command/errors';
 import { RehearseOptions } from '../command/options';
@@ -31,6 +31,7 @@ export interface SetUp {
 
 /** From nothing to a deployed app. */
 export async function setUp(runner: StepRunner, given: SetUp): Promise<RunContext> {
+  const cli = findCdkCli(given.app.folder, given.env); // before the first rehearsal downloads its environment
   const environment = await runner.run('prepare', async (step) => {
     const made = await preparePythonEnvironment({ dev: false, env: given.env, processes: given.processes, signal: step.signal, progress: step.now });
     step.summary(`Python ${made.version}${made.javaHome ? ', Java from PyPI' : ''}${made.fresh ? ', newly made' : ', from an earlier run'}`);
@@ -48,6 +49,7 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<RunContex
   });
   const cdkAt = (emulator: Emulator) => new Cdk({
     app: given.app,
+    cli,
     context: given.options.context,
     env: emulator.awsEnv(given.env),
     work: given.work,
