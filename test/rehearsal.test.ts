@@ -580,7 +580,7 @@ describe('what is told', () => {
   test('addresses of APIs at the emulator', () => {
     expect(emulatorUrl('https://abc.execute-api.us-east-1.amazonaws.com/', 'http://127.0.0.1:1')).toBe('http://127.0.0.1:1/_aws/execute-api/abc/$default');
     expect(emulatorUrl('https://abc.execute-api.us-east-1.amazonaws.com/prod', 'http://127.0.0.1:1')).toBe('http://127.0.0.1:1/_aws/execute-api/abc/prod');
-    expect(() => emulatorUrl('https://api.example.com', 'x')).toThrow('no address of an API');
+    expect(() => emulatorUrl('https://api.example.com', 'x')).toThrow('is not the address of an API');
   });
 
   test('an API with some of the routes is asked for those only', () => {
