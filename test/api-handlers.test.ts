@@ -64,6 +64,7 @@ beforeEach(() => {
     APPROVER_GROUP: 'approvers',
     DATASETS_TABLE: 'datasets',
     CATALOG_TABLE: 'catalog',
+    MODEL_PACKAGE_GROUP_NAME: 'animals',
     PIPELINE_NAME: 'p',
     PROCESSED_DATA: 's3://data/processed',
     ENDPOINT_NAME: 'e',
@@ -425,29 +426,29 @@ describe('the bundled predict handler', () => {
 });
 
 describe('models', () => {
-  const item = { pk: 'MODEL', sk: 'v#000002', version: 2, modelPackageArn: ARN, status: 'PendingManualApproval', metrics: { mse: 4.7 }, manifestId: ID, createdAt: 't' };
+  const item = { pk: 'MODEL#animals', sk: 'v#000002', version: 2, modelPackageArn: ARN, status: 'PendingManualApproval', metrics: { mse: 4.7 }, manifestId: ID, createdAt: 't' };
   const approve = (options: { version?: string; body?: unknown; claims?: Record<string, string> } = {}) => call(models, request('POST /models/{version}/approval', {
     path: { version: options.version ?? '2' }, body: options.body ?? { status: 'Approved', comment: 'fine\nindeed' }, claims: options.claims,
   }));
 
   beforeEach(() => {
     tables.on(GetCommand).resolves({});
-    tables.on(GetCommand, { Key: { pk: 'MODEL', sk: 'v#000002' } }).resolves({ Item: item });
+    tables.on(GetCommand, { Key: { pk: 'MODEL#animals', sk: 'v#000002' } }).resolves({ Item: item });
     sagemaker.on(DescribeModelPackageCommand).resolves({ ModelApprovalStatus: 'PendingManualApproval', ModelPackageStatus: 'Completed', CustomerMetadataProperties: { ManifestId: ID } });
     sagemaker.on(UpdateModelPackageCommand).resolves({ ModelPackageArn: ARN });
   });
 
   test('are listed newest first, with what serves marked', async () => {
-    tables.on(QueryCommand, { ExpressionAttributeValues: { ':pk': 'MODEL' } }).resolves({ Items: [item, { ...item, version: 1, modelPackageArn: 'other' }], LastEvaluatedKey: { pk: 'MODEL', sk: 'v#000001' } });
-    tables.on(QueryCommand, { ExpressionAttributeValues: { ':pk': 'SERVING' } }).resolves({ Items: [{ pk: 'SERVING', sk: 'endpoint', modelPackageArn: ARN, version: 2 }] });
+    tables.on(QueryCommand, { ExpressionAttributeValues: { ':pk': 'MODEL#animals' } }).resolves({ Items: [item, { ...item, version: 1, modelPackageArn: 'other' }], LastEvaluatedKey: { pk: 'MODEL#animals', sk: 'v#000001' } });
+    tables.on(QueryCommand, { ExpressionAttributeValues: { ':pk': 'SERVING#animals' } }).resolves({ Items: [{ pk: 'SERVING#animals', sk: 'endpoint', modelPackageArn: ARN, version: 2 }] });
     const { status, body } = await call(models, request('GET /models', { query: { limit: '2' } }));
     expect(status).toBe(200);
     expect(body.models[0]).toEqual({ version: 2, status: 'PendingManualApproval', metrics: { mse: 4.7 }, manifestId: ID, createdAt: 't', modelPackageArn: ARN, serving: true, endpoints: ['endpoint'] });
     expect(body.models[1]).toMatchObject({ version: 1, serving: false });
     await call(models, request('GET /models', { query: { nextToken: body.nextToken! } }));
-    const asked = tables.commandCalls(QueryCommand).map((c) => c.args[0].input).filter((input) => input.ExpressionAttributeValues![':pk'] === 'MODEL');
+    const asked = tables.commandCalls(QueryCommand).map((c) => c.args[0].input).filter((input) => input.ExpressionAttributeValues![':pk'] === 'MODEL#animals');
     expect(asked[0]).toMatchObject({ ScanIndexForward: false, Limit: 2 });
-    expect(asked[1]).toMatchObject({ ExclusiveStartKey: { pk: 'MODEL', sk: 'v#000001' } });
+    expect(asked[1]).toMatchObject({ ExclusiveStartKey: { pk: 'MODEL#animals', sk: 'v#000001' } });
   });
 
   test('fails when a token points elsewhere in the table', async () => {

@@ -118,7 +118,7 @@ describe('smoke handler', () => {
 
 describe('cleanup', () => {
   const StateMachineArn = 'arn:aws:states:eu-west-1:1:stateMachine:abalone-deploy';
-  const properties = { EndpointName: 'abalone', Prefix: 'abalone', StateMachineArn, TableName: 't' };
+  const properties = { EndpointName: 'abalone', Prefix: 'abalone', StateMachineArn, TableName: 't', GroupName: 'animals' };
   const time = { remainingMillis: () => 600_000 };
   const release = (digit: string) => `abalone-${digit.repeat(16)}`;
 
@@ -189,7 +189,7 @@ describe('cleanup', () => {
     expect([...models]).toEqual(others);
     expect(state.order[0]).toBe('endpoint');
     expect(dynamodb.commandCalls(DeleteCommand).map((call) => call.args[0].input.Key)).toEqual([
-      { pk: 'SERVING', sk: 'abalone' }, { pk: 'LOCK', sk: 'abalone' },
+      { pk: 'SERVING#animals', sk: 'abalone' }, { pk: 'LOCK#animals', sk: 'abalone' },
     ]);
   });
 

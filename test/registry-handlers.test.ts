@@ -5,14 +5,14 @@ import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import {
   DeleteModelPackageCommand, DescribeModelPackageCommand, ListModelPackagesCommand, SageMakerClient,
 } from '@aws-sdk/client-sagemaker';
-import { DynamoDBDocumentClient, UpdateCommand, UpdateCommandInput } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, DynamoDBDocumentClient, QueryCommand, UpdateCommand, UpdateCommandInput } from '@aws-sdk/lib-dynamodb';
 import type { CloudFormationCustomResourceEvent, CloudFormationCustomResourceResponse, Context } from 'aws-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
 import { logLines } from './log-lines';
 import { handler as catalog } from '../src/registry/catalog.lambda';
 import { flattenMetrics, versionKey, versionOf } from '../src/registry/catalog.lambda-shared';
-import { deleteVersions } from '../src/registry/cleanup.lambda';
+import { deleteItems, deleteVersions } from '../src/registry/cleanup.lambda';
 import { customResourceHandler, isGone, NEVER_MADE, sendResponse } from '../src/shared/custom-resource.lambda-shared';
 
 const sagemaker = mockClient(SageMakerClient);
@@ -33,6 +33,7 @@ beforeEach(() => {
   sagemaker.reset();
   s3.reset();
   dynamodb.reset();
+  process.env.MODEL_PACKAGE_GROUP_NAME = 'Abalone';
   log = logLines();
 });
 
@@ -63,7 +64,7 @@ function table() {
     writes.push(next);
     return {};
   });
-  return { items, writes, model: (version: number) => items.get(`MODEL/${versionKey(version)}`) };
+  return { items, writes, model: (version: number) => items.get(`MODEL#Abalone/${versionKey(version)}`) };
 }
 
 function reportIs(text: string) {
@@ -166,9 +167,13 @@ describe('catalog', () => {
     expect(model(1)).not.toHaveProperty('metricsProblem');
   });
 
-  test.each([[{}], [{ detail: {} }], [{ detail: { ModelPackageArn: 'arn:aws:sagemaker:eu-west-1:111122223333:model-package/unversioned' } }]])(
-    'fails when the event names no version: %j', async (event) => {
-      await expect(catalog(event)).rejects.toThrow(/names no version of a model package group/);
+  test.each([
+    [{}], [{ detail: {} }],
+    [{ detail: { ModelPackageArn: 'arn:aws:sagemaker:eu-west-1:111122223333:model-package/unversioned' } }],
+    [{ detail: { ModelPackageArn: 'arn:aws:sagemaker:eu-west-1:111122223333:model-package/wine/1' } }],
+  ])(
+    'fails when the event names no version of the group: %j', async (event) => {
+      await expect(catalog(event)).rejects.toThrow(/names no version of the model package group Abalone/);
     });
 
   test('property: whatever order and number events come in, and however old what they see, the newest state stays', async () => {
@@ -239,9 +244,10 @@ describe('metrics and keys', () => {
   });
 
   test('versions of ARNs', () => {
-    expect(versionOf(arnOf(12))).toBe(12);
-    expect(versionOf('arn:aws:sagemaker:eu-west-1:111122223333:model-package/abalone')).toBeUndefined();
-    expect(versionOf('abalone/12')).toBeUndefined();
+    expect(versionOf(arnOf(12), 'Abalone')).toBe(12);
+    expect(versionOf('arn:aws:sagemaker:eu-west-1:111122223333:model-package/abalone', 'abalone')).toBeUndefined();
+    expect(versionOf('abalone/12', 'abalone')).toBeUndefined();
+    expect(versionOf(arnOf(12), 'abalon')).toBeUndefined();
   });
 });
 
@@ -256,6 +262,20 @@ describe('deletion of versions', () => {
     await expect(deleteVersions('Abalone', time)).resolves.toBe(3);
     expect(sagemaker.commandCalls(DeleteModelPackageCommand).map((call) => call.args[0].input.ModelPackageName)).toEqual([1, 2, 3].map(arnOf));
     expect(sagemaker.commandCalls(ListModelPackagesCommand)[0].args[0].input).toMatchObject({ ModelPackageGroupName: 'Abalone' });
+  });
+
+  test('deletes what a table that stays holds of the group, and nothing of another', async () => {
+    dynamodb.on(QueryCommand).resolves({});
+    dynamodb.on(QueryCommand, { ExpressionAttributeValues: { ':pk': 'MODEL#Abalone' } })
+      .resolvesOnce({ Items: [{ sk: 'v#000001' }], LastEvaluatedKey: { pk: 'MODEL#Abalone', sk: 'v#000001' } }).resolves({ Items: [{ sk: 'v#000002' }] });
+    dynamodb.on(QueryCommand, { ExpressionAttributeValues: { ':pk': 'DEPLOYMENT#Abalone' } }).resolves({ Items: [{ sk: 'e#t#r' }] });
+    await deleteItems('catalog', 'Abalone');
+    expect(dynamodb.commandCalls(DeleteCommand).map((call) => call.args[0].input)).toEqual([
+      { TableName: 'catalog', Key: { pk: 'MODEL#Abalone', sk: 'v#000001' } },
+      { TableName: 'catalog', Key: { pk: 'MODEL#Abalone', sk: 'v#000002' } },
+      { TableName: 'catalog', Key: { pk: 'DEPLOYMENT#Abalone', sk: 'e#t#r' } },
+    ]);
+    expect(dynamodb.commandCalls(QueryCommand).every((call) => `${call.args[0].input.ExpressionAttributeValues![':pk']}`.endsWith('#Abalone'))).toBe(true);
   });
 
   test('a group that does not exist has none', async () => {

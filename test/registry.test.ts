@@ -160,6 +160,47 @@ describe('two registries in one stack', () => {
   });
 });
 
+describe('two registries on one table and one bucket', () => {
+  const template = stackOf((stack) => {
+    const one = new ModelRegistry(stack, 'One', { modelPackageGroupName: 'one', removalPolicy: RemovalPolicy.DESTROY });
+    const { bucket, catalogTable } = one;
+    new ModelRegistry(stack, 'Two', { modelPackageGroupName: 'two', bucket, catalogTable, removalPolicy: RemovalPolicy.DESTROY });
+    one.grantReadCatalog(userOf(stack));
+  });
+  const onTable = (id: RegExp) => statements(template, id).filter(({ Action }) => `${[Action].flat()[0]}`.startsWith('dynamodb:'));
+  const ofGroup = (...partitions: string[]) => ({ 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': partitions } });
+
+  test('make one table, whose items are granted by group', () => {
+    template.resourceCountIs('AWS::DynamoDB::GlobalTable', 1);
+    template.resourceCountIs('AWS::S3::Bucket', 1);
+    expect(onTable(/^OneFeedHandler/).map(({ Condition }) => Condition)).toEqual([ofGroup('MODEL#one')]);
+    expect(onTable(/^TwoFeedHandler/).map(({ Condition }) => Condition)).toEqual([ofGroup('MODEL#two')]);
+    expect(onTable(/^User/)).toEqual([expect.objectContaining({
+      Action: ['dynamodb:GetItem', 'dynamodb:Query'], Condition: ofGroup('MODEL#one', 'SERVING#one', 'DEPLOYMENT#one'),
+    })]);
+  });
+
+  test('each feed writes into its own group', () => {
+    for (const group of ['one', 'two']) {
+      template.hasResourceProperties('AWS::Lambda::Function', {
+        Environment: { Variables: { CATALOG_TABLE: { Ref: Match.stringLikeRegexp('^OneCatalog') }, MODEL_PACKAGE_GROUP_NAME: group } },
+      });
+    }
+  });
+
+  test('the one to which the table was given takes its items along, when its feed writes no longer', () => {
+    const [[cleanup]] = Object.entries(template.findResources('Custom::ModelVersions', { Properties: { GroupName: 'two' } }));
+    template.hasResourceProperties('Custom::ModelVersions', { GroupName: 'one', TableName: Match.absent() });
+    template.hasResourceProperties('Custom::ModelVersions', { GroupName: 'two', TableName: { Ref: Match.stringLikeRegexp('^OneCatalog') } });
+    template.hasResource('AWS::Lambda::Function', {
+      Properties: { Environment: { Variables: Match.objectLike({ MODEL_PACKAGE_GROUP_NAME: 'two' }) } }, DependsOn: Match.arrayWith([cleanup]),
+    });
+    expect(onTable(/^TwoCleanup/)).toEqual([expect.objectContaining({
+      Action: ['dynamodb:DeleteItem', 'dynamodb:Query'], Condition: ofGroup('MODEL#two', 'SERVING#two', 'LOCK#two', 'DEPLOYMENT#two'),
+    })]);
+  });
+});
+
 describe('a registry that exists', () => {
   const template = stackOf((stack) => {
     const registry = ModelRegistry.fromAttributes(stack, 'Models', {

@@ -584,7 +584,7 @@ describe('what is told', () => {
   });
 
   test('an API with some of the routes is asked for those only', () => {
-    const training = { path: 'S/Training', facts: { pipelineName: 'p', gate: [] } };
+    const training = { path: 'S/Training', facts: { pipelineName: 'p', modelPackageGroupName: 'g', gate: [] } };
     const context = (...routes: string[]) => ({
       api: new ApiClient({ url: 'https://abc.execute-api.us-east-1.amazonaws.com/', access: 'open', routes, pipelineName: 'p' }, {
         endpoint: 'http://127.0.0.1:1', region: 'us-east-1', credentials: { accessKeyId: 'a', secretAccessKey: 's' },
@@ -592,7 +592,7 @@ describe('what is told', () => {
     } as RunContext);
     const whole = context('POST /inference/predict', 'POST /training/start');
     expect([takesPredictions(whole), noRetraining(whole, training)]).toEqual([true, undefined]);
-    expect(noRetraining(whole, { ...training, facts: { pipelineName: 'q', gate: [] } })).toContain('another pipeline');
+    expect(noRetraining(whole, { ...training, facts: { pipelineName: 'q', modelPackageGroupName: 'g', gate: [] } })).toContain('another pipeline');
     const less = context('GET /models');
     expect([takesPredictions(less), noRetraining(less, training)]).toEqual([false, 'the app has no API that starts trainings']);
     expect(takesPredictions({} as RunContext)).toBe(false);

@@ -498,7 +498,7 @@ describe('the training pipeline', () => {
   test('each execution writes to a place of its own', () => {
     const { Outputs } = named(definition, 'Preprocess').Arguments.ProcessingOutputConfig;
     expect(Outputs[0].S3Output.S3Uri['Std:Join'].Values).toEqual([
-      `s3://artifacts/${training.pipelineName}/`, { Get: 'Execution.PipelineExecutionId' }, '/Preprocess/train',
+      `s3://artifacts/Animals/${training.pipelineName}/`, { Get: 'Execution.PipelineExecutionId' }, '/Preprocess/train',
     ]);
   });
 
@@ -553,7 +553,7 @@ describe('the training pipeline', () => {
     const found = statements(template, 'JobRole');
     expect(actionsOf(found).filter((action) => action.startsWith('sagemaker:') || action.startsWith('iam:'))).toEqual([]);
     const put = found.find(({ Action }) => Action.includes('s3:PutObject'));
-    expect(put.Resource['Fn::Join'][1].at(-1)).toBe(`:s3:::artifacts/${training.pipelineName}/*`);
+    expect(put.Resource['Fn::Join'][1].at(-1)).toBe(`:s3:::artifacts/Animals/${training.pipelineName}/*`);
     const pulls = found.filter(({ Action }) => Action.includes('ecr:BatchGetImage'));
     expect(pulls.map(({ Resource }) => Resource['Fn::Join'][1].at(-1))).toEqual([
       ':ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn', ':ecr:us-east-1:683313688378:repository/sagemaker-xgboost',
@@ -599,6 +599,7 @@ describe('the training pipeline', () => {
     const { data } = training.node.metadata.find(({ type }) => type === 'cdk-mlops:training-pipeline')!;
     expect(data).toEqual({
       pipelineName: training.pipelineName,
+      modelPackageGroupName: 'Animals',
       gate: [{ metric: 'mse', path: 'regression_metrics.mse.value', parameter: 'MseThreshold', operator: '<=' }],
     });
   });

@@ -7,6 +7,8 @@ export const ApiEnvironment = {
   DATASETS_TABLE: 'DATASETS_TABLE',
   /** Table that says which model versions there are and what serves. */
   CATALOG_TABLE: 'CATALOG_TABLE',
+  /** Group whose versions the catalog is asked for. */
+  MODEL_PACKAGE_GROUP_NAME: 'MODEL_PACKAGE_GROUP_NAME',
   PIPELINE_NAME: 'PIPELINE_NAME',
   /** `s3://bucket/prefix` below which each data set has a folder named after its id. */
   PROCESSED_DATA: 'PROCESSED_DATA',

@@ -295,11 +295,12 @@ export class MlopsApi extends Construct {
       description: 'Lists and approves models',
       environment: {
         [ApiEnvironment.CATALOG_TABLE]: registry.catalogTable.tableName,
+        [ApiEnvironment.MODEL_PACKAGE_GROUP_NAME]: registry.modelPackageGroupName,
         [ApiEnvironment.ACCESS]: this.access.kind,
         ...(this.approverGroup ? { [ApiEnvironment.APPROVER_GROUP]: this.approverGroup } : {}),
       },
     });
-    grantTable(registry.catalogTable, handler, 'dynamodb:Query', 'dynamodb:GetItem');
+    registry.grantReadCatalog(handler);
     registry.grantApprove(handler);
     this.addRoutes('ModelsIntegration', handler, ['GET /models', 'POST /models/{version}/approval']);
   }

@@ -6,7 +6,7 @@ import { Answer, environment, HttpError, HttpRequest, invalid, isObject, jsonObj
 import { callerOf, requireApprover } from './identity.lambda-shared';
 import { approvalDescription, CatalogItem, decidedBy, Decision, decisionOf, toResponse, versionOf } from './models.lambda-shared';
 import { pageOf, tokenOf } from './paging.lambda-shared';
-import { CATALOG, versionKey } from '../registry/catalog.lambda-shared';
+import { catalogPartition, modelKey } from '../registry/catalog.lambda-shared';
 import { logger } from '../shared/logger.lambda-shared';
 
 const catalog = DynamoDBDocumentClient.from(new DynamoDBClient({}));
@@ -23,16 +23,17 @@ async function models(request: HttpRequest): Promise<Answer> {
   if (after && !/^v#\d+$/.test(after.sk)) {
     throw invalid('nextToken must be one that this list gave; leave it out to begin anew');
   }
+  const group = environment(ApiEnvironment.MODEL_PACKAGE_GROUP_NAME);
   const [page, serving] = await Promise.all([
     catalog.send(new QueryCommand({
       TableName: environment(ApiEnvironment.CATALOG_TABLE),
       KeyConditionExpression: 'pk = :pk',
-      ExpressionAttributeValues: { ':pk': CATALOG.models },
+      ExpressionAttributeValues: { ':pk': catalogPartition('MODEL', group) },
       ScanIndexForward: false,
       Limit: limit,
-      ...(after ? { ExclusiveStartKey: { pk: CATALOG.models, sk: after.sk } } : {}),
+      ...(after ? { ExclusiveStartKey: { pk: catalogPartition('MODEL', group), sk: after.sk } } : {}),
     })),
-    whatServes(),
+    whatServes(group),
   ]);
   const next = page.LastEvaluatedKey?.sk as string | undefined;
   return {
@@ -41,12 +42,12 @@ async function models(request: HttpRequest): Promise<Answer> {
   };
 }
 
-async function whatServes(): Promise<CatalogItem[]> {
+async function whatServes(group: string): Promise<CatalogItem[]> {
   const items: CatalogItem[] = [];
   for await (const page of paginateQuery({ client: catalog }, {
     TableName: environment(ApiEnvironment.CATALOG_TABLE),
     KeyConditionExpression: 'pk = :pk',
-    ExpressionAttributeValues: { ':pk': CATALOG.serving },
+    ExpressionAttributeValues: { ':pk': catalogPartition('SERVING', group) },
   })) {
     items.push(...page.Items ?? []);
   }
@@ -76,7 +77,7 @@ async function approval(request: HttpRequest): Promise<Answer> {
 
 async function packageArn(version: number): Promise<string> {
   const { Item } = await catalog.send(new GetCommand({
-    TableName: environment(ApiEnvironment.CATALOG_TABLE), Key: { pk: CATALOG.models, sk: versionKey(version) }, ConsistentRead: true,
+    TableName: environment(ApiEnvironment.CATALOG_TABLE), Key: modelKey(environment(ApiEnvironment.MODEL_PACKAGE_GROUP_NAME), version), ConsistentRead: true,
   }));
   if (typeof Item?.modelPackageArn !== 'string') {
     throw noSuchVersion(version);

@@ -7,7 +7,7 @@ import {
 import { paginateListExecutions, SFNClient, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import { DeleteCommand, DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { CleanupProperties, RELEASE_DIGITS, SCALABLE_DIMENSION, scalableResourceId } from './environment';
-import { CATALOG } from '../registry/catalog.lambda-shared';
+import { lockKey, servingKey } from '../registry/catalog.lambda-shared';
 import { customResourceHandler, isGone, Time } from '../shared/custom-resource.lambda-shared';
 
 const retries = { maxAttempts: 8 };
@@ -33,11 +33,9 @@ export async function removeAll(properties: CleanupProperties, time: Time): Prom
     }
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
-  for (const partition of [CATALOG.serving, CATALOG.locks]) {
-    await dynamodb.send(new DeleteCommand({
-      TableName: properties.TableName,
-      Key: { [CATALOG.partitionKey]: partition, [CATALOG.sortKey]: properties.EndpointName },
-    })).catch(unlessGone);
+  for (const keyOf of [servingKey, lockKey]) {
+    const Key = keyOf(properties.GroupName, properties.EndpointName);
+    await dynamodb.send(new DeleteCommand({ TableName: properties.TableName, Key })).catch(unlessGone);
   }
 }
 

@@ -11,6 +11,7 @@ import { lockStates } from './workflow-lock';
 import { releaseStates } from './workflow-release';
 import type { WorkflowSettings } from './workflow-settings';
 import type { IModelRegistry } from '../registry';
+import { grantCatalog } from '../registry/catalog-grants';
 import { HandlerFunction } from '../shared/handler-function';
 
 export interface DeployWorkflowProps {
@@ -59,6 +60,7 @@ export class DeployWorkflow extends Construct {
     const integration = (name: string) => `arn:${this.stack.partition}:states:::${name}`;
     return {
       endpointName: props.endpointName,
+      modelPackageGroupName: props.registry.modelPackageGroupName,
       prefix: props.prefix,
       modelRoleArn: props.modelRole.roleArn,
       smokeFunctionArn: props.smoke.functionArn,
@@ -84,7 +86,7 @@ export class DeployWorkflow extends Construct {
     const configs = sagemakerArns(this.stack, 'endpoint-config', `${prefix}-*`);
     const models = sagemakerArns(this.stack, 'model', `${prefix}-*`);
     registry.grantDeploy(role);
-    registry.catalogTable.grant(role, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem');
+    grantCatalog(registry, role, ['SERVING', 'LOCK', 'DEPLOYMENT'], ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem']);
     smoke.grantInvoke(role);
     allow(role, ['sagemaker:CreateModel', 'sagemaker:DeleteModel'], models);
     allow(role, ['sagemaker:CreateEndpointConfig', 'sagemaker:DeleteEndpointConfig'], configs);

@@ -23,6 +23,7 @@ export interface CleanupProperties {
   readonly Prefix: string;
   readonly StateMachineArn: string;
   readonly TableName: string;
+  readonly GroupName: string;
 }
 
 /** Source and type of the event that tells of a model that serves now. */

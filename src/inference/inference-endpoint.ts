@@ -15,6 +15,7 @@ import { endpointMetric } from './metrics';
 import { grantToModelRole } from './model-role';
 import { DatasetSchema } from '../data';
 import { IModelRegistry } from '../registry';
+import { grantCatalog } from '../registry/catalog-grants';
 import { Cleanup } from '../shared/cleanup';
 import { HandlerFunction } from '../shared/handler-function';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
@@ -143,6 +144,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     this.startOnApproval(props.registry);
     describeForRehearsal(this, 'cdk-mlops:inference-endpoint', {
       endpointName: this.endpointName,
+      modelPackageGroupName: props.registry.modelPackageGroupName,
       stateMachineArn: this.stateMachine.stateMachineArn,
       schema: props.schema._document(),
     });
@@ -157,7 +159,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     return grantInvoke(this, grantee);
   }
 
-  /** A rule for each model version that came into service. Its event's `detail` has `endpointName`, `version` and `modelPackageArn`. */
+  /** A rule for each model version that came into service. Its event's `detail` has `endpointName`, `modelPackageGroupName`, `version` and `modelPackageArn`. */
   public onDeployed(id: string, options: events.OnEventOptions = {}): events.Rule {
     return this.rule(id, options, {
       source: [DEPLOYED_EVENT.source],
@@ -256,8 +258,10 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
       // Not a reference: the state machine is deleted before this.
       StateMachineArn: stateMachineArn(stack, this.prefix),
       TableName: registry.catalogTable.tableName,
+      GroupName: registry.modelPackageGroupName,
     };
-    return new Cleanup(this, 'Cleanup', {
+    const scalableTargets = stack.formatArn({ service: 'application-autoscaling', resource: 'scalable-target', resourceName: '*' });
+    const cleanup = new Cleanup(this, 'Cleanup', {
       handler: 'inference/cleanup',
       description: `Deletes ${this.endpointName} and what the deployments left when the stack is deleted`,
       resourceType: 'Custom::InferenceEndpoint',
@@ -271,19 +275,16 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
         allow(['sagemaker:ListEndpointConfigs', 'sagemaker:ListModels'], ['*']),
         allow(['states:ListExecutions'], [properties.StateMachineArn]),
         allow(['states:StopExecution'], [executionArns(stack, this.prefix)]),
-        allow(['dynamodb:DeleteItem'], [registry.catalogTable.tableArn]),
-        allow(
-          ['application-autoscaling:DeregisterScalableTarget'],
-          [stack.formatArn({ service: 'application-autoscaling', resource: 'scalable-target', resourceName: '*' })],
-          {
-            StringEquals: {
-              'application-autoscaling:service-namespace': 'sagemaker',
-              'application-autoscaling:scalable-dimension': SCALABLE_DIMENSION,
-            },
+        allow(['application-autoscaling:DeregisterScalableTarget'], [scalableTargets], {
+          StringEquals: {
+            'application-autoscaling:service-namespace': 'sagemaker',
+            'application-autoscaling:scalable-dimension': SCALABLE_DIMENSION,
           },
-        ),
+        }),
       ],
     });
+    grantCatalog(registry, cleanup, ['SERVING', 'LOCK'], ['dynamodb:DeleteItem']);
+    return cleanup;
   }
 
   private startOnApproval(registry: IModelRegistry): void {

@@ -1,8 +1,8 @@
 import { choice, expr, note, orElse, pass, States, task, text, wait } from './asl';
 import { RELEASE_DIGITS } from './environment';
 import { outcome } from './workflow-lock';
-import { key, WorkflowSettings } from './workflow-settings';
-import { CATALOG } from '../registry/catalog.lambda-shared';
+import { attributesOf, WorkflowSettings } from './workflow-settings';
+import { servingKey } from '../registry/catalog.lambda-shared';
 
 /** Status of an endpoint at which SageMaker is at work on it. */
 export const BUSY = "['Creating', 'Updating', 'SystemUpdating', 'RollingBack', 'Deleting']";
@@ -59,7 +59,7 @@ export function decisionStates(settings: WorkflowSettings, deploy: string): Stat
       outcome('SKIPPED', "'version ' & $string($version) & ' is not approved (any more): its status is ' & $approval")),
     ReadServing: task({
       resource: `${dynamodb}:getItem`,
-      args: { TableName: settings.tableName, Key: key(settings, CATALOG.serving), ConsistentRead: true },
+      args: { TableName: settings.tableName, Key: attributesOf(servingKey(settings.modelPackageGroupName, settings.endpointName)), ConsistentRead: true },
       assign: {
         servingPackage: expr(orElse('$states.result.Item.modelPackageArn.S', "''")),
         servingVersion: expr('$exists($states.result.Item.version.N) ? $number($states.result.Item.version.N) : 0'),

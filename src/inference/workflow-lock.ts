@@ -1,6 +1,6 @@
 import { choice, expr, ignore, note, orElse, States, task, wait } from './asl';
-import { key, WorkflowSettings } from './workflow-settings';
-import { CATALOG } from '../registry/catalog.lambda-shared';
+import { attributesOf, WorkflowSettings } from './workflow-settings';
+import { lockKey } from '../registry/catalog.lambda-shared';
 
 /**
  * One deployment at a time and endpoint. An execution that holds the lock and no longer runs (stopped, timed out) loses
@@ -8,7 +8,7 @@ import { CATALOG } from '../registry/catalog.lambda-shared';
  */
 export function lockStates(settings: WorkflowSettings, locked: string): States {
   const { dynamodb, sfn } = settings.services;
-  const lock = key(settings, CATALOG.locks);
+  const lock = attributesOf(lockKey(settings.modelPackageGroupName, settings.endpointName));
   return {
     TakeLock: task({
       resource: `${dynamodb}:putItem`,
@@ -82,7 +82,7 @@ function releaseLock(settings: WorkflowSettings, name: string, next: string): St
       resource: `${settings.services.dynamodb}:deleteItem`,
       args: {
         TableName: settings.tableName,
-        Key: key(settings, CATALOG.locks),
+        Key: attributesOf(lockKey(settings.modelPackageGroupName, settings.endpointName)),
         ConditionExpression: '#owner = :me',
         ExpressionAttributeNames: { '#owner': 'owner' },
         ExpressionAttributeValues: { ':me': { S: expr('$states.context.Execution.Id') } },

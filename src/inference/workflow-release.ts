@@ -1,8 +1,8 @@
 import { choice, expr, Fields, ignore, note, orElse, States, task, text, wait } from './asl';
 import { DEPLOYED_EVENT, SCALABLE_DIMENSION, scalableResourceId, VARIANT } from './environment';
 import { BUSY, ENDPOINT_VARIABLES } from './workflow-decision';
-import { key, WorkflowSettings } from './workflow-settings';
-import { CATALOG } from '../registry/catalog.lambda-shared';
+import { attributesOf, WorkflowSettings } from './workflow-settings';
+import { catalogPartition, servingKey } from '../registry/catalog.lambda-shared';
 
 /** Creates the model and its endpoint config, moves the endpoint to it, and believes nothing before it has seen it. */
 export function releaseStates(settings: WorkflowSettings): States {
@@ -169,7 +169,7 @@ function recording(settings: WorkflowSettings): States {
       args: {
         TableName: settings.tableName,
         Item: {
-          ...key(settings, CATALOG.serving),
+          ...attributesOf(servingKey(settings.modelPackageGroupName, settings.endpointName)),
           modelPackageArn: { S: expr('$package') },
           version: { N: expr('$string($version)') },
           since: { S: expr('$now()') },
@@ -189,7 +189,8 @@ function recording(settings: WorkflowSettings): States {
         Entries: [{
           Source: DEPLOYED_EVENT.source,
           DetailType: DEPLOYED_EVENT.detailType,
-          Detail: expr(`$string({ 'endpointName': ${text(settings.endpointName)}, 'modelPackageArn': $package, 'version': $version })`),
+          Detail: expr(`$string({ 'endpointName': ${text(settings.endpointName)}, 'modelPackageGroupName': ${text(settings.modelPackageGroupName)}`
+            + ", 'modelPackageArn': $package, 'version': $version })"),
         }],
       },
       next: 'IsOldThere',
@@ -229,8 +230,8 @@ export function history(settings: WorkflowSettings, name: string, next: string):
       args: {
         TableName: settings.tableName,
         Item: {
-          [CATALOG.partitionKey]: { S: CATALOG.deployments },
-          [CATALOG.sortKey]: { S: expr(`${text(`${settings.endpointName}#`)} & $now() & '#' & $release`) },
+          pk: { S: catalogPartition('DEPLOYMENT', settings.modelPackageGroupName) },
+          sk: { S: expr(`${text(`${settings.endpointName}#`)} & $now() & '#' & $release`) },
           modelPackageArn: { S: expr('$package') },
           version: { N: expr('$string($version)') },
           outcome: { S: expr("$outcome = '' ? 'FAILED' : $outcome") },

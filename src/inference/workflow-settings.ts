@@ -1,10 +1,12 @@
 import type { Fields } from './asl';
 import type { CapacitySettings } from './capacity';
-import { CATALOG } from '../registry/catalog.lambda-shared';
+import type { CatalogKey } from '../registry/catalog.lambda-shared';
 
 /** Everything that the workflow knows when it is synthesized. */
 export interface WorkflowSettings {
   readonly endpointName: string;
+  /** Group of the versions that it serves. */
+  readonly modelPackageGroupName: string;
   /** Models and endpoint configs are named by it and a random suffix. */
   readonly prefix: string;
   readonly modelRoleArn: string;
@@ -19,7 +21,7 @@ export interface WorkflowSettings {
   readonly services: { readonly [service in 'sagemaker' | 'autoscaling' | 'dynamodb' | 'lambda' | 'sfn' | 'events']: string };
 }
 
-/** Key of an item of this endpoint in the catalog. */
-export function key(settings: WorkflowSettings, partition: string): Fields {
-  return { [CATALOG.partitionKey]: { S: partition }, [CATALOG.sortKey]: { S: settings.endpointName } };
+/** A key of the catalog as DynamoDB takes it. */
+export function attributesOf({ pk, sk }: CatalogKey): Fields {
+  return { pk: { S: pk }, sk: { S: sk } };
 }

@@ -6,6 +6,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { grantCatalog } from './catalog-grants';
 import { CATALOG_ENVIRONMENT } from './catalog.lambda-shared';
 import { HandlerFunction } from '../shared/handler-function';
 
@@ -27,10 +28,13 @@ export class CatalogFeed extends Construct {
     const handler = new HandlerFunction(this, 'Handler', {
       handler: 'registry/catalog',
       description: `Writes model versions of ${props.modelPackageGroupName} into the catalog`,
-      environment: { [CATALOG_ENVIRONMENT.table]: props.catalogTable.tableName },
+      environment: {
+        [CATALOG_ENVIRONMENT.table]: props.catalogTable.tableName,
+        [CATALOG_ENVIRONMENT.modelPackageGroupName]: props.modelPackageGroupName,
+      },
     });
     handler.addToRolePolicy(new iam.PolicyStatement({ actions: ['sagemaker:DescribeModelPackage'], resources: props.packageArns }));
-    props.catalogTable.grant(handler, 'dynamodb:UpdateItem');
+    grantCatalog(props, handler, ['MODEL'], ['dynamodb:UpdateItem']);
     props.bucket.grantRead(handler);
 
     const deadLetterQueue = new sqs.Queue(this, 'DeadLetters', {

@@ -1,25 +1,49 @@
 /**
- * The catalog's items, as everybody reads them. One table a registry:
+ * The catalog's items, as everybody reads them. One table may hold several model package groups: each partition is of one group.
  *
- * | pk           | sk                     | what                                              |
- * |--------------|------------------------|---------------------------------------------------|
- * | `MODEL`      | `v#000012`             | a model version, kept in step by SageMaker events |
- * | `SERVING`    | `<endpoint>`           | what an endpoint serves                           |
- * | `LOCK`       | `<endpoint>`           | the deployment that is at work on it              |
- * | `DEPLOYMENT` | `<endpoint>#<time>#..` | how a deployment ended                            |
+ * | pk                   | sk                     | what                                              |
+ * |----------------------|------------------------|---------------------------------------------------|
+ * | `MODEL#<group>`      | `v#000012`             | a model version, kept in step by SageMaker events |
+ * | `SERVING#<group>`    | `<endpoint>`           | what an endpoint serves                           |
+ * | `LOCK#<group>`       | `<endpoint>`           | the deployment that is at work on it              |
+ * | `DEPLOYMENT#<group>` | `<endpoint>#<time>#..` | how a deployment ended                            |
  */
-export const CATALOG = {
-  partitionKey: 'pk',
-  sortKey: 'sk',
-  models: 'MODEL',
-  serving: 'SERVING',
-  locks: 'LOCK',
-  deployments: 'DEPLOYMENT',
-} as const;
+export const CATALOG = { partitionKey: 'pk', sortKey: 'sk' } as const;
+
+/** What the items of a partition are about. */
+export type CatalogKind = 'MODEL' | 'SERVING' | 'LOCK' | 'DEPLOYMENT';
+export const CATALOG_KINDS: CatalogKind[] = ['MODEL', 'SERVING', 'LOCK', 'DEPLOYMENT'];
+
+/** Key of one item. */
+export interface CatalogKey {
+  readonly pk: string;
+  readonly sk: string;
+}
+
+/** Partition key of a group's items of one kind. No name of a group has a `#`. */
+export function catalogPartition(kind: CatalogKind, modelPackageGroupName: string): string {
+  return `${kind}#${modelPackageGroupName}`;
+}
+
+/** Key of a model version. */
+export function modelKey(modelPackageGroupName: string, version: number): CatalogKey {
+  return { pk: catalogPartition('MODEL', modelPackageGroupName), sk: versionKey(version) };
+}
+
+/** Key of what an endpoint serves. */
+export function servingKey(modelPackageGroupName: string, endpointName: string): CatalogKey {
+  return { pk: catalogPartition('SERVING', modelPackageGroupName), sk: endpointName };
+}
+
+/** Key of the deployment that is at work on an endpoint. */
+export function lockKey(modelPackageGroupName: string, endpointName: string): CatalogKey {
+  return { pk: catalogPartition('LOCK', modelPackageGroupName), sk: endpointName };
+}
 
 /** Environment names of the catalog handler. */
 export const CATALOG_ENVIRONMENT = {
   table: 'CATALOG_TABLE',
+  modelPackageGroupName: 'MODEL_PACKAGE_GROUP_NAME',
 } as const;
 
 /** Keys of `CustomerMetadataProperties` that the catalog shows. */
@@ -33,9 +57,7 @@ export const LINEAGE = {
 export const DELETED = 'Deleted';
 
 /** A model version. */
-export interface ModelItem {
-  readonly pk: string;
-  readonly sk: string;
+export interface ModelItem extends CatalogKey {
   readonly version: number;
   readonly modelPackageArn: string;
   /** `PendingManualApproval`, `Approved`, `Rejected` or `Deleted`. */
@@ -59,10 +81,13 @@ export function versionKey(version: number): string {
   return `v#${String(version).padStart(6, '0')}`;
 }
 
-/** The version in a model package ARN, e.g. 12 in `arn:aws:sagemaker:eu-west-1:111122223333:model-package/abalone/12`. */
-export function versionOf(modelPackageArn: string): number | undefined {
-  const match = /:model-package\/[^/]+\/(\d{1,9})$/.exec(modelPackageArn);
-  return match ? Number(match[1]) : undefined;
+/**
+ * The version in the ARN of a model package of a group, e.g. 12 in `arn:aws:sagemaker:eu-west-1:111122223333:model-package/abalone/12`.
+ * SageMaker may have put the name of the group into lower case there.
+ */
+export function versionOf(modelPackageArn: string, modelPackageGroupName: string): number | undefined {
+  const [, group, version] = /:model-package\/([^/]+)\/(\d{1,9})$/.exec(modelPackageArn) ?? [];
+  return group?.toLowerCase() === modelPackageGroupName.toLowerCase() ? Number(version) : undefined;
 }
 
 /** Smallest and largest magnitude that DynamoDB stores. */

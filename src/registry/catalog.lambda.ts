@@ -2,7 +2,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DescribeModelPackageCommand, DescribeModelPackageCommandOutput, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { CATALOG, CATALOG_ENVIRONMENT, DELETED, flattenMetrics, LINEAGE, ModelItem, versionKey, versionOf } from './catalog.lambda-shared';
+import { CATALOG_ENVIRONMENT, DELETED, flattenMetrics, LINEAGE, modelKey, ModelItem, versionOf } from './catalog.lambda-shared';
 import { isGone } from '../shared/custom-resource.lambda-shared';
 import { logger } from '../shared/logger.lambda-shared';
 
@@ -23,16 +23,18 @@ type Change = { readonly item: ModelItem; readonly written: boolean };
  */
 export async function handler(event: ModelPackageEvent): Promise<Change> {
   const modelPackageArn = event.detail?.ModelPackageArn;
-  const version = modelPackageArn === undefined ? undefined : versionOf(modelPackageArn);
+  const group = process.env[CATALOG_ENVIRONMENT.modelPackageGroupName]!;
+  const version = modelPackageArn === undefined ? undefined : versionOf(modelPackageArn, group);
   if (modelPackageArn === undefined || version === undefined) {
-    throw new Error(`the event names no version of a model package group: ModelPackageArn is ${JSON.stringify(modelPackageArn)}`);
+    throw new Error(`the event names no version of the model package group ${group}: ModelPackageArn is ${JSON.stringify(modelPackageArn)}`);
   }
+  const key = { ...modelKey(group, version), version };
   // Before asking, so that a state which was asked for earlier can not win against a later deletion.
   const asked = new Date().toISOString();
   const described = await describe(modelPackageArn);
   const item = described
-    ? modelItem(version, described, await metricsOf(described))
-    : { ...keyOf(version), version, modelPackageArn, status: DELETED, updatedAt: asked };
+    ? modelItem(key, described, await metricsOf(described))
+    : { ...key, modelPackageArn, status: DELETED, updatedAt: asked };
   const written = await write(item);
   logger.info(written ? 'catalog item written' : 'the catalog has a newer state', { modelPackageArn, status: item.status });
   return { item, written };
@@ -49,6 +51,7 @@ async function describe(modelPackageArn: string): Promise<DescribeModelPackageCo
   }
 }
 
+type ItemKey = Pick<ModelItem, 'pk' | 'sk' | 'version'>;
 type Metrics = Pick<ModelItem, 'metrics' | 'metricsProblem'>;
 
 /**
@@ -76,13 +79,12 @@ async function metricsOf(described: DescribeModelPackageCommandOutput): Promise<
   }
 }
 
-function modelItem(version: number, described: DescribeModelPackageCommandOutput, metrics: Metrics): ModelItem {
+function modelItem(key: ItemKey, described: DescribeModelPackageCommandOutput, metrics: Metrics): ModelItem {
   const lineage = described.CustomerMetadataProperties ?? {};
   const status = described.ModelApprovalStatus ?? 'PendingManualApproval';
   const by = described.LastModifiedBy;
   return {
-    ...keyOf(version),
-    version,
+    ...key,
     modelPackageArn: described.ModelPackageArn!,
     status,
     packageStatus: described.ModelPackageStatus,
@@ -123,8 +125,4 @@ async function write(item: ModelItem): Promise<boolean> {
     }
     throw error;
   }
-}
-
-function keyOf(version: number): Pick<ModelItem, 'pk' | 'sk'> {
-  return { pk: CATALOG.models, sk: versionKey(version) };
 }

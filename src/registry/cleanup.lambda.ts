@@ -1,7 +1,11 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DeleteModelPackageCommand, paginateListModelPackages, SageMakerClient } from '@aws-sdk/client-sagemaker';
+import { DeleteCommand, DynamoDBDocumentClient, paginateQuery } from '@aws-sdk/lib-dynamodb';
+import { CATALOG_KINDS, catalogPartition } from './catalog.lambda-shared';
 import { customResourceHandler, isGone, Time } from '../shared/custom-resource.lambda-shared';
 
 const sagemaker = new SageMakerClient({ maxAttempts: 8 });
+const dynamodb = DynamoDBDocumentClient.from(new DynamoDBClient({ maxAttempts: 8 }));
 
 /** Deletes every version of a model package group, so that the group itself can be deleted. */
 export async function deleteVersions(modelPackageGroupName: string, time: Time): Promise<number> {
@@ -29,9 +33,26 @@ export async function deleteVersions(modelPackageGroupName: string, time: Time):
   return arns.length;
 }
 
+/** Deletes all that the catalog holds of a group, from a table that stays. */
+export async function deleteItems(TableName: string, modelPackageGroupName: string): Promise<void> {
+  for (const kind of CATALOG_KINDS) {
+    const pk = catalogPartition(kind, modelPackageGroupName);
+    for await (const page of paginateQuery({ client: dynamodb }, {
+      TableName, KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: { ':pk': pk }, ProjectionExpression: 'sk', ConsistentRead: true,
+    })) {
+      for (const { sk } of page.Items ?? []) {
+        await dynamodb.send(new DeleteCommand({ TableName, Key: { pk, sk } }));
+      }
+    }
+  }
+}
+
 export const handler = customResourceHandler({
   physicalId: (properties) => `${properties.GroupName}`,
   delete: async (properties, time) => {
     await deleteVersions(`${properties.GroupName}`, time);
+    if (properties.TableName !== undefined) {
+      await deleteItems(`${properties.TableName}`, `${properties.GroupName}`);
+    }
   },
 });

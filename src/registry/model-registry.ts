@@ -6,7 +6,8 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { CatalogFeed } from './catalog-feed';
-import { CATALOG } from './catalog.lambda-shared';
+import { grantCatalog } from './catalog-grants';
+import { CATALOG, CATALOG_KINDS } from './catalog.lambda-shared';
 import { ContainerImage } from '../references/container-image';
 import { modelPackageArns, sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
@@ -38,8 +39,11 @@ export interface IModelRegistry extends IResource {
   /** The catalog: model versions with metrics and lineage, and what serves where. */
   readonly catalogTable: dynamodb.ITableV2;
 
-  /** Grants the given identity permission to read model packages, their group and the catalog. Not the artifacts: grant these on `bucket`. */
+  /** Grants the given identity permission to read model packages, their group and its part of the catalog. Not the artifacts: grant these on `bucket`. */
   grantRead(grantee: iam.IGrantable): iam.Grant;
+
+  /** Grants the given identity permission to read this group's part of the catalog: its versions, what serves and how deployments ended. */
+  grantReadCatalog(grantee: iam.IGrantable): iam.Grant;
 
   /** Grants the given identity permission to register model versions. */
   grantRegister(grantee: iam.IGrantable): iam.Grant;
@@ -105,7 +109,16 @@ export interface ModelRegistryProps {
   readonly bucket?: s3.IBucket;
 
   /**
-   * What happens to models, artifacts and catalog when the registry leaves the stack. With `DESTROY` all of them are deleted.
+   * Table of the catalog, as a `ModelRegistry` makes it (string keys `pk` and `sk`). It may hold several registries: what this
+   * one writes carries its group.
+   *
+   * @default - a new table: encrypted, with point-in-time recovery
+   */
+  readonly catalogTable?: dynamodb.ITableV2;
+
+  /**
+   * What happens to models, artifacts and catalog when the registry leaves the stack. With `DESTROY` all of them are deleted; of a table that
+   * was given, the items of this group.
    *
    * @default RemovalPolicy.RETAIN
    */
@@ -128,7 +141,11 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
       grantee,
       actions: ['sagemaker:DescribeModelPackage', 'sagemaker:DescribeModelPackageGroup'],
       resourceArns: [...this.packageArns(), ...this.groupArns()],
-    }).combine(this.catalogTable.grant(grantee, 'dynamodb:GetItem', 'dynamodb:Query'));
+    }).combine(this.grantReadCatalog(grantee));
+  }
+
+  public grantReadCatalog(grantee: iam.IGrantable): iam.Grant {
+    return grantCatalog(this, grantee, ['MODEL', 'SERVING', 'DEPLOYMENT'], ['dynamodb:GetItem', 'dynamodb:Query']);
   }
 
   public grantRegister(grantee: iam.IGrantable): iam.Grant {
@@ -245,14 +262,14 @@ export class ModelRegistry extends ModelRegistryBase {
     }
     this.modelPackageGroupName = props.modelPackageGroupName ?? derivedName(this);
     this.bucket = props.bucket ?? new SecureBucket(this, 'Artifacts', { removalPolicy });
-    this.catalogTable = this.createTable(removalPolicy);
+    this.catalogTable = props.catalogTable ?? this.createTable(removalPolicy);
     const group = this.createGroup(removalPolicy);
     this.modelPackageGroupArn = group.attrModelPackageGroupArn;
     const { modelPackageGroupName, bucket, catalogTable } = this;
     const feed = new CatalogFeed(this, 'Feed', { modelPackageGroupName, bucket, catalogTable, packageArns: this.packageArns() });
     this.onChanged('Rule', { crossStackScope: feed, description: `Model versions of ${modelPackageGroupName} changed`, target: feed.target });
     if (removalPolicy === RemovalPolicy.DESTROY) {
-      this.deleteVersionsBefore(group);
+      this.deleteVersionsBefore(group, feed, props.catalogTable);
     }
     describeForRehearsal(this, 'cdk-mlops:model-registry', {
       modelPackageGroupName: this.modelPackageGroupName,
@@ -281,12 +298,12 @@ export class ModelRegistry extends ModelRegistryBase {
     return group;
   }
 
-  private deleteVersionsBefore(group: sagemaker.CfnModelPackageGroup): void {
+  private deleteVersionsBefore(group: sagemaker.CfnModelPackageGroup, feed: CatalogFeed, givenTable?: dynamodb.ITableV2): void {
     const cleanup = new Cleanup(this, 'Cleanup', {
       handler: 'registry/cleanup',
       description: `Deletes the model versions of ${this.modelPackageGroupName} when the stack is deleted`,
       resourceType: 'Custom::ModelVersions',
-      properties: { GroupName: this.modelPackageGroupName },
+      properties: { GroupName: this.modelPackageGroupName, ...(givenTable ? { TableName: givenTable.tableName } : {}) },
       timeout: Duration.minutes(10),
       statements: [
         // Listing has no resource-level permissions.
@@ -296,6 +313,11 @@ export class ModelRegistry extends ModelRegistryBase {
     });
     // Made after the group, thus deleted before it.
     cleanup.resource.node.addDependency(group);
+    if (givenTable) {
+      grantCatalog(this, cleanup, CATALOG_KINDS, ['dynamodb:DeleteItem', 'dynamodb:Query']);
+      // Else it would write the deleted versions into the table again.
+      feed.node.addDependency(cleanup.resource);
+    }
   }
 }
 

@@ -21,8 +21,10 @@ export interface CleanupProps {
  * Removes, with the stack, what was made while the stack lived: things that CloudFormation does not know of.
  * A custom resource with a function of its own, since no CloudFormation resource does that.
  */
-export class Cleanup extends Construct {
+export class Cleanup extends Construct implements iam.IGrantable {
   public readonly resource: CustomResource;
+  /** Its handler. */
+  public readonly grantPrincipal: iam.IPrincipal;
 
   constructor(scope: Construct, id: string, props: CleanupProps) {
     super(scope, id);
@@ -32,6 +34,7 @@ export class Cleanup extends Construct {
       description: props.description,
       timeout,
     });
+    this.grantPrincipal = handler.grantPrincipal;
     props.statements.forEach((statement) => handler.addToRolePolicy(statement));
     this.resource = new CustomResource(this, 'Resource', {
       resourceType: props.resourceType,

@@ -21,6 +21,8 @@ export interface RehearsalFacts {
   };
   'cdk-mlops:training-pipeline': {
     readonly pipelineName: string;
+    /** The group that it registers models in. */
+    readonly modelPackageGroupName: string;
     /** The gate's limits: where the metric stands in evaluation.json and which pipeline parameter holds the limit. */
     readonly gate: { readonly metric: string; readonly path: string; readonly parameter: string; readonly operator: '<=' | '>=' }[];
   };
@@ -31,6 +33,8 @@ export interface RehearsalFacts {
   };
   'cdk-mlops:inference-endpoint': {
     readonly endpointName: string;
+    /** The group whose approved versions it serves. */
+    readonly modelPackageGroupName: string;
     readonly stateMachineArn: string;
     readonly schema: unknown;
   };

@@ -233,10 +233,10 @@ export class DefaultDefinition {
     ];
   }
 
-  /** Each execution writes to a place of its own, so that two at once never mix. */
+  /** Each execution writes to a place of its own, below the group of its models, so that two at once and two groups never mix. */
   private place(path: string): S3Location {
     const { pipelineName, registry } = this.props;
-    return S3Location.fromBucket(registry.bucket, `${pipelineName}/${ExecutionVariable.PIPELINE_EXECUTION_ID}/${path}`);
+    return S3Location.fromBucket(registry.bucket, `${registry.modelPackageGroupName}/${pipelineName}/${ExecutionVariable.PIPELINE_EXECUTION_ID}/${path}`);
   }
 }
 

@@ -125,6 +125,7 @@ export class TrainingPipeline extends TrainingPipelineBase {
     this.createPipeline(id);
     describeForRehearsal(this, 'cdk-mlops:training-pipeline', {
       pipelineName: this.pipelineName,
+      modelPackageGroupName: props.registry.modelPackageGroupName,
       gate: (this.gate?.limits ?? []).map((limit) => ({
         metric: limit.metric.metricName,
         path: limit._path(props.schema.problemType),

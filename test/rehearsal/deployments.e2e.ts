@@ -306,7 +306,7 @@ describe('deployments', () => {
 
   async function items(partition: string): Promise<Record<string, unknown>[]> {
     const { Items = [] } = await context.aws.dynamo.send(new QueryCommand({
-      TableName: registry.tableName, KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: { ':pk': partition }, ConsistentRead: true,
+      TableName: registry.tableName, KeyConditionExpression: 'pk = :pk', ExpressionAttributeValues: { ':pk': `${partition}#${registry.modelPackageGroupName}` }, ConsistentRead: true,
     }));
     return Items;
   }
