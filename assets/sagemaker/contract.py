@@ -112,7 +112,7 @@ def _read_file(file: Path, wanted: List[str], contract: Contract) -> pd.DataFram
             file, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8", index_col=False
         )
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ContractError(f"{file} is no CSV file in UTF-8: {error}") from error
+        raise ContractError(f"{file} is not a CSV file in UTF-8: {error}") from error
     missing = [name for name in wanted if name not in table.columns]
     known = {column.name for column in contract.columns}
     unknown = [name for name in table.columns if name not in known]

@@ -1,16 +1,16 @@
-"""`python -m emulator --port N --work DIR`: the emulator as a process of its own.
+"""`python -m emulator --port N --work DIR`: starts the emulator as a process of its own.
 
-When every service answers, one line of JSON goes to standard output:
+When every service answers, one line of JSON is written to standard output:
 
     {"endpoint": "http://127.0.0.1:4566", "region": "us-east-1", "account": "000000000000",
      "credentials": {"accessKeyId": "test", "secretAccessKey": "test"},
      "executeApi": "http://127.0.0.1:4566/_aws/execute-api/{apiId}", "log": "<work>/emulator.log"}
 
-The credentials are those of the account's root user: whoever deploys is an administrator, everybody else is
+The credentials are those of the account's root user: who deploys is an administrator; every other caller is
 evaluated. An HTTP API is called below `executeApi`, with or without its stage:
 `https://<id>.execute-api.<region>.amazonaws.com/x` is `<executeApi>/x` here. The attribute `ApiEndpoint` gives that.
 
-It ends on SIGTERM, on SIGINT and when the parent process is gone; then no process of it is left, and nothing
+It ends on SIGTERM, on SIGINT and when the parent process has ended; then no process of it is left, and nothing
 outside the work folder was written. Exit codes: 0 ended as asked, 2 wrong arguments, 3 the port is taken,
 4 MiniStack is missing or is not the version that this was written for, 1 anything else.
 """
@@ -34,11 +34,11 @@ from emulator.ministack.settings import Settings
 PORT_TAKEN = 3
 WRONG_MINISTACK = 4
 NEEDED = ("boto3", "cryptography", "cbor2")
-"""Packages that MiniStack does without until somebody asks for a signed token or for metrics in CBOR."""
+"""Packages that MiniStack needs only for signed tokens and for metrics in CBOR, so it does not require them."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the emulator until it is told to end; returns the exit code."""
+    """Runs the emulator until it is asked to end; returns the exit code."""
     options = _options(arguments)
     problem = _ministack_problem()
     if problem:
@@ -132,5 +132,5 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Threads that wait for something which does not come any more must not keep the process.
+    # A thread that still waits for something must not keep the process alive.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""Faults that a rehearsal plays on purpose, to see that the app bears them."""
+"""Failures that a rehearsal causes on purpose, to see that the app tolerates them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Faults"]
 
 
 class Faults:
-    """Faults that wait for their moment. Each happens `count` times, once by default."""
+    """Faults that have yet to happen. Each happens `count` times, once by default."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -21,7 +21,7 @@ class Faults:
             self._waiting.append({"count": 1, **fault})
 
     def take(self, kind: str, **where: str) -> dict[str, Any] | None:
-        """The next fault of the kind whose fields are parts of those in `where`; it has happened then."""
+        """The next fault of the kind whose fields are parts of those in `where`; it counts as happened."""
         with self._lock:
             for fault in self._waiting:
                 fits = all(str(fault.get(name, "")) in value for name, value in where.items())

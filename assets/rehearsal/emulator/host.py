@@ -1,4 +1,4 @@
-"""What the played services may ask of the machine that they run on."""
+"""The interface through which the played services use what surrounds them: identity, other services, events, a folder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ __all__ = ["AccessDenied", "ApiError", "Host"]
 
 
 class ApiError(Exception):
-    """An answer that AWS would give with an error code: turned into the service's error format by the HTTP
-    side.
-    """
+    """An error of AWS with its code; the HTTP side gives it the format of the service."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -47,7 +45,7 @@ class Host(Protocol):
     """URL of the emulator itself: `http://127.0.0.1:<port>`."""
 
     work: Path
-    """Folder of this run. Whoever starts the emulator removes it."""
+    """Folder of this run. The one who starts the emulator removes it."""
 
     def authorize(
         self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
@@ -81,7 +79,7 @@ class Host(Protocol):
         ...
 
     def note(self, kind: str, message: str, **fields: object) -> None:
-        """Tells the command line what happens: `job`, `step`, `endpoint`, `denial`, `log` ... with further
+        """Reports to the command line what happens: `job`, `step`, `endpoint`, `denial`, `log` ... with further
         fields.
         """
         ...

@@ -1,4 +1,4 @@
-"""What happened in a rehearsal: progress lines, refused calls, and what could not be played."""
+"""Records what happened in a rehearsal: progress, refused calls, and what could not be played."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 __all__ = ["Journal"]
 
 _REPEAT_SECONDS = 1.0
-"""A refusal that a client retries is written once: same principal, action and resource within this time."""
+"""A refusal that a client retries is recorded once: same principal, action and resource within this time."""
 
 
 class Journal:
-    """The memory of one run. Every method may be called from any thread."""
+    """The record of one run. Every method may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -38,7 +38,7 @@ class Journal:
             return list(self._notes[max(0, seq) :])
 
     def denied(self, principal: str, action: str, resource: str, message: str) -> None:
-        """Remembers a refused call and tells it, once for a burst of retries."""
+        """Records a refused call and adds a note, once for all retries in a row."""
         now = time.time()
         with self._lock:
             for earlier in reversed(self._denials[-20:]):
@@ -65,13 +65,13 @@ class Journal:
             ]
 
     def not_rehearsed(self, resource_type: str, logical_id: str, stack: str, why: str) -> None:
-        """Remembers a resource, or a part of one, that deploys here without having its effect."""
+        """Records a resource, or a part of one, that deploys here without its effect."""
         with self._lock:
             entry = {"type": resource_type, "logicalId": logical_id, "stack": stack, "why": why}
             self._not_rehearsed[(stack, logical_id, why)] = entry
 
     def all_not_rehearsed(self) -> list[dict[str, str]]:
-        """Everything that `not_rehearsed` was told, each once."""
+        """Everything that `not_rehearsed` recorded, each once."""
         with self._lock:
             return list(self._not_rehearsed.values())
 

@@ -1,6 +1,7 @@
 """Ends with the parent, and ends every process that was started on the way.
 
-A process is known by its id and its start time (`psutil.Process`), so none is taken for another that has the same id later.
+A process is known by its id and its start time (`psutil.Process`), so none is taken for another that has the same id
+later.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ __all__ = [
 ]
 
 _SET_CHILD_SUBREAPER = 36
-"""Of Linux's `prctl`."""
+"""An option of Linux's `prctl`."""
 
 
 def watch_parent(parent: int, stop: threading.Event) -> None:
-    """Sets `stop` when the process `parent` is gone; 0 watches nobody."""
+    """Sets `stop` when the process `parent` has ended; 0 watches no process."""
     if parent <= 0:
         return
     threading.Thread(
@@ -38,7 +39,7 @@ def watch_parent(parent: int, stop: threading.Event) -> None:
 
 
 def _older_process(pid: int) -> psutil.Process | None:
-    """The process, unless it is gone: one that started after this one has only the id of the one that is meant."""
+    """The process, unless it has ended: one that started after this one only has the same id."""
     try:
         found = psutil.Process(pid)
         return found if found.create_time() <= psutil.Process().create_time() else None
@@ -74,7 +75,7 @@ def adopt_orphans() -> None:
     try:
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     except (OSError, AttributeError):
-        pass  # another system: those known beforehand are ended all the same
+        pass  # another system: processes that were listed before are ended all the same
 
 
 def end_children(patience: float = 1.5, known: Iterable[psutil.Process] = ()) -> None:
@@ -95,7 +96,7 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 
 
 def signal_group(leader: subprocess.Popen[bytes], number: signal.Signals) -> bool:
-    """Sends the signal to the process group that `leader` leads, its orphans included; False when it is gone."""
+    """Sends the signal to the process group that `leader` leads, orphans in it included; False when it has no process."""
     try:
         os.killpg(leader.pid, number)
     except (ProcessLookupError, PermissionError):
@@ -104,11 +105,11 @@ def signal_group(leader: subprocess.Popen[bytes], number: signal.Signals) -> boo
 
 
 def kill_group(leader: subprocess.Popen[bytes], patience: float = 3.0) -> None:
-    """Kills the process group that `leader` leads; returns when the last of it is gone, or after `patience` seconds."""
+    """Kills the process group that `leader` leads; returns when its last process has ended, or after `patience` seconds."""
     members = [process for process in psutil.process_iter() if _group(process) == leader.pid]
     signal_group(leader, signal.SIGKILL)
     leader.wait()
-    # A large process needs a moment to give its memory back.
+    # A large process needs time to free its memory.
     psutil.wait_procs([process for process in members if process.pid != leader.pid], timeout=patience)
 
 

@@ -1,4 +1,8 @@
-"""What Glue makes of a job's arguments: some are for the script, some for Glue itself."""
+"""Divides a job's arguments into those of the script and those of Glue itself.
+
+Glue adds the run's arguments to the job's defaults and gives the script all that are not its own (AWS Glue developer
+guide: "Using job parameters in AWS Glue jobs").
+"""
 
 from __future__ import annotations
 
@@ -62,11 +66,11 @@ class JobArguments:
     log_group: str = ""
     """Log group of continuous logging, when the job names one."""
     log_group_prefix: str = ""
-    """What stands before `/output` and `/error`, when the job names it."""
+    """The prefix of `/output` and `/error`, when the job names one."""
     log_stream_prefix: str = ""
-    """What stands before `-driver`, when the job names it."""
+    """The prefix of `-driver`, when the job names one."""
     remarks: tuple[str, ...] = ()
-    """What cannot be had here, a sentence each."""
+    """What is not available here, one sentence each."""
 
 
 def read_arguments(
@@ -80,7 +84,7 @@ def read_arguments(
             script += [name if name.startswith("--") else f"--{name}", str(value)]
     remarks = list(_module_remarks(merged.get("--additional-python-modules", "")))
     if merged.get("--extra-jars"):
-        remarks.append("--extra-jars is not played: a class of these jars is not found")
+        remarks.append("--extra-jars is not played: classes of these jars are not found")
     if merged.get("--job-bookmark-option") == "job-bookmark-enable":
         remarks.append("job bookmarks are not played: every run reads everything")
     return JobArguments(
@@ -101,7 +105,7 @@ def _list(value: str) -> tuple[str, ...]:
 
 
 def _properties(value: str) -> dict[str, str]:
-    """`a=1 --conf b=2`, the way to give several properties in Glue's single argument."""
+    """`a=1 --conf b=2`: several properties in Glue's single argument."""
     found = {}
     for part in re.split(r"\s+--conf\s+", value.strip()):
         name, equals, setting = part.partition("=")

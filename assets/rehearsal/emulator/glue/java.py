@@ -15,11 +15,11 @@ __all__ = ["Java", "NoJava", "find_java"]
 
 OLDEST = 8
 NEWEST = 22
-"""Hadoop's login fails from Java 23 on: it asks for a security manager that is no more."""
+"""Hadoop's login fails from Java 23 on: it asks for a security manager, which Java has no longer."""
 
 
 class NoJava(Exception):
-    """No usable Java on this machine. The message says what was found and what would be right."""
+    """No usable Java on this machine. The message names what was found and what is needed."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _inspect(home: Path) -> Java | None:
             [str(binary), "-version"], capture_output=True, text=True, timeout=30, check=True
         )
     except (OSError, subprocess.SubprocessError):
-        # A launcher without a Java behind it (macOS has one) counts as no Java.
+        # A launcher without a Java behind it (macOS has one) does not count.
         return None
     text = answer.stderr + answer.stdout
     match = re.search(r'version "(?:1\.)?(\d+)', text)

@@ -1,8 +1,8 @@
 """Plays Glue job runs: PySpark scripts in local Spark, Python shell jobs as plain processes, as the role of the job.
 
-Glue fetches the script and its libraries from S3, runs them, writes what they print to CloudWatch Logs, retries a failed
-run up to `MaxRetries` times and sends `Glue Job State Change` to EventBridge (Glue developer guide: "Jobs", "Automating
-with EventBridge"; states and fields: botocore model `glue`, `JobRun`).
+Glue downloads the script and its libraries from S3, runs them, writes what they print to CloudWatch Logs, retries a
+failed run up to `MaxRetries` times and sends `Glue Job State Change` to EventBridge (Glue developer guide: "Jobs",
+"Automating with EventBridge"; states and fields: botocore model `glue`, `JobRun`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from emulator.host import Host
 __all__ = ["JobRunner"]
 
 STAND_IN = Path(__file__).resolve().parent / "awsglue_standin"
-LINES_TOLD = 20
+LINES_REPORTED = 20
 
 
 class Running(Protocol):
@@ -78,14 +78,14 @@ class JobRunner:
     def begin(self, run: dict[str, Any], job: dict[str, Any], given: Mapping[str, str]) -> None:
         """Starts a run, which is kept up to date in `run`. `given`: the arguments of the call that asked for it."""
         context = contextvars.copy_context()
-        arguments = (self._live, run, job, dict(given))
+        arguments = (self._run, run, job, dict(given))
         threading.Thread(
             target=context.run, args=arguments, daemon=True, name=f"glue-{run['Id'][:10]}"
         ).start()
 
-    def _live(self, run: dict[str, Any], job: dict[str, Any], given: dict[str, str]) -> None:
+    def _run(self, run: dict[str, Any], job: dict[str, Any], given: dict[str, str]) -> None:
         try:
-            self._play(run, job, given)
+            self._attempt(run, job, given)
         except (ClientError, BotoCoreError, NoJava, ValueError, RuntimeError, OSError) as problem:
             self._end(run, "FAILED", str(problem))
         except Exception as problem:
@@ -96,7 +96,7 @@ class JobRunner:
         if run["JobRunState"] == "FAILED" and run["Attempt"] < int(job.get("MaxRetries") or 0):
             self._again(run, job, given)
 
-    def _play(self, run: dict[str, Any], job: dict[str, Any], given: dict[str, str]) -> None:
+    def _attempt(self, run: dict[str, Any], job: dict[str, Any], given: dict[str, str]) -> None:
         role = _role_arn(job.get("Role", ""), self._host.account)
         kind = job.get("Command", {}).get("Name", "")
         if kind not in (*SPARK, "pythonshell"):
@@ -113,7 +113,7 @@ class JobRunner:
             self._host.note(
                 "warning", f"Glue job {run['JobName']}: {remark}", service="glue", job=run["JobName"]
             )
-        spark_job = self._stage(run, job, role, arguments)
+        spark_job = self._prepare(run, job, role, arguments)
         running: Running = self._pool.run(spark_job) if kind in SPARK else ShellRun(spark_job)
         with self._lock:
             self._running[run["Id"]] = running
@@ -127,9 +127,9 @@ class JobRunner:
         log = read_log(running.log)
         running.discard()
         self._write_log(role, run, kind, arguments, log, outcome is not None and outcome.succeeded)
-        self._judge(run, outcome, arguments, log)
+        self._conclude(run, outcome, arguments, log)
 
-    def _stage(
+    def _prepare(
         self, run: dict[str, Any], job: dict[str, Any], role: str, arguments: JobArguments
     ) -> SparkJob:
         """Fetches the script and what goes with it, as the job's role."""
@@ -155,7 +155,7 @@ class JobRunner:
     def _fetch(self, role: str, address: str, folder: Path) -> Path:
         if not address.startswith("s3://") or "/" not in address[5:]:
             raise ValueError(
-                f"{address or 'an empty script location'} is no S3 address: s3://bucket/key expected"
+                f"{address or 'an empty script location'} is not an S3 address: s3://bucket/key expected"
             )
         bucket, _, key = address[5:].partition("/")
         folder.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,9 @@ class JobRunner:
         target.write_bytes(body)
         return target
 
-    def _judge(self, run: dict[str, Any], outcome: Outcome | None, arguments: JobArguments, log: str) -> None:
+    def _conclude(
+        self, run: dict[str, Any], outcome: Outcome | None, arguments: JobArguments, log: str
+    ) -> None:
         if run["Id"] in self._asked_to_stop:
             self._end(run, "STOPPED", "")
         elif outcome is None:
@@ -189,13 +191,13 @@ class JobRunner:
         if not error:
             run.pop("ErrorMessage")
         seconds = round(now - run["StartedOn"], 1)
-        said = f"Glue job {run['JobName']} {state.lower()} after {seconds} s" + (
+        message = f"Glue job {run['JobName']} {state.lower()} after {seconds} s" + (
             f": {error}" if error else ""
         )
-        tail = log.strip().splitlines()[-LINES_TOLD:] if state == "FAILED" else []
+        tail = log.strip().splitlines()[-LINES_REPORTED:] if state == "FAILED" else []
         self._host.note(
             "job",
-            said,
+            message,
             service="glue",
             job=run["JobName"],
             run=run["Id"],
@@ -224,7 +226,7 @@ class JobRunner:
     def _write_log(
         self, role: str, run: dict[str, Any], kind: str, arguments: JobArguments, log: str, succeeded: bool
     ) -> None:
-        """As the job's role: without the permission the job works and its log is lost."""
+        """Writes as the job's role: without the permission the job succeeds and its log is lost."""
         groups, stream = log_places(run, kind, arguments, succeeded)
         try:
             write_log(self._host.client("logs", role), groups, stream, log)

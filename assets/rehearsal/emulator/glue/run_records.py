@@ -1,4 +1,8 @@
-"""The records of Glue job runs, and their logs in CloudWatch."""
+"""The records of Glue job runs, and their logs in CloudWatch.
+
+The fields are those of GetJobRun (botocore model `glue`, `JobRun`); the log groups are those of "Monitoring AWS Glue
+Spark jobs" and "Logging for AWS Glue jobs" in the AWS Glue developer guide.
+"""
 
 from __future__ import annotations
 
@@ -56,14 +60,14 @@ def own_arguments(run: Mapping[str, Any], given: Mapping[str, str], kind: str) -
 
 
 def execution_property(data: Mapping[str, Any]) -> dict[str, int]:
-    """How many runs may be active at once: one, unless the job says otherwise."""
+    """How many runs may be active at once: one, unless the job sets another number."""
     return {"MaxConcurrentRuns": int((data.get("ExecutionProperty") or {}).get("MaxConcurrentRuns") or 1)}
 
 
 def log_places(
     run: Mapping[str, Any], kind: str, arguments: JobArguments, succeeded: bool
 ) -> tuple[list[str], str]:
-    """The log groups of a run and the stream in each. Prefixes of one's own are of Glue 5; continuous logging was before."""
+    """The log groups of a run and the stream in each: prefixes exist from Glue 5 on, continuous logging before."""
     own = kind in SPARK and int(str(run["GlueVersion"]).split(".")[0]) >= 5
     base = "/aws-glue/jobs" if kind in SPARK else "/aws-glue/python-jobs"
     if own and arguments.log_group_prefix:
@@ -78,7 +82,7 @@ def log_places(
 
 
 def write_log(logs: Any, groups: Sequence[str], stream: str, text: str) -> None:
-    """Puts the last lines into each group; raises `ClientError` when the role may not."""
+    """Puts the last lines into each group; raises `ClientError` when the role is not permitted to."""
     now = int(time.time() * 1000)
     lines = [line[:LONGEST_LINE] for line in text.splitlines() if line.strip()][-MOST_LINES:]
     if not lines:
@@ -87,7 +91,7 @@ def write_log(logs: Any, groups: Sequence[str], stream: str, text: str) -> None:
         try:
             _unless_there(logs.create_log_stream, logGroupName=group, logStreamName=stream)
         except ClientError as missing:
-            # A group that is there needs no permission to make groups.
+            # For a group that exists, no permission to create groups is needed.
             if missing.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
             _unless_there(logs.create_log_group, logGroupName=group)

@@ -1,4 +1,8 @@
-"""Runs a Python shell job of Glue: a plain Python process with the job's arguments and credentials."""
+"""Runs a Python shell job of Glue: a plain Python process with the job's arguments and credentials.
+
+Glue runs such a job without Spark (AWS Glue developer guide: "Configuring job properties for Python shell jobs in AWS
+Glue").
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ class ShellRun:
         kill_group(self._process)
 
     def discard(self) -> None:
-        """Its folder is the run's own, which goes with the work folder."""
+        """Does nothing: the folder belongs to the run and is removed with the work folder."""
 
 
 def read_log(path: Path) -> str:

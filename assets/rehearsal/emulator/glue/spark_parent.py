@@ -1,4 +1,4 @@
-"""What the processes of Spark and the emulator that starts them agree on. Those processes import it as a neighbour."""
+"""What the emulator and the processes of Spark share. Those run by path, so they import this file by its bare name."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import threading
 import time
 
 GATEWAY = "gateway.json"
-"""Name of the file that says: the next script may use this Java, at this port and with this secret."""
+"""Name of the file with port and secret of a Java that the next script may use."""
 
 
 def end_with(parent: int) -> None:
     """Watches the process that started this one, and ends this one's group when it is gone.
 
-    From the first moment: a Java that is still starting must not outlive the emulator either.
+    To be called first: a Java that is still starting must not outlive the emulator either.
     """
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 

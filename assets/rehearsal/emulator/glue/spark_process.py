@@ -1,4 +1,4 @@
-"""The processes of Spark: one that keeps a Java, one that runs a script in it; how they start, and that they end whole."""
+"""Starts and ends the processes of Spark: one that keeps a Java, one that runs a script in it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ START_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class SparkJob:
-    """One script to run."""
+    """A script to run."""
 
     script: Path
     arguments: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to a small base environment; the machine's own variables do not leak in."""
+    """Added to a small base environment, which has none of the machine's other variables."""
     python_path: Sequence[Path] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
     """Spark properties, as `--conf` gives them."""
@@ -62,7 +62,7 @@ class _Group:
         """Whether it still runs."""
         return self.process.poll() is None
 
-    def tell(self, line: str) -> None:
+    def write_line(self, line: str) -> None:
         """Writes a line to its standard input."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n".encode())
@@ -99,64 +99,64 @@ class SparkJava(_Group):
         )
 
     def gateway(self) -> Any:
-        """Where a script reaches it. Raises RuntimeError when Spark does not come up."""
+        """Port and secret of the Java. Raises RuntimeError when Spark does not start."""
         file = self.folder / GATEWAY
         until = time.monotonic() + START_SECONDS
         while not file.exists():
             if not self.alive() or time.monotonic() > until:
                 self.end()
-                raise RuntimeError(f"Spark did not start: {self.says()}")
+                raise RuntimeError(f"Spark did not start: {self.last_error()}")
             time.sleep(0.02)
         return json.loads(file.read_text(encoding="utf-8"))
 
-    def says(self) -> str:
-        """The line that tells most of what Java and the warm-up printed: the last exception, else the last line."""
+    def last_error(self) -> str:
+        """The most helpful line of what Java and the warm-up printed: the last exception, else the last line."""
         try:
             text = (self.folder / "process.log").read_text(encoding="utf-8", errors="replace")
         except OSError:
             text = ""
         lines = text.strip().splitlines()
-        telling = [
+        errors = [
             line
             for line in lines
             if re.search(r"(Exception|Error)\b.*:", line) and not line.startswith("\tat ")
         ]
-        return (telling or lines or ["it printed nothing"])[-1].strip()
+        return (errors or lines or ["it printed nothing"])[-1].strip()
 
 
 class SparkWorker(_Group):
-    """A process that waits for its one script."""
+    """A process that waits for a script and runs it."""
 
     def __init__(self, folder: Path, java: Java, extra: Mapping[str, str]) -> None:
         super().__init__(WORKER, folder, {**_base_environment(java), **extra})
-        self.stage = self.folder / "s3"
-        self.stage.mkdir()
+        self.staging = self.folder / "s3"
+        self.staging.mkdir()
         self.log = self.folder / "job.log"
         self.outcome = self.folder / "outcome.json"
 
-    def order(self, job: SparkJob, gateway: Any) -> None:
-        """Hands it the script, and where its Java is."""
+    def run(self, job: SparkJob, gateway: Any) -> None:
+        """Gives the process its script, and port and secret of its Java."""
         python_path = [str(path) for path in job.python_path]
-        # What the script's user-defined functions see, which Java starts in processes of their own.
+        # For the script's user-defined functions, which Java runs in processes of their own.
         executor = {name: value for name, value in job.environment.items() if name.startswith("AWS_")}
         properties = {
             **{f"spark.executorEnv.{name}": value for name, value in executor.items()},
             "spark.executorEnv.PYTHONPATH": os.pathsep.join(python_path),
             **job.properties,
         }
-        order = {
+        request = {
             "script": str(job.script),
             "arguments": list(job.arguments),
-            "environment": {**self.environment, **job.environment, "GLUE_LOCAL_S3": str(self.stage)},
+            "environment": {**self.environment, **job.environment, "GLUE_LOCAL_S3": str(self.staging)},
             "pythonPath": python_path,
             "properties": properties,
             "gateway": gateway,
             "log": str(self.log),
             "outcome": str(self.outcome),
-            "s3": str(self.stage),
+            "s3": str(self.staging),
             "folder": str(job.folder or self.folder),
         }
-        self.tell(json.dumps(order))
+        self.write_line(json.dumps(request))
 
 
 def _base_environment(java: Java) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""Lets PySpark read and write `s3://` without Hadoop's S3 jars: objects are staged through boto3.
+"""Lets PySpark read and write `s3://` without Hadoop's S3 jars: objects are copied to and from a local folder with boto3.
 
-Loaded into the process of a Spark job only. The calls carry the job's credentials, so they are evaluated against its
-role. Covered: the path arguments of `spark.read.*`, `df.write.*`, `sc.textFile`, `sc.wholeTextFiles` and
-`rdd.saveAsTextFile`. Not covered: `s3://` inside SQL text, streaming, tables with a location.
+On Glue, Spark reads S3 itself (EMRFS or S3A). Loaded into the process of a Spark job only. The calls carry the job's
+credentials, so they are evaluated against its role. Covered: the path arguments of `spark.read.*`, `df.write.*`,
+`sc.textFile`, `sc.wholeTextFiles` and `rdd.saveAsTextFile`. Not covered: `s3://` inside SQL text, streaming, tables
+with a location.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SCHEMES = ("s3://", "s3a://", "s3n://")
 GLOB = set("*?[{")
 
 
-class Stage:
+class StagingFolder:
     """A folder that mirrors the objects which the job has touched: `<root>/<bucket>/<key>`."""
 
     def __init__(self, root: Path) -> None:
@@ -36,7 +37,7 @@ class Stage:
         return self._client
 
     def fetch(self, uri: str) -> str:
-        """Downloads the object, the prefix or the pattern; answers the local path of the same shape."""
+        """Downloads the object, the prefix or the pattern; returns the local path of the same form."""
         bucket, key = _split(uri)
         fixed = key[: min((i for i, letter in enumerate(key) if letter in GLOB), default=len(key))]
         for name in self._keys(bucket, fixed):
@@ -69,27 +70,27 @@ class Stage:
                     yield entry["Key"]
 
 
-def install(root: Path) -> Stage:
+def install(root: Path) -> StagingFolder:
     """Replaces the path arguments of Spark's readers and writers in this process."""
     from pyspark import RDD, SparkContext
     from pyspark.sql import DataFrameReader, DataFrameWriter
 
-    stage = Stage(root)
+    staging = StagingFolder(root)
     for name in ("csv", "json", "parquet", "orc", "text", "load"):
-        setattr(DataFrameReader, name, _reading(getattr(DataFrameReader, name), stage))
+        setattr(DataFrameReader, name, _reading(getattr(DataFrameReader, name), staging))
     for name in ("textFile", "wholeTextFiles"):
-        setattr(SparkContext, name, _reading(getattr(SparkContext, name), stage))
+        setattr(SparkContext, name, _reading(getattr(SparkContext, name), staging))
     for name in ("csv", "json", "parquet", "orc", "text", "save"):
-        setattr(DataFrameWriter, name, _writing(getattr(DataFrameWriter, name), stage))
-    setattr(RDD, "saveAsTextFile", _writing(RDD.saveAsTextFile, stage))  # noqa: B010
+        setattr(DataFrameWriter, name, _writing(getattr(DataFrameWriter, name), staging))
+    setattr(RDD, "saveAsTextFile", _writing(RDD.saveAsTextFile, staging))  # noqa: B010
     setattr(DataFrameWriter, "mode", _remember_mode(DataFrameWriter.mode))  # noqa: B010
-    return stage
+    return staging
 
 
-def _reading(original: Callable[..., Any], stage: Stage) -> Callable[..., Any]:
+def _reading(original: Callable[..., Any], staging: StagingFolder) -> Callable[..., Any]:
     def local(value: Any) -> Any:
         if isinstance(value, str) and value.startswith(SCHEMES):
-            return stage.fetch(value)
+            return staging.fetch(value)
         if isinstance(value, (list, tuple)):
             return type(value)(local(item) for item in value)
         return value
@@ -115,24 +116,24 @@ def _remember_mode(original: Callable[..., Any]) -> Callable[..., Any]:
     return mode
 
 
-def _writing(original: Callable[..., Any], stage: Stage) -> Callable[..., Any]:
+def _writing(original: Callable[..., Any], staging: StagingFolder) -> Callable[..., Any]:
     @functools.wraps(original)
     def write(self: Any, path: Any = None, *args: Any, **named: Any) -> Any:
         if not (isinstance(path, str) and path.startswith(SCHEMES)):
             return original(self, path, *args, **named)
         mode = (named.get("mode") or getattr(self, "_staged_mode", None) or "error").lower()
-        taken = mode in ("error", "errorifexists", "ignore") and stage.holds(path)
+        taken = mode in ("error", "errorifexists", "ignore") and staging.holds(path)
         if taken and mode == "ignore":
             return None
         bucket, key = _split(path)
-        folder = Path(tempfile.mkdtemp(dir=stage.root)) / bucket / key.strip("/")
+        folder = Path(tempfile.mkdtemp(dir=staging.root)) / bucket / key.strip("/")
         folder.parent.mkdir(parents=True, exist_ok=True)
         if taken:
-            # Spark itself then says that the path exists already.
+            # Spark itself then reports that the path exists already.
             folder.mkdir()
         try:
             result = original(self, str(folder), *args, **named)
-            stage.publish(folder, path, replace=mode == "overwrite")
+            staging.publish(folder, path, replace=mode == "overwrite")
             return result
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -146,7 +147,7 @@ def _split(uri: str) -> tuple[str, str]:
 
 
 def _inside(name: str, pattern: str) -> bool:
-    """Whether the object is what the path means: itself, below it as a folder, or matched by it as a pattern."""
+    """Whether the path names the object: exactly, as a folder above it, or as a pattern."""
     folder = pattern.rstrip("/")
     if not GLOB & set(pattern):
         return name == pattern or folder == "" or name.startswith(folder + "/")
@@ -155,7 +156,7 @@ def _inside(name: str, pattern: str) -> bool:
 
 
 def _braces(pattern: str) -> Iterator[str]:
-    """Expands `{a,b}`, which Hadoop's patterns have and Python's lack."""
+    """Expands `{a,b}`, which Hadoop's patterns have and Python's do not."""
     start, end = pattern.find("{"), pattern.find("}")
     if start < 0 or end < start:
         yield pattern

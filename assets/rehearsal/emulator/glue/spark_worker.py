@@ -1,8 +1,8 @@
-"""One process that runs one Spark script, in a Java that `spark_keeper.py` keeps.
+"""A process that runs one Spark script, in a Java that `spark_keeper.py` keeps.
 
-Run by path, not as a module, so that the script's `sys.path` is its own: `spark_worker.py <process id of the emulator>`.
-Started ahead; standard input then carries one JSON line:
-`{"script", "arguments", "environment", "pythonPath", "properties", "gateway", "log", "outcome", "s3", "folder"}`.
+Run by path, not as a module, so that the script's `sys.path` is its own: `spark_worker.py <process id of the
+emulator>`. Started in advance; standard input then carries one JSON line: `{"script", "arguments", "environment",
+"pythonPath", "properties", "gateway", "log", "outcome", "s3", "folder"}`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spark_parent import end_with
 
 
 def main() -> None:
-    """Loads what every script needs, waits, runs. The exit code is the script's."""
+    """Imports what every script needs, waits for a script, runs it. The exit code is the script's."""
     end_with(int(sys.argv[1]))
     import boto3  # noqa: F401
     import pyspark.sql.functions  # noqa: F401
@@ -30,24 +30,24 @@ def main() -> None:
         sys.exit(_run(json.loads(line)))
 
 
-def _run(order: dict[str, Any]) -> int:
-    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+def _run(request: dict[str, Any]) -> int:
+    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    system = _connect(order["gateway"])
-    before = _exchange(system, order["properties"])
-    _enter(order)
-    error, code = _play(order["script"])
-    outcome = {"error": error, "code": code, "clean": _leave(system, before)}
-    Path(order["outcome"]).write_text(json.dumps(outcome), encoding="utf-8")
+    system = _connect(request["gateway"])
+    before = _exchange(system, request["properties"])
+    _become_script(request)
+    error, code = _run_script(request["script"])
+    outcome = {"error": error, "code": code, "clean": _stop(system, before)}
+    Path(request["outcome"]).write_text(json.dumps(outcome), encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()
     return code
 
 
 def _connect(gateway: Mapping[str, Any]) -> Any:
-    """Java's class `System`, in the Java that is there."""
+    """Java's class `System`, in the Java that the gateway reaches."""
     from pyspark import SparkContext
 
     os.environ["PYSPARK_GATEWAY_PORT"] = str(gateway["port"])
@@ -58,7 +58,7 @@ def _connect(gateway: Mapping[str, Any]) -> Any:
 
 
 def _exchange(system: Any, properties: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Sets system properties, of which those of Spark are the defaults of a session; gives what was there."""
+    """Sets system properties, of which those of Spark are the defaults of a session; returns the values before."""
     before = {name: system.getProperty(name) for name in properties}
     for name, value in properties.items():
         if value is None:
@@ -68,24 +68,24 @@ def _exchange(system: Any, properties: Mapping[str, str | None]) -> dict[str, st
     return before
 
 
-def _enter(order: dict[str, Any]) -> None:
+def _become_script(request: dict[str, Any]) -> None:
     """Makes this process the script's: environment, arguments, import path."""
     import spark_s3
 
-    spark_s3.install(Path(order["s3"]))
-    os.chdir(order["folder"])
+    spark_s3.install(Path(request["s3"]))
+    os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(order["environment"])
-    sys.argv = [order["script"], *order["arguments"]]
+    os.environ.update(request["environment"])
+    sys.argv = [request["script"], *request["arguments"]]
     here = str(Path(__file__).resolve().parent)
     sys.path[:] = [
-        str(Path(order["script"]).parent),
-        *order["pythonPath"],
+        str(Path(request["script"]).parent),
+        *request["pythonPath"],
         *(path for path in sys.path if path != here),
     ]
 
 
-def _play(script: str) -> tuple[str, int]:
+def _run_script(script: str) -> tuple[str, int]:
     """The script's last error, in one sentence, and its exit code."""
     try:
         runpy.run_path(script, run_name="__main__")
@@ -97,12 +97,12 @@ def _play(script: str) -> tuple[str, int]:
         return error, code
     except BaseException as failure:
         traceback.print_exc()
-        return _sentence(failure), 1
+        return _message(failure), 1
     return "", 0
 
 
-def _leave(system: Any, before: Mapping[str, str | None]) -> bool:
-    """Stops what the script left running. Whether Java is as it was, so that another script may use it."""
+def _stop(system: Any, before: Mapping[str, str | None]) -> bool:
+    """Stops what the script left running; whether Java is as it was before, so that another script may use it."""
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
@@ -111,12 +111,12 @@ def _leave(system: Any, before: Mapping[str, str | None]) -> bool:
         if running is not None:
             running.stop()
         _exchange(system, before)
-    except Exception:  # of whatever kind: Java is gone, or does not answer
+    except Exception:  # of any kind: Java has ended, or does not answer
         return False
     return True
 
 
-def _sentence(failure: BaseException) -> str:
+def _message(failure: BaseException) -> str:
     """The exception's type and message; of a Java exception the innermost cause."""
     java = getattr(failure, "java_exception", None)
     if java is None:

@@ -1,7 +1,7 @@
 """Infers the columns of a table from data, as a Glue crawler does: CSV with a header row, and JSON lines.
 
-A crawler's built-in classifiers look at the beginning of the data (Glue developer guide: "Built-in classifiers"; for CSV
-a header row and a row of data are needed).
+A crawler's built-in classifiers look at the beginning of the data (Glue developer guide: "Built-in classifiers"; for
+CSV a header row and a row of data are needed).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Iterable, Sequence
 __all__ = ["SAMPLE_BYTES", "identifier", "infer_table"]
 
 SAMPLE_BYTES = 1024 * 1024
-"""Types are inferred from the beginning of one object, as the real crawler samples too."""
+"""Types are inferred from the beginning of one object; the real crawler takes a sample too."""
 
 
 def columns_of_csv(text: str) -> list[dict[str, str]]:
     """Names from the header row, types from the rows below it."""
     rows = [row for row in csv.reader(io.StringIO(text)) if row]
     if len(rows) < 2:
-        raise ValueError("a CSV file needs a header row and one more to infer types from")
+        raise ValueError("a CSV file needs a header row and a row of data to infer types from")
     names = _distinct(identifier(name) for name in rows[0])
     return [
         {"Name": name, "Type": _type([row[i] for row in rows[1:] if i < len(row)])}
@@ -31,7 +31,7 @@ def columns_of_csv(text: str) -> list[dict[str, str]]:
 
 
 def columns_of_json(text: str) -> list[dict[str, str]]:
-    """Names and types of the objects, one a line."""
+    """Names and types from objects, one on each line."""
     seen: dict[str, list[str]] = {}
     for line in text.splitlines():
         if line.strip():

@@ -1,4 +1,8 @@
-"""HTTP APIs: CORS that CloudFormation declares, access logs that the stage asks for."""
+"""HTTP APIs: the CORS configuration of a template, and the access logs of a stage.
+
+API Gateway answers preflight requests itself and writes one line for each request in the stage's format (API Gateway
+developer guide: "Configure CORS for HTTP APIs in API Gateway", "Configure logging for HTTP APIs in API Gateway").
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ def _mend_apis(emulator: Emulator) -> None:
     def created(logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
         physical_id, attributes = create(logical_id, _lower_cors(props), stack_name)
         if props.get("ProtocolType", "HTTP") == "HTTP":
-            # An address that every client can reach: names below localhost do not resolve everywhere.
+            # An IP address, because names below localhost do not resolve everywhere.
             url = f"{emulator.settings.endpoint}/_aws/execute-api/{physical_id}"
             apigateway._apis[physical_id]["apiEndpoint"] = attributes["ApiEndpoint"] = url
         return physical_id, attributes
@@ -171,7 +175,7 @@ def _put(destination: str, stream: str, line: str) -> None:
 
     group = destination.split(":log-group:", 1)[-1].removesuffix(":*")
     place = {"logGroupName": group, "logStreamName": stream}
-    # Both answer with an error where the group is gone or the stream is there already: neither concerns the caller.
+    # Both fail when the group does not exist or the stream exists already; neither concerns the caller.
     cloudwatch_logs._create_log_stream(dict(place))
     cloudwatch_logs._put_log_events(
         {**place, "logEvents": [{"timestamp": int(time.time() * 1000), "message": line}]}

@@ -1,4 +1,8 @@
-"""Application Auto Scaling: scalable targets and policies, checked and remembered; nothing scales here."""
+"""Plays Application Auto Scaling for endpoint variants: targets and policies are checked and kept; nothing scales.
+
+AWS checks that the variant exists, with the caller's permissions on SageMaker and CloudWatch (Application Auto Scaling
+user guide: "Amazon SageMaker AI and Application Auto Scaling"; shapes: botocore model `application-autoscaling`).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +54,7 @@ class AutoScaling:
     # --- permissions ----------------------------------------------------------
 
     def needed(self, operation: str, request: dict[str, Any]) -> list[Needed]:
-        """The action on the scalable target, and what the service reads in the caller's name."""
+        """The action on the scalable target, and what the service reads with the permissions of the caller."""
         action = f"application-autoscaling:{operation}"
         if operation.startswith("Describe"):
             return [Needed(action, "*")]

@@ -1,4 +1,8 @@
-"""`AwsCustomResource` of CDK, in this process: one SDK call, with the permissions of the provider's role."""
+"""Plays CDK's `AwsCustomResource` in this process: one SDK call with the permissions of the provider's role.
+
+Parameters, physical id and answer as in CDK's handler (source: aws-cdk, `@aws-cdk/custom-resource-handlers`,
+`custom-resources/aws-custom-resource-handler`).
+"""
 
 from __future__ import annotations
 

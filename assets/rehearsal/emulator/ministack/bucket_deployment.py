@@ -1,4 +1,8 @@
-"""`BucketDeployment` of CDK, in this process: unpack, replace markers, upload, prune."""
+"""Plays CDK's `BucketDeployment` in this process: unpacks, replaces markers, uploads, prunes.
+
+CDK's provider does this with `aws s3 sync` (source: aws-cdk, `@aws-cdk/custom-resource-handlers`,
+`aws-s3-deployment/bucket-deployment-handler`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Deploys what MiniStack's CloudFormation does not know, mends what it gets wrong, records what it drops."""
+"""Deploys what MiniStack's CloudFormation does not know, corrects what it gets wrong, records what it drops.
+
+An error of a service becomes a stack event in CloudFormation's words; an update that needs another physical resource
+creates it first and deletes the old one at the end (CloudFormation user guide: "Understand update behaviors of stack
+resources").
+"""
 
 from __future__ import annotations
 
@@ -33,7 +38,7 @@ _PROVIDER_ROLES = re.compile(
 
 
 class AnyAttributes(dict[str, Any]):
-    """Attributes of a resource that exists only as a record: every name has a value, so templates resolve."""
+    """Attributes of a resource that is only recorded: every name has a value, so templates resolve."""
 
     def __init__(self, physical_id: str, arn: str) -> None:
         super().__init__(Id=physical_id, Arn=arn)
@@ -64,7 +69,7 @@ def _wrap_provisioning(emulator: Emulator) -> None:
     def provisioned(resource_type: str, logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
         emulator.host.enter()
         result = _as_failure(lambda: provision(resource_type, logical_id, props, stack_name))
-        _told(emulator, resource_type, logical_id, stack_name, props, result[0])
+        _record_resource(emulator, resource_type, logical_id, stack_name, props, result[0])
         return result
 
     def updated(
@@ -78,7 +83,7 @@ def _wrap_provisioning(emulator: Emulator) -> None:
     ) -> Any:
         arguments = (resource_type, physical_id, old_props, new_props, stack_name, logical_id, old_attrs)
         result = _as_failure(lambda: update(*arguments))
-        _told(emulator, resource_type, logical_id or physical_id, stack_name, new_props, result[0])
+        _record_resource(emulator, resource_type, logical_id or physical_id, stack_name, new_props, result[0])
         return result
 
     def deleted(
@@ -99,14 +104,16 @@ def _wrap_provisioning(emulator: Emulator) -> None:
 
 
 def _as_failure(action: Callable[[], Any]) -> Any:
-    """An answer with an error code is told in a stack event as AWS does: message, service code."""
+    """A stack event names an error as AWS does: message, service, code."""
     try:
         return action()
     except ApiError as error:
         raise ValueError(f"{error.message} (Error Code: {error.code})") from error
 
 
-def _told(emulator: Emulator, kind: str, logical_id: str, stack: str, props: Any, physical_id: str) -> None:
+def _record_resource(
+    emulator: Emulator, kind: str, logical_id: str, stack: str, props: Any, physical_id: str
+) -> None:
     properties: Mapping[str, Any] = props if isinstance(props, Mapping) else {}
     if kind == "AWS::IAM::Role":
         emulator.grants.belongs_to(
@@ -143,7 +150,7 @@ def _is_bootstrap(stack_name: str) -> bool:
     return "BootstrapVersion" in (template.get("Outputs") or {})
 
 
-# --- types that nobody implements -----------------------------------------------
+# --- types that are not implemented -----------------------------------------------
 
 
 def _wrap_template_check(emulator: Emulator) -> None:
@@ -202,7 +209,7 @@ def register(
 ) -> None:
     """Adds a type: `create(logical id, properties, stack)`, `update(id, old, new)`, `delete(id, properties)`.
 
-    An update that gives None makes a new resource; the old one goes when the whole update of the stack succeeded.
+    An update that returns None creates a new resource; the old one is deleted when the whole update of the stack has succeeded.
     """
 
     def updated(physical_id: str, old: Any, new: Any, stack_name: str, logical_id: str | None = None) -> Any:

@@ -1,4 +1,8 @@
-"""Condition keys of requests that MiniStack does not know: those on which grants of an app usually depend."""
+"""Adds condition keys of requests that MiniStack does not know: those on which the grants of an app usually depend.
+
+Which keys a request has is listed by service (Service Authorization Reference: "Actions, resources, and condition keys
+for Amazon EventBridge", the same for CloudWatch and others).
+"""
 
 from __future__ import annotations
 
@@ -56,7 +60,7 @@ def _decoded(body: bytes, params: Mapping[str, Any]) -> dict[str, Any]:
         except ValueError:
             return {}
         return decoded if isinstance(decoded, dict) else {}
-    # A map is the outermost thing of every CBOR request: major type 5.
+    # Every CBOR request is a map at its top: major type 5.
     if body[:1] and body[0] >> 5 == 5:
         return _cbor(body)
     return {name: value[0] if isinstance(value, list) and value else value for name, value in params.items()}

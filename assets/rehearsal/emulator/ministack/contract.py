@@ -1,7 +1,7 @@
-"""What this folder uses of MiniStack, found in its own source, and whether a version still has it so.
+"""Finds in the source of this folder what it uses of MiniStack, and checks that a version of MiniStack still has it so.
 
 python -m emulator.ministack.contract            one line for each thing that changed; exit code 1 if any
-python -m emulator.ministack.contract --record   writes down the installed version as the one that fits
+python -m emulator.ministack.contract --record   records the forms of the installed version
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _is_module(name: str) -> bool:
 
 
 def _form(name: str) -> str:
-    """How a thing looks: the signature of a function, the kind of anything else."""
+    """The form of a name: the signature of a function, the kind of anything else."""
     module, _, attribute = name.rpartition(".")
     try:
         value: Any = getattr(importlib.import_module(module), attribute)
@@ -90,14 +90,14 @@ def _signature(value: Any) -> str:
 
 
 def check() -> list[str]:
-    """One line for each thing that is not as recorded; none: the installed MiniStack fits."""
+    """One line for each name whose form is not the recorded one; no lines: the installed MiniStack fits."""
     recorded: dict[str, str] = json.loads(RECORD.read_text(encoding="utf-8"))["uses"]
     lines = []
     for name, path in used().items():
         now = _form(name)
         then = recorded.get(name)
         if now == "gone":
-            lines.append(f"{name} is gone (used in {path})")
+            lines.append(f"{name} no longer exists (used in {path})")
         elif then is None:
             lines.append(f"{name} is used in {path} but not recorded: run this module with --record")
         elif then != now:

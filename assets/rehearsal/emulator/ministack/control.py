@@ -1,13 +1,13 @@
-"""What the command line asks of a running emulator, below `/_rehearsal/`.
+"""The routes below `/_rehearsal/` through which the command line controls a running emulator.
 
 | route | answer |
 |---|---|
 | `GET health` | `{"status": "ok", "account", "region"}` |
 | `GET notes?since=N` | `{"notes": [{"seq", "time", "kind", "message", ...}]}`, those after number N |
 | `GET report` | `{"notRehearsed": [...], "grants": {"exercised", "unexercised"}, "denials": [...], "images": [...]}` |
-| `GET leftovers` | `{"leftovers": [{"service", "kind", "id", "why"?}]}`: what is still there, see `leftovers` |
-| `POST faults` | plays a fault: an object with `kind`, `count` (default 1) and where it happens |
-| `GET faults` | `{"faults": [...]}`: those of ours that have not happened yet |
+| `GET leftovers` | `{"leftovers": [{"service", "kind", "id", "why"?}]}`: what remains, see `leftovers` |
+| `POST faults` | asks for a fault: an object with `kind`, `count` (default 1) and where it happens |
+| `GET faults` | `{"faults": [...]}`: those that are not SageMaker's and have not happened yet |
 
 Faults: `duplicate-event` (EventBridge delivers an event twice; optional `rule` and `detailType`, parts of the names)
 and those of SageMaker: `endpoint-rollback`, `step-fault` (see `SageMaker.inject`).
@@ -86,7 +86,7 @@ def respond(
     if route == "faults":
         return 200, {"faults": emulator.faults.waiting()}
     return 404, {
-        "message": f"there is no route {PREFIX}{route}: health, notes, report, leftovers and faults are"
+        "message": f"there is no route {PREFIX}{route}: health, notes, report, leftovers and faults exist"
     }
 
 

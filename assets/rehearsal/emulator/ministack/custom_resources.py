@@ -1,7 +1,9 @@
-"""Custom resources: CDK's own ones in this process, the app's ones for real, through their function.
+"""Plays the providers of custom resources: CDK's own in this process, those of the app through their function.
 
-CDK's providers import the AWS SDK from the Lambda runtime, which a local function does not have; what they
-do is small and well known, so it is done here, and each use is noted.
+CloudFormation sends the provider a request and waits for the answer at a response URL (CloudFormation user guide:
+"CloudFormation custom resource request and response reference"). CDK's providers import the AWS SDK from the Lambda
+runtime, which a local function does not have; what they do is small and documented, so it is done here, and each use
+is noted.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from emulator.ministack.provider_request import Answer, Request
 __all__ = ["install"]
 
 _ANSWER_AFTER_ERROR_SECONDS = 2.0
-"""A function that failed may have sent its answer first; after this time it will not come any more."""
+"""A function that failed may have sent its answer first; after this time none is expected."""
 _DEFAULT_TIMEOUT_SECONDS = 3600
 
 
@@ -140,7 +142,7 @@ def _message(result: dict[str, Any]) -> str:
 
 
 def _auto_delete_objects(emulator: Emulator, request: Request) -> Answer:
-    """Empties the bucket when it is deleted, if its tag still says so, as the provider does."""
+    """Empties the bucket when it is deleted, if it still has the tag for that, as the provider does."""
     bucket = str(request.properties["BucketName"])
     if request.kind != "Delete":
         return bucket, {}
@@ -165,7 +167,7 @@ def empty_bucket(client: Any, bucket: str) -> None:
 
 
 def _restrict_default_security_group(emulator: Emulator, request: Request) -> Answer:
-    """Takes the rules out of the VPC's default security group; deleting puts them back."""
+    """Removes the rules of the VPC's default security group; deleting restores them."""
     group_id = str(request.properties["DefaultSecurityGroupId"])
     group = ec2._security_groups.get(group_id)
     if group is not None:
@@ -176,7 +178,7 @@ def _restrict_default_security_group(emulator: Emulator, request: Request) -> An
 
 
 def _log_retention(emulator: Emulator, request: Request) -> Answer:
-    """Makes the log group and sets its retention; deletes it where the removal policy says so."""
+    """Makes the log group and sets its retention; deletes it where that is the removal policy."""
     name = str(request.properties["LogGroupName"])
     client = emulator.host.client("logs")
     if request.kind == "Delete":

@@ -1,4 +1,8 @@
-"""May a service hand something to a queue, a topic or a function? Its own policy says so, as on AWS."""
+"""Whether a service may deliver to a queue, a topic or a function: the target's own policy decides, as on AWS.
+
+EventBridge and SNS need a resource-based policy on the target (EventBridge user guide: "Using resource-based policies
+for Amazon EventBridge"; SNS developer guide: "Subscribing an Amazon SQS queue to an Amazon SNS topic").
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ ACTIONS = {"lambda": "lambda:InvokeFunction", "sns": "sns:Publish", "sqs": "sqs:
 
 
 def install(emulator: Emulator) -> None:
-    """Topics deliver only to queues and functions that let them."""
+    """Topics deliver only to queues and functions that permit it."""
     to_queue, to_function = sns._deliver_to_sqs, sns._deliver_to_lambda
 
     def queue(endpoint: str, *arguments: Any, **named: Any) -> None:
@@ -34,7 +38,7 @@ def install(emulator: Emulator) -> None:
 def may_deliver(emulator: Emulator, service: str, target_arn: str, source_arn: str) -> bool:
     """Whether the target's policy allows the service, for this source; a refusal is noted.
 
-    A target that does not exist is not refused here: the delivery itself says so.
+    A target that does not exist is not refused here: the delivery itself fails.
     """
     kind = (target_arn.split(":") + [""] * 3)[2]
     action = ACTIONS.get(kind)

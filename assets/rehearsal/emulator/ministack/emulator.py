@@ -1,4 +1,4 @@
-"""What the parts of the adapter share: settings, journal, grants, host."""
+"""What the modules of this folder share: settings, journal, grants, host."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["Emulator"]
 
 @dataclass
 class Emulator:
-    """One running emulator, handed to `install` of every module here."""
+    """One running emulator, the argument of `install` of every module here."""
 
     settings: Settings
     journal: Journal
     grants: Grants
     host: LocalHost
     sagemaker: Any = None
-    """The SageMaker player once it is installed."""
+    """The played SageMaker once it is installed."""
     autoscaling: Any = None
     """Application Auto Scaling once it is installed."""
     faults: Faults = field(default_factory=Faults)

@@ -1,4 +1,9 @@
-"""EventBridge delivers only what it may: workflows by the target's role, the rest by the target's own policy."""
+"""EventBridge delivers only what it is permitted to: by the target's role, or by the target's own policy.
+
+What cannot be delivered goes to the dead-letter queue of the target; an event may be delivered more than once
+(EventBridge user guide: "Using identity-based policies (IAM policies) for Amazon EventBridge", "Using dead-letter
+queues to process undelivered events in EventBridge").
+"""
 
 from __future__ import annotations
 
@@ -77,13 +82,13 @@ def _to_dead_letters(
         return
     view = view or eventbridge._pattern_event_view(event)
     eventbridge._dispatch_to_sqs(parse_arn(queue_arn), json.dumps(view.event_with_detail()), {})
-    told = {
+    reasons = {
         "RULE_ARN": str(rule.get("Arn", "")),
         "TARGET_ARN": str(target.get("Arn", "")),
         "ERROR_CODE": "NO_PERMISSIONS",
         "ERROR_MESSAGE": f"the rule may not use the target {target.get('Arn', '')}",
     }
-    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in told.items()}
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in reasons.items()}
     queue["messages"][-1]["message_attributes"] = attributes
     name = queue_arn.rsplit(":", 1)[-1]
     emulator.journal.note(

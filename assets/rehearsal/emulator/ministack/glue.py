@@ -1,7 +1,7 @@
 """Connects Glue's calls about jobs and their runs to the job runner, where MiniStack only keeps records.
 
-StartJobRun refuses arguments that must not be overridden and more runs at once than the job's `MaxConcurrentRuns`
-(Glue API reference: StartJobRun, BatchStopJobRun; errors: botocore model `glue`).
+StartJobRun refuses arguments that must not be overridden, and more runs at once than the job's `MaxConcurrentRuns`
+(operations and errors: botocore model `glue`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def install(emulator: Emulator) -> None:
     service._update_job = update_job
     service._start_job_run = calls.start
     service._batch_stop_job_run = calls.batch_stop
-    # CloudFormation hands on only the properties in this table.
+    # CloudFormation passes only the properties in this table.
     provisioners._GLUE_JOB_DEFAULTS.setdefault("ExecutionProperty", {"MaxConcurrentRuns": 1})
     provisioners._GLUE_JOB_DEFAULTS.setdefault("ExecutionClass", "STANDARD")
     glue_crawler.install(emulator.host)

@@ -1,4 +1,8 @@
-"""Glue crawlers that look at the data: CSV with a header row and JSON lines in S3 become tables of the catalog."""
+"""Plays Glue crawlers: CSV with a header row and JSON lines in S3 become tables of the catalog.
+
+A crawler reads S3 and writes the catalog with its role, and sends `Glue Crawler State Change` (AWS Glue developer
+guide: "Using crawlers to populate the Data Catalog", "Automating AWS Glue with EventBridge").
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ JSON_SERDE = "org.openx.data.jsonserde.JsonSerDe"
 
 
 def install(host: Host) -> None:
-    """Replaces StartCrawler; lets a crawler name its role, as Glue does, without the rest of the ARN."""
+    """Replaces StartCrawler; a crawler may give only the name of its role, as on AWS."""
     service._start_crawler = _Crawls(host).start
     create = service._create_crawler
 
@@ -53,11 +57,11 @@ class _Crawls:
         crawler["State"] = "RUNNING"
         context = contextvars.copy_context()
         threading.Thread(
-            target=context.run, args=(self._live, crawler), daemon=True, name=f"crawl-{name}"
+            target=context.run, args=(self._run, crawler), daemon=True, name=f"crawl-{name}"
         ).start()
         return json_response({})
 
-    def _live(self, crawler: dict[str, Any]) -> None:
+    def _run(self, crawler: dict[str, Any]) -> None:
         started = time.time()
         name = crawler["Name"]
         self._host.put_event(

@@ -1,4 +1,8 @@
-"""What roles may do: evaluates calls that are not requests, counts what each statement allowed, reports what nothing used."""
+"""Evaluates what roles may do, counts which statement allowed a call, and reports the statements that nothing used.
+
+For calls that are not HTTP requests to MiniStack. A role may do what a policy allows and none denies (IAM user guide:
+"Policy evaluation logic"; the words of a refusal: "Troubleshoot access denied error messages").
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,7 @@ class Statement:
 
 
 class Grants:
-    """Evaluates calls of roles, counts which statement allowed them, remembers those that nothing used."""
+    """Evaluates calls of roles, and counts which statements allowed them."""
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self._settings = settings
@@ -43,21 +47,21 @@ class Grants:
         self._owners: dict[str, tuple[str, str]] = {}
         self._ignored: set[str] = set()
 
-    # --- what roles there are -------------------------------------------------
+    # --- roles -------------------------------------------------
 
     def belongs_to(self, role: str, stack: str, logical_id: str, *, counted: bool = True) -> None:
-        """Tells which stack made a role. Those that are not counted (CDK's own providers) stay out of the report."""
+        """Records which stack created a role. Roles that are not `counted` (CDK's own providers) are not in the report."""
         with self._lock:
             self._owners[role] = (stack, logical_id)
             if not counted:
                 self._ignored.add(role)
 
     def remember(self, role: str) -> None:
-        """Reads the role's policies as they are now, so that the report knows them after the role is gone."""
+        """Reads the role's policies as they are now, so that the report knows them after the role is deleted."""
         self.policies_of(role)
 
     def policies_of(self, role: str, account: str | None = None) -> list[list[Any]]:
-        """The role's parsed policies; every statement carries its place, so that a match can be counted."""
+        """The role's parsed policies; every statement has its origin, so that a match can be counted."""
         account = account or self._settings.account
         record = iam_service._roles.get_scoped(account, None, role)
         if record is None:
@@ -97,7 +101,7 @@ class Grants:
         context: Mapping[str, str] | None = None,
         session: str = "",
     ) -> None:
-        """Raises `AccessDenied` unless the role may; see `emulator.host.Host.authorize`."""
+        """Raises `AccessDenied` unless the role is permitted to; see `emulator.host.Host.authorize`."""
         account, role = _account_and_role(role_arn, self._settings.account)
         principal = f"arn:aws:sts::{account}:assumed-role/{role}/{session or 'rehearsal'}"
         if iam_service._roles.get_scoped(account, None, role) is None:
@@ -153,7 +157,7 @@ class Grants:
     def report(self, without: Collection[str] = ()) -> dict[str, list[dict[str, Any]]]:
         """Every action of every Allow statement of the app's roles: used (with the number of calls) or not.
 
-        `without` names stacks whose roles are not the app's. An unused one that nothing here could use says `why`.
+        `without` names stacks whose roles are not the app's. An unused one that nothing here could use has a `why`.
         """
         exercised: list[dict[str, Any]] = []
         unexercised: list[dict[str, Any]] = []

@@ -1,4 +1,7 @@
-"""Who may do what: MiniStack's own evaluation of policies, counted, with the resources that AWS names."""
+"""Makes MiniStack's evaluation of policies count what it allows, record what it refuses, and name resources as AWS does.
+
+Which resource an action is evaluated on: Service Authorization Reference, "Actions, resources, and condition keys".
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ __all__ = ["install"]
 
 
 def install(emulator: Emulator) -> None:
-    """Makes MiniStack's own evaluation count grants and tell refusals, and treats local requests as TLS."""
+    """Makes MiniStack's own evaluation count grants and record refusals, and treats local requests as TLS."""
     grants, journal = emulator.grants, emulator.journal
     evaluate, enforce = iam_evaluator.evaluate, iam_evaluator.enforce
 
@@ -22,7 +25,7 @@ def install(emulator: Emulator) -> None:
             grants.count(ctx.action, _matching(ctx, policies))
         return result
 
-    def told(
+    def recorded(
         access_key_id: str,
         iam_action: str,
         service: str,
@@ -46,13 +49,13 @@ def install(emulator: Emulator) -> None:
     _name_resources()
     _correct_resources()
     iam_evaluator.evaluate = counted
-    iam_evaluator.enforce = told
+    iam_evaluator.enforce = recorded
     iam_evaluator._gather_role_policies = lambda role, account: grants.policies_of(role, account)
     _count_as_tls()
 
 
 def _name_resources() -> None:
-    """A refusal names the resource, as with most services of AWS: without it nobody finds the missing grant."""
+    """A refusal names the resource, as with most services of AWS: it shows which grant is missing."""
     respond = iam_actions.access_denied_response
 
     def responded(service: str, action: str, principal_arn: str, request_id: str, **named: Any) -> Any:
@@ -65,10 +68,10 @@ def _name_resources() -> None:
 
 
 def _correct_resources() -> None:
-    """What some calls are about, where MiniStack says something else.
+    """Corrects the resource of some calls, where MiniStack names another one.
 
-    A call that names a log stream is about the stream: `log-group:<name>:*` allows it, `log-group:<name>` does not. And
-    the `Name` of a Glue call is a crawler's where the call is about crawlers.
+    A call that names a log stream is evaluated on the stream: `log-group:<name>:*` allows it, `log-group:<name>` does
+    not. The `Name` of a Glue call about crawlers is that of a crawler.
     """
     extract = iam_actions.extract_resource_arn
 
@@ -92,7 +95,7 @@ def _matching(ctx: Any, policies: list[list[Any]]) -> list[Any]:
 
 
 def _count_as_tls() -> None:
-    """Policies that refuse plain HTTP (`aws:SecureTransport`) are about AWS's endpoints, not this machine."""
+    """Policies that refuse plain HTTP (`aws:SecureTransport`) are meant for AWS's endpoints, not for this machine."""
     from ministack import app
 
     pin = iam_evaluator.pin_request_origin

@@ -1,4 +1,8 @@
-"""A service that MiniStack does not have, answered over HTTP: routing, caller's permissions, error formats."""
+"""Serves a service that MiniStack does not have over HTTP: routing, the caller's permissions, the format of errors.
+
+AWS's JSON services name the operation in the header `X-Amz-Target` and the error in the body (Smithy: "AWS JSON 1.1
+protocol").
+"""
 
 from __future__ import annotations
 
@@ -83,7 +87,7 @@ def _answer_json(
 
 
 def error_answer(error: ApiError) -> Answer:
-    """The error as both JSON protocols carry it: code in a header and in the body."""
+    """The error in the form of both JSON protocols: the code in a header and in the body."""
     body = {"__type": error.code, "message": error.message, "Message": error.message}
     headers = {
         "Content-Type": "application/x-amz-json-1.1",
@@ -94,7 +98,7 @@ def error_answer(error: ApiError) -> Answer:
 
 
 def caller(headers: dict[str, str]) -> str:
-    """ARN of whoever signed the request: a role session, or the account's root user."""
+    """ARN of the caller who signed the request: a role session, or the account's root user."""
     return str(iam_evaluator.request_caller_arn(headers, {}))
 
 
@@ -104,7 +108,7 @@ def authorize_caller(
     permissions: Iterable[Permission],
     query: dict[str, Any] | None = None,
 ) -> None:
-    """Raises what AWS answers unless the request's signer may do all of that."""
+    """Raises AWS's error unless the signer of the request is permitted to do all of that."""
     key = router.extract_access_key_id(headers, query or {})
     region = responses.get_region()
     for needed in permissions:

@@ -1,7 +1,8 @@
 """Lambda functions as local processes: the error that a function raised keeps its name, and its process survives it.
 
 MiniStack calls every failure `Runtime.HandlerError` and ends the function's process; on AWS a Retry on a named error
-matches that name, and the next call is warm.
+matches that name, and the next call is warm (Step Functions developer guide: "Handling errors in Step Functions
+workflows"; Lambda developer guide: "Understanding the Lambda execution environment lifecycle").
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from emulator.ministack.emulator import Emulator
 __all__ = ["install"]
 
 SDK = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six", "packaging")
-"""What Lambda's Python runtimes have beside the standard library; the rest a function must bring along."""
+"""The packages of Lambda's Python runtimes beside the standard library; a function must bundle all others."""
 
 PYTHON_ERROR = '{"status": "error", "error": str(e), "trace": traceback.format_exc()}'
 PYTHON_ERROR_TOLD = (
@@ -47,7 +48,7 @@ _said = threading.local()
 
 
 def install(emulator: Emulator) -> None:
-    """Changes the processes that functions run in, and what is told of a failed one."""
+    """Changes the processes that functions run in, and what is reported of a failed one."""
     sdk = _sdk_folder(emulator.settings.work / "lambda-python")
     lambda_runtime._PYTHON_WORKER_SCRIPT = _only_sdk(sdk) + _replaced(
         lambda_runtime._PYTHON_WORKER_SCRIPT, {PYTHON_ERROR: PYTHON_ERROR_TOLD}
@@ -62,7 +63,7 @@ def install(emulator: Emulator) -> None:
 def _replaced(script: str, changes: dict[str, str]) -> str:
     for before, after in changes.items():
         if before not in script:
-            raise RuntimeError(f"MiniStack's Lambda process has changed: {before!r} is gone")
+            raise RuntimeError(f"MiniStack's Lambda process has changed: {before!r} is not there")
         script = script.replace(before, after)
     return script
 
@@ -105,7 +106,7 @@ def _telling(original: Callable[..., Any], emulator: Emulator) -> Callable[..., 
 
 
 def _failure_outside(result: Any, request_id: str) -> dict[str, Any] | None:
-    """What AWS calls a failure that no handler raised: the module does not load, the process is gone."""
+    """AWS's name for a failure that no handler raised: the module does not load, the process has ended."""
     body = result.get("body") if isinstance(result, dict) and result.get("error") else None
     if not isinstance(body, dict) or "errorMessage" not in body:
         return None
@@ -116,9 +117,9 @@ def _failure_outside(result: Any, request_id: str) -> dict[str, Any] | None:
     if message in ("Worker process died", "Worker returned no response") or message.startswith(
         "Worker process exited immediately"
     ):
-        said = message.partition("stderr: ")[2]
+        output = message.partition("stderr: ")[2]
         text = f"RequestId: {request_id} Error: Runtime exited without providing a reason" + (
-            f": {said}" if said else ""
+            f": {output}" if output else ""
         )
         return {"errorType": "Runtime.ExitError", "errorMessage": text}
     return None

@@ -1,6 +1,6 @@
-"""What is still there: everything in the stores of the services, without what `cdk bootstrap` made.
+"""Lists what remains in the stores of the services, without what `cdk bootstrap` made.
 
-What stays on purpose says `why`: the removal policy retains it, or AWS would leave it behind as well.
+What remains on purpose has a `why`: the removal policy retains it, or AWS would leave it behind as well.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _OF_PROVIDERS = re.compile(
 )
 _ALWAYS_THERE = {("events", "event bus", "default"), ("athena", "work group", "primary")}
 _NOT_OURS: dict[tuple[str, str], Callable[[Any], bool]] = {
-    # Keys and policies that AWS manages are made when somebody first asks for them.
+    # Keys and policies that AWS manages are created when they are first used.
     ("kms", "key"): lambda record: (
         record.get("KeyManager") == "AWS" or record.get("KeyState") == "PendingDeletion"
     ),
@@ -96,7 +96,7 @@ def find(emulator: Emulator) -> list[dict[str, str]]:
 
 
 def _retained() -> set[str]:
-    """Physical ids that the deletion of a stack left out, because the template says so."""
+    """Physical ids that the deletion of a stack retained, as the template asks."""
     from ministack.services import cloudformation
 
     events = [event for history in cloudformation._stack_events.values() for event in history]
@@ -107,9 +107,9 @@ def _why_kept(entry: dict[str, str], retained: set[str]) -> str | None:
     if entry["id"] in retained or entry["id"].rsplit("/", 1)[-1] in retained:
         return "its removal policy retains it"
     if entry["kind"] == "log group" and _OF_PROVIDERS.search(entry["id"]):
-        return "written by a function of CDK's own; on AWS it stays too"
+        return "written by a function of CDK; on AWS it remains too"
     if entry["kind"] == "log group" and _OF_ALL_JOBS.match(entry["id"]):
-        return "written by jobs, and shared by all of the account; on AWS it stays too"
+        return "written by jobs, and shared by all of the account; on AWS it remains too"
     return None
 
 
@@ -130,7 +130,7 @@ def _made_by_bootstrap() -> set[str]:
 
 
 def _of_players(emulator: Emulator) -> list[dict[str, str]]:
-    """SageMaker's and Application Auto Scaling's own."""
+    """What SageMaker and Application Auto Scaling have."""
     from emulator.ministack import autoscaling
 
     found = []

@@ -1,4 +1,8 @@
-"""The `Host` of the played services: identities, clients and events of this MiniStack."""
+"""The `Host` of the played services: identities, clients and events of this MiniStack.
+
+A service of AWS acts as a role with temporary credentials, whose ARN is `assumed-role/<role>/<session>` (IAM user
+guide: "IAM identifiers").
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ __all__ = ["LocalHost"]
 
 
 class LocalHost:
-    """Implements `emulator.host.Host`. To be called from any thread but that of the event loop."""
+    """Implements `emulator.host.Host`. Not to be called from the thread of the event loop."""
 
     def __init__(self, settings: Settings, journal: Journal, grants: Grants) -> None:
         self.region = settings.region
@@ -32,7 +36,7 @@ class LocalHost:
         self.work: Path = settings.work
         self._journal = journal
         self._grants = grants
-        # One for all roles: each session would read the service models anew. Typed for names that are known in advance.
+        # One for all roles: each session would read the service models anew. `Any`, because the stubs type known names only.
         self._session: Any = boto3.session.Session(region_name=settings.region)
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._lock = threading.Lock()
@@ -49,7 +53,7 @@ class LocalHost:
         self._grants.authorize(role_arn, action, resource, context)
 
     def credentials(self, role_arn: str, session: str = "rehearsal") -> dict[str, str]:
-        """Credentials of a session of the role; the same for the same role and session name, without end."""
+        """Credentials of a session of the role; the same for the same role and session name; they do not expire."""
         session = re.sub(r"[^\w+=,.@-]", "-", session)[:64]
         role = role_name(role_arn)
         digest = hashlib.sha256(f"{role_arn}\0{session}".encode()).hexdigest()
@@ -71,7 +75,7 @@ class LocalHost:
         }
 
     def client(self, service: str, role_arn: str | None = None) -> Any:
-        """See `emulator.host.Host`. Clients are kept: making one costs tens of milliseconds."""
+        """See `emulator.host.Host`. Clients are kept: creating one takes tens of milliseconds."""
         with self._lock:
             made = self._clients.get((service, role_arn))
             if made is None:

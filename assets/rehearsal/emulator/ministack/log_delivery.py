@@ -1,4 +1,7 @@
-"""Functions write their logs with the permissions of their role: without them there are none, as on AWS."""
+"""Functions write their logs with the permissions of their role; without these there are no logs, as on AWS.
+
+The actions: Lambda developer guide, "Sending Lambda function logs to CloudWatch Logs".
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What deploys here without its effect: whole resource types, and properties that MiniStack drops silently.
+"""Lists what deploys here without its effect: whole resource types, and properties that MiniStack drops silently.
 
-A plain table. What an app uses of it is listed in the report as *not rehearsed*; nothing disappears unsaid.
+What an app uses of it is listed in the report as *not rehearsed*; nothing is dropped in silence.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ TYPES: dict[str, str] = {
     "AWS::Glue::DataQualityRuleset": _CATALOG,
     "AWS::Glue::SecurityConfiguration": "nothing is encrypted here",
     "AWS::Glue::Workflow": _CATALOG,
-    "AWS::IAM::OIDCProvider": "nobody signs in from outside here",
-    "AWS::IAM::SAMLProvider": "nobody signs in from outside here",
+    "AWS::IAM::OIDCProvider": "sign-in with another identity provider is not played here",
+    "AWS::IAM::SAMLProvider": "sign-in with another identity provider is not played here",
     "AWS::IAM::ServiceLinkedRole": "service-linked roles have no meaning here",
     "AWS::Logs::AccountPolicy": "log policies are not applied here",
     "AWS::Logs::Delivery": "logs are not delivered elsewhere here",
@@ -114,7 +114,7 @@ WHOLE: dict[str, str] = {
     "AWS::Logs::MetricFilter": "metrics are not extracted from logs here",
     "AWS::WAFv2::WebACL": "requests are not filtered here",
 }
-"""Types that MiniStack does make, but whose effect cannot be seen on one machine."""
+"""Types that MiniStack creates, but whose effect cannot be seen on one machine."""
 
 _TRACING = "calls are not traced here"
 _UNENCRYPTED = "data is not encrypted here"
@@ -182,13 +182,13 @@ ACTIONS: dict[str, str] = {
     "kms:*": _UNENCRYPTED,
     "ec2:*NetworkInterface*": _NETWORK,
 }
-"""Actions that nobody calls here, with the reason: their grants cannot be exercised."""
+"""Actions that nothing calls here, with the reason: their grants cannot be exercised."""
 
 _METRIC_NAMESPACES = ("AWS/Lambda",)
 
 
 def reason_for_type(resource_type: str) -> str | None:
-    """Why a type that nobody here implements may still be deployed as a record; None: it may not."""
+    """Why a type that is not implemented may be deployed as a record all the same; None: it may not."""
     found = TYPES.get(resource_type)
     if found:
         return found
@@ -196,12 +196,12 @@ def reason_for_type(resource_type: str) -> str | None:
 
 
 def reason_for_action(action: str) -> str | None:
-    """Why no call here can use a grant of this action; None: one could."""
+    """Why no call here can use a grant of this action; None when one can."""
     return next((why for pattern, why in ACTIONS.items() if fnmatch.fnmatchcase(action, pattern)), None)
 
 
 def reason_for_whole(resource_type: str) -> str | None:
-    """Why a type that MiniStack does make has no effect here; None: it has."""
+    """Why a type that MiniStack creates has no effect here; None when it has one."""
     return WHOLE.get(resource_type)
 
 

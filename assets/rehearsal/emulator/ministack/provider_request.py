@@ -1,4 +1,7 @@
-"""What CloudFormation asks of the provider of a custom resource, and what the provider answers."""
+"""What CloudFormation asks of the provider of a custom resource, and what the provider answers.
+
+Fields: CloudFormation user guide, "CloudFormation custom resource request and response reference".
+"""
 
 from __future__ import annotations
 

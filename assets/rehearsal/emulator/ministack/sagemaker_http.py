@@ -1,4 +1,7 @@
-"""The played SageMaker behind HTTP: control plane, runtime, resource types of CloudFormation."""
+"""Serves the played SageMaker over HTTP: control plane, runtime, resource types of CloudFormation.
+
+Operations and error formats: botocore models `sagemaker` and `sagemaker-runtime`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _INVOKE = re.compile(r"^/endpoints/([^/]+)/(invocations|async-invocations|invoca
 
 
 def install(emulator: Emulator) -> None:
-    """Makes the player and connects it to routing, permissions and CloudFormation."""
+    """Creates the played SageMaker and connects it to routing, permissions and CloudFormation."""
     player = SageMaker(emulator.host)
     emulator.sagemaker = player
     emulator.on_stop.append(player.close)

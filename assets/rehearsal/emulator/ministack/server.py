@@ -1,4 +1,4 @@
-"""Starts MiniStack inside this process with all of ours installed, and ends it without leaving anything.
+"""Starts MiniStack in this process with the modules of this folder installed, and ends it completely.
 
 To be imported after `Settings.apply`: MiniStack reads its environment when it is imported.
 """
@@ -47,14 +47,14 @@ MODULES = (
 
 
 PATIENCE_SECONDS = 2.5
-"""The command line waits 8 s for all of the ending before it uses force."""
+"""The command line waits 8 s for the end of the emulator before it kills it."""
 
 
 def serve(settings: Settings, listening: socket.socket, stop: threading.Event) -> None:
     """Runs until `stop` is set. Prints one line of JSON to standard output when every service answers."""
     _log_to(settings)
     emulator = create(settings)
-    # Not `asyncio.run`, which at the end would wait for every thread that still runs a function or a workflow.
+    # Not `asyncio.run`, which would wait at its end for every thread that still runs a function or a workflow.
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(_run(emulator, listening, stop))
@@ -97,7 +97,7 @@ async def _run(emulator: Emulator, listening: socket.socket, stop: threading.Eve
 
 
 def _announce(emulator: Emulator, stop: threading.Event) -> None:
-    """Tells whoever started us that requests are answered. Nothing else ever goes to standard output."""
+    """Writes the line that requests are answered. Nothing else is written to standard output."""
     settings = emulator.settings
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while not stop.is_set():
@@ -127,10 +127,10 @@ def _log_to(settings: Settings) -> None:
 
 
 def _end(emulator: Emulator) -> None:
-    """Ends what the modules started, all at the same time; what is not over by then is ended with its process."""
+    """Ends what the modules started, all at the same time; what takes too long is ended with its process."""
     from ministack.core import lambda_runtime
 
-    # Read before anything ends: where orphans cannot be adopted, they could not be found afterwards.
+    # Listed before anything ends: where orphans cannot be adopted, they cannot be found afterwards.
     below = processes.descendants()
     ending = [
         threading.Thread(target=_safely, args=(action,), daemon=True)

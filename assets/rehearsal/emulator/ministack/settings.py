@@ -15,7 +15,7 @@ __all__ = ["ADMIN_KEY", "ADMIN_SECRET", "Settings"]
 ACCOUNT = "000000000000"
 ADMIN_KEY = "test"
 ADMIN_SECRET = "test"
-"""Keys of the person who deploys: MiniStack's root user, who may do everything and is never evaluated."""
+"""Keys of the person who deploys: MiniStack's root user, whose calls are not evaluated."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Settings:
         return {name: self.work / name for name in ("tmp", "s3", "state")}
 
     def apply(self) -> None:
-        """Sets the environment that MiniStack reads on import, and takes away what would leak in."""
+        """Sets the environment that MiniStack reads on import, and removes the machine's own settings for AWS."""
         for folder in self.folders.values():
             folder.mkdir(parents=True, exist_ok=True)
         for name in list(os.environ):
@@ -66,7 +66,7 @@ class Settings:
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "AWS_CONFIG_FILE": os.devnull,
                 "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-                # No daemon is ever asked, even where the machine has one.
+                # Docker is not used, even where the machine has it.
                 "DOCKER_HOST": "unix:///nonexistent/docker.sock",
                 "LAMBDA_EXECUTOR": "local",
                 "no_proxy": "127.0.0.1,localhost",

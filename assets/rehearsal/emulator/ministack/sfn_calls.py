@@ -2,7 +2,9 @@
 
 Each is an ordinary request to the emulator, so it is checked against botocore's service model and evaluated against
 the role like any other. Two families differ in how they name errors: `aws-sdk:` integrations as the AWS SDK for Java 2
-(`SageMaker.SageMakerException`, `S3.NoSuchKeyException`), optimised ones as version 1 (`DynamoDB.AmazonDynamoDBException`).
+(`SageMaker.SageMakerException`, `S3.NoSuchKeyException`), optimised ones as version 1
+(`DynamoDB.AmazonDynamoDBException`). Step Functions developer guide: "Learning to use AWS service SDK integrations in
+Step Functions", "Integrating optimized services with Step Functions".
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ def sdk_service(name: str) -> str:
     if found is None:
         near = difflib.get_close_matches(wanted, [*known, *OTHER_NAMES], 1)
         hint = f": did you mean {near[0]}?" if near else ""
-        raise TaskError("States.Runtime", f"aws-sdk:{name} is no service that Step Functions can call{hint}")
+        raise TaskError(
+            "States.Runtime", f"aws-sdk:{name} is not a service that Step Functions can call{hint}"
+        )
     return found
 
 
@@ -81,7 +85,7 @@ def call_sdk(host: Host, role_arn: str, service_name: str, action: str, argument
 
 
 def call_optimised(host: Host, role_arn: str, kind: Optimised, operation: str, arguments: Any) -> Any:
-    """One call of an optimised integration; answers the response with the service's own member names."""
+    """One call of an optimised integration; returns the response with the service's own member names."""
     client = host.client(kind.service, role_arn)
     try:
         result, _ = _call(client, operation, arguments)

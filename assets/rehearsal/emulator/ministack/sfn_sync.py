@@ -1,4 +1,9 @@
-"""Tasks that start a job and wait for its end: `glue:startJobRun.sync`, `sagemaker:create...Job.sync`."""
+"""Plays tasks that start a job and wait for its end: `glue:startJobRun.sync`, `sagemaker:create...Job.sync`.
+
+The role needs the permissions to start, describe and stop the job and, for SageMaker, to keep the rule that reports
+its end (Step Functions developer guide: "Discover service integration patterns in Step Functions", "Start an AWS Glue
+job with Step Functions", "Create and manage Amazon SageMaker AI jobs with Step Functions").
+"""
 
 from __future__ import annotations
 
@@ -26,13 +31,13 @@ JOBS = {
         "StepFunctionsGetEventsForSageMakerTuningJobsRule",
     ),
 }
-"""SageMaker's jobs that a task can wait for, with the rule that Step Functions keeps to hear of their end."""
+"""SageMaker's jobs that a task can wait for, with the EventBridge rule through which Step Functions learns of their end."""
 
 PLAIN = ("createEndpoint", "createEndpointConfig", "createModel", "updateEndpoint")
 
 Dispatch = dict[str, Callable[[str, Any], Any]]
 Authorize = Callable[[str, str, str], None]
-"""Error name, action, resource: raises the error unless the state machine's role may."""
+"""Error name, action, resource: raises the error unless the role of the state machine is permitted to."""
 
 
 def dispatch(
@@ -45,12 +50,12 @@ def dispatch(
         table[f"arn:aws:states:::sagemaker:{action}"] = jobs.sagemaker_job
     for action in PLAIN:
         table[f"arn:aws:states:::sagemaker:{action}"] = jobs.sagemaker_plain
-    # The first resource that a name begins with wins: the longer of two names must come first.
+    # The first entry that a name begins with is used: the longer of two names must come first.
     return dict(sorted(table.items(), key=lambda entry: -len(entry[0])))
 
 
 def check_managed_rule(authorize: Authorize, host: Host, rule: str) -> None:
-    """To hear of an end Step Functions keeps a rule in the account, which the state machine's role must allow."""
+    """To learn of the end of a job, Step Functions keeps a rule in the account; the role of the state machine must permit this."""
     arn = f"arn:aws:events:{host.region}:{host.account}:rule/{rule}"
     for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
         authorize("StepFunctions.AWSStepFunctionsException", action, arn)

@@ -1,7 +1,8 @@
-"""State machines under their role: what MiniStack lacks, and what it does without asking IAM.
+"""Runs state machines under their role: adds what MiniStack lacks, and asks IAM where MiniStack does not.
 
-Replaced are the leaves, where a task reaches out: Lambda, the `aws-sdk:` integrations, the optimised ones, nested
-executions and waiting. The interpreter of the states language itself stays MiniStack's.
+Replaced are the functions through which a task calls something: Lambda, the `aws-sdk:` integrations, the optimised
+ones, nested executions, and waiting. MiniStack interprets the Amazon States Language itself. Which permissions a call
+needs: Step Functions developer guide, "How Step Functions generates IAM policies for integrated services".
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _token: contextvars.ContextVar[str] = contextvars.ContextVar("rehearsal_task_tok
 
 
 def install(emulator: Emulator) -> None:
-    """Puts every outgoing call of a state machine under its role."""
+    """Makes every call of a state machine with its role."""
     Workflows(emulator.host).install()
 
 
@@ -56,7 +57,7 @@ class Workflows:
         self._longest_wait = _longest_wait()
 
     def install(self) -> None:
-        """Replaces the leaves of MiniStack's interpreter."""
+        """Replaces the functions through which MiniStack's interpreter calls something."""
         service._execute_task = self._around_task(service._execute_task)
         service._invoke_with_callback = self._around_callback(service._invoke_with_callback)
         service._call_lambda = self._lambda(service._call_lambda)
@@ -74,18 +75,18 @@ class Workflows:
             sfn_sync.dispatch(self._host, self.role, self.stopped, self._authorize)
         )
 
-    # --- whose call it is -------------------------------------------------------------------------------------------
+    # --- the role of a call -------------------------------------------------------------------------------------------
 
     def role(self) -> str:
-        """The role of the state machine whose task this thread plays."""
+        """The role of the state machine whose task this thread runs."""
         execution = _execution.get()
         machine = service._state_machines.get(_machine_arn(execution)) if execution else None
         if machine is None:
-            raise TaskError("States.Runtime", "the state machine of this task is gone")
+            raise TaskError("States.Runtime", "the state machine of this task does not exist any longer")
         return str(machine["roleArn"])
 
     def stopped(self) -> bool:
-        """Whether the execution has been stopped meanwhile."""
+        """Whether the execution has been stopped in the meantime."""
         execution = _execution.get()
         return execution is not None and execution.get("status") != "RUNNING"
 
@@ -109,7 +110,7 @@ class Workflows:
         return execute_task
 
     def _around_event(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Tells the command line which state runs and which failed."""
+        """Reports to the command line which state runs and which failed."""
 
         def add_event(execution: dict[str, Any], kind: str, details: dict[str, Any] | None = None) -> Any:
             arn = execution.get("executionArn", "")
@@ -119,10 +120,10 @@ class Workflows:
                 execution["_state"] = state
                 self._host.note("state", f"{machine}: {state}", execution=arn, machine=machine, state=state)
             elif kind in ("TaskFailed", "ExecutionFailed"):
-                said = (details or {}).get(f"{kind[:1].lower()}{kind[1:]}EventDetails", {})
+                event = (details or {}).get(f"{kind[:1].lower()}{kind[1:]}EventDetails", {})
                 failure = {
-                    "error": said.get("error", ""),
-                    "cause": said.get("cause", ""),
+                    "error": event.get("error", ""),
+                    "cause": event.get("cause", ""),
                     "state": execution.get("_state", ""),
                 }
                 self._host.note(
@@ -158,7 +159,7 @@ class Workflows:
         return f"arn:aws:lambda:{self._host.region}:{self._host.account}:function:{function}"
 
     def _around_callback(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """MiniStack waits for the token even when the function that should have got it failed; AWS fails the task."""
+        """MiniStack waits for the token even when the function that receives it failed; AWS fails the task."""
 
         def invoke_with_callback(resource: str, data: Any, token: str, state: dict[str, Any]) -> Any:
             before = _token.set(token)
@@ -176,7 +177,7 @@ class Workflows:
         if len(parts) < 8 or parts[5] != "aws-sdk":
             raise TaskError(
                 "States.Runtime",
-                f"{resource} is no resource of a task: arn:aws:states:::aws-sdk:service:action expected",
+                f"{resource} is not a resource of a task: arn:aws:states:::aws-sdk:service:action expected",
             )
         return call_sdk(self._host, self.role(), parts[6], parts[7].split(".", 1)[0], data)
 
@@ -240,7 +241,7 @@ def _machine_arn(execution: Mapping[str, Any] | None) -> str:
 
 
 def _fail_callback(failure: TaskError) -> None:
-    """Ends the wait for a token that nobody will send back."""
+    """Ends the wait for a token that will not be sent back."""
     record = service._task_tokens.get(_token.get()) if _token.get() else None
     if record is not None:
         record["error"] = {"Error": failure.error, "Cause": failure.cause}

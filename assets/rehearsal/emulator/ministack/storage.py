@@ -1,4 +1,8 @@
-"""S3, secrets and VPCs where their CloudFormation or their events differ from AWS."""
+"""Corrects S3, secrets and VPCs where their CloudFormation or their events differ from AWS.
+
+A bucket that holds objects cannot be deleted; events name the object's version (S3 API reference: DeleteBucket; S3 user
+guide: "EventBridge event message structure").
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ _version: contextvars.ContextVar[str | None] = contextvars.ContextVar(
 
 
 def install(emulator: Emulator) -> None:
-    """Buckets keep their tags and stay while they hold objects; events name the object's version."""
+    """Buckets keep their tags, and are not deleted while they hold objects; events name the object's version."""
     _mend_buckets()
     _mend_events()
     _mend_secrets()
@@ -70,7 +74,7 @@ def _holds_objects(bucket: str) -> bool:
 
 
 def _mend_events() -> None:
-    """`detail.object.version-id` is on every event of a versioned bucket."""
+    """Every event of a versioned bucket has `detail.object.version-id`."""
     fire, dispatch = s3._fire_s3_event, eventbridge._dispatch_event
 
     def fired(*arguments: Any, **named: Any) -> None:
@@ -95,7 +99,7 @@ def _mend_events() -> None:
 
 
 def _mend_secrets() -> None:
-    """`Ref` of a secret is its ARN, which is also what CDK hands to everybody."""
+    """`Ref` of a secret is its ARN, which CDK also passes to every consumer."""
     table = _handlers("AWS::SecretsManager::Secret")
     create, update, delete = table["create"], table["update"], table["delete"]
 

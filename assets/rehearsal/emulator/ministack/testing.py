@@ -1,4 +1,4 @@
-"""For the tests in this folder: an emulator as a process of its own, and short words for what they make in it."""
+"""For the tests of this folder: an emulator as a process of its own, and helpers for what they make in it."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class Running:
         )  # type: ignore[call-overload]
 
     def notes(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """What the emulator has told so far."""
+        """The notes of the emulator so far."""
         with urllib.request.urlopen(f"{self.endpoint}/_rehearsal/notes?since=0") as answer:
-            told = json.load(answer)["notes"]
-        return [note for note in told if kind is None or note["kind"] == kind]
+            notes = json.load(answer)["notes"]
+        return [note for note in notes if kind is None or note["kind"] == kind]
 
     def report(self) -> dict[str, Any]:
         """Grants and denials."""

@@ -1,4 +1,4 @@
-"""SageMaker, played on one machine: control plane, pipelines, jobs, registry, endpoints."""
+"""Plays SageMaker on one machine: control plane, pipelines, jobs, registry, endpoints."""
 
 from __future__ import annotations
 

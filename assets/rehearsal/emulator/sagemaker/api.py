@@ -1,4 +1,7 @@
-"""The entry to the played SageMaker: one operation in, one response out."""
+"""The entry to the played SageMaker: takes one operation and gives one response.
+
+Operations and shapes: botocore model `sagemaker`.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ class SageMaker:
         return function(shapes.check(operation, request), caller_arn)
 
     def call_as(self, role_arn: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """A call that a role makes from inside (a pipeline): its permissions are evaluated, then the call is
+        """A call that a role makes from within SageMaker (a pipeline): its permissions are evaluated, then the call is
         answered.
         """
         for permission in self.permissions(operation, request):
@@ -83,10 +86,10 @@ class SageMaker:
         return self.endpoints.invoke(endpoint_name, headers, body)
 
     def inject(self, fault: Mapping[str, Any]) -> None:
-        """Plays a fault on purpose, `count` times (default 1).
+        """Makes a fault happen `count` times (default 1).
 
-        `{"kind": "endpoint-rollback", "endpoint"?: name}`: the next update rolls back silently.
-        `{"kind": "step-fault", "step"?: name, "exception"?: "Step.THROTTLING"}`: the next attempt fails so.
+        `{"kind": "endpoint-rollback", "endpoint"?: name}`: the next update rolls back without an error.
+        `{"kind": "step-fault", "step"?: name, "exception"?: "Step.THROTTLING"}`: the next attempt fails with it.
         """
         kind = fault.get("kind")
         if kind not in FAULTS:
@@ -106,7 +109,7 @@ class SageMaker:
         self.core.add_fault(dict(fault))
 
     def leftovers(self) -> list[dict[str, str]]:
-        """What is still there: everything that a destroyed stack must not leave behind. Jobs and their logs
+        """What remains: everything that a destroyed stack must not leave behind. Jobs and their logs
         are history, not leftovers.
         """
         with self.core.lock:

@@ -1,4 +1,8 @@
-"""CloudFormation's side of SageMaker: resource types as create, update and delete."""
+"""Plays CloudFormation's side of SageMaker: resource types as create, update and delete.
+
+What `Ref` and `Fn::GetAtt` give, and which changes replace a resource: CloudFormation template reference, "Amazon
+SageMaker AI resource type reference".
+"""
 
 from __future__ import annotations
 
@@ -19,9 +23,7 @@ Result = tuple[str, dict[str, str]]
 
 
 class Replace(Exception):
-    """A change that CloudFormation makes by a new resource; whoever updates creates anew and deletes the old
-    one.
-    """
+    """A change for which CloudFormation creates a new resource and deletes the old one."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class CfnResource:
         return self.update_resource(sm, physical_id, dict(old), dict(new))
 
     def delete(self, sm: SageMaker, physical_id: str, properties: Mapping[str, Any] | None = None) -> None:
-        """Deletes the resource; one that is gone already is fine."""
+        """Deletes the resource; no error when it does not exist any longer."""
         try:
             self.delete_resource(sm, physical_id)
         except ApiError as error:
@@ -60,9 +62,7 @@ class CfnResource:
 
 
 def _call(sm: SageMaker, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """A call with template properties: CloudFormation sends strings for numbers and booleans, so types are
-    made to fit.
-    """
+    """A call with template properties: CloudFormation sends strings for numbers and booleans, so types are converted."""
     return sm.handle(operation, shapes.check(operation, properties, lenient=True), CALLER)
 
 

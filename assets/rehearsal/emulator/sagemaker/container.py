@@ -1,8 +1,9 @@
-"""A container played by a process: a folder of its own with `/opt/ml` in it, its environment, its log.
+"""Plays a container with a process: a folder of its own with `/opt/ml` in it, its environment, its log.
 
-Paths: every `/opt/ml` at the beginning of a path in arguments and environment values is rewritten to the
-folder. Programs that write such a path in their code do not see it; they should take paths as arguments or
-from the environment (`SM_*`, `SAGEMAKER_BASE_DIR`), as SageMaker's own toolkits do.
+Every `/opt/ml` at the beginning of a path in arguments and environment values is rewritten to the folder. Programs that
+write such a path in their code do not see it; they should take paths as arguments or from the environment (`SM_*`,
+`SAGEMAKER_BASE_DIR`), as SageMaker's own toolkits do (SageMaker AI developer guide: "Docker containers for training and
+deploying models"; source: aws/sagemaker-training-toolkit, `environment.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..host import AccessDenied
 from .core import Core
 
 THREADS = "2"
-"""Threads of numeric libraries: fixed, so that sums are formed alike on every machine."""
+"""Threads of numeric libraries: fixed, so that sums are computed in the same order on every machine."""
 _OPT_ML = re.compile(r"(?<![\w.~-])/opt/ml(?=/|$|[\s\"',:;=\])}])")
 
 
@@ -41,11 +42,11 @@ class Container:
         self.tail: deque[str] = deque(maxlen=40)
 
     def path(self, container_path: str) -> Path:
-        """The real place of a path below `/opt/ml`."""
+        """The path on this machine of a path below `/opt/ml`."""
         return Path(self.rewrite(container_path))
 
     def rewrite(self, text: str) -> str:
-        """A text with each `/opt/ml` replaced by its real place."""
+        """A text with each `/opt/ml` replaced by the path on this machine."""
         return _OPT_ML.sub(lambda _: str(self.opt_ml), text)
 
     def command(self, argv: Sequence[str]) -> list[str]:
@@ -141,7 +142,7 @@ class Container:
             if ended is not None or stop.is_set() or time.monotonic() > deadline:
                 break
             stop.wait(0.03)
-        # A program that leaves children behind would hold the log open: the whole group goes.
+        # A child that the program leaves behind would keep the log open: the whole group is ended.
         self.core.end_process(process)
         reader.join(timeout=5.0)
         return ended
@@ -152,7 +153,7 @@ class Container:
 
 
 class LogStream:
-    """Copies log lines to CloudWatch Logs, as the container's role may."""
+    """Copies log lines to CloudWatch Logs, with the permissions of the container's role."""
 
     def __init__(self, core: Core, role_arn: str, group: str, stream: str) -> None:
         self.core = core

@@ -82,7 +82,7 @@ class Core:
     # events
 
     def emit(self, detail_type: str, detail: Mapping[str, object], resources: list[str]) -> None:
-        """Sends an event. A bus that refuses it is reported and fails nothing: SageMaker does not wait for
+        """Sends an event. An event that is refused is reported and fails nothing: SageMaker does not wait for
         EventBridge either.
         """
         try:
@@ -124,7 +124,7 @@ class Core:
         return process
 
     def end_process(self, process: subprocess.Popen[bytes], grace: float = 2.0) -> None:
-        """Ends a process and everything that it started; returns when it is gone."""
+        """Ends a process and everything that it started; returns when it has ended."""
         for sent, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
             if not signal_group(process, sent):
                 break
@@ -132,13 +132,13 @@ class Core:
                 process.wait(wait)
             except subprocess.TimeoutExpired:
                 continue
-        # The leader may be gone while a child of it lives on.
+        # The leader may have ended while a child of it still runs.
         signal_group(process, signal.SIGKILL)
         with self.lock:
             self._processes.discard(process)
 
     def close(self) -> None:
-        """Ends every process and waits a moment for the threads."""
+        """Ends every process and waits at most 2 s for each thread."""
         self.closing.set()
         with self.lock:
             processes, threads = list(self._processes), list(self._threads)
@@ -155,14 +155,12 @@ class Core:
 
 
 def not_found(what: str, name: str) -> ApiError:
-    """SageMaker's answer of the newer operations (pipelines, model package groups) for something that is not
-    there.
-    """
+    """The error of the newer operations (pipelines, model package groups) for something that does not exist."""
     return ApiError("ResourceNotFound", f"{what} {name} does not exist.", 400)
 
 
 def could_not_find(what: str, arn: str) -> ApiError:
-    """SageMaker's answer of the older operations (models, endpoints): a ValidationException."""
+    """The error of the older operations (models, endpoints) for something that does not exist: a ValidationException."""
     return ApiError("ValidationException", f'Could not find {what} "{arn}".', 400)
 
 
@@ -175,7 +173,7 @@ def page(
     default_order: str = "Descending",
     name_key: str | None = None,
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Filters by name and creation time, sorts and cuts one page; the token says where the next begins."""
+    """Filters by name and creation time, sorts and takes one page; the token names where the next begins."""
     contains = request.get("NameContains")
     if contains and name_key:
         rows = [row for row in rows if contains.lower() in str(row.get(name_key, "")).lower()]

@@ -1,4 +1,8 @@
-"""The definition language of SageMaker Pipelines: what a definition says, and what is wrong with it."""
+"""The definition language of SageMaker Pipelines: parameters, steps, and the values that an execution is given.
+
+Source: "SageMaker Model Building Pipeline Definition JSON Schema", version 2020-12-01, to which the operation
+CreatePipeline refers.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +141,7 @@ class Definition:
         if missing:
             raise ApiError(
                 "ValidationException",
-                f"Pipeline parameters [{', '.join(missing)}] do not have a value and no default.",
+                f"Pipeline parameters [{', '.join(missing)}] have neither a value nor a default.",
             )
         return {
             name: each.parse(pairs[name]) if name in pairs else each.default
@@ -146,7 +150,7 @@ class Definition:
 
 
 def own(step: Step) -> dict[str, Any]:
-    """The part of a step that it evaluates itself: a condition without its branches, no names."""
+    """The part of a step that it evaluates itself: without its name, and a condition without its branches."""
     skipped = (
         "Name",
         "Type",

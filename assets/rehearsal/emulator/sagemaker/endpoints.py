@@ -1,4 +1,9 @@
-"""Endpoints: created, updated beside the old fleet, rolled back, deleted."""
+"""Plays endpoints: created, updated beside the model servers that serve, rolled back, deleted.
+
+An update keeps the old fleet until the new one is healthy; when that fails the endpoint stays InService with the old
+config (SageMaker AI developer guide: "Deployment guardrails for updating models in production"; operation
+UpdateEndpoint of the botocore model `sagemaker`).
+"""
 
 from __future__ import annotations
 
@@ -96,7 +101,7 @@ class Endpoints(Runtime):
         fleets: dict[str, Fleet] = {}
         try:
             for variant in config["ProductionVariants"]:
-                # The config keeps names only: the model may be gone by now, as on AWS.
+                # The config has names only: the model may have been deleted since, as on AWS.
                 used = self._model(variant["ModelName"])
                 fleet = fleets[variant["VariantName"]] = Fleet(
                     self.core,
@@ -250,11 +255,11 @@ class Endpoints(Runtime):
                 variant["InitialInstanceCount"] = summary["DesiredInstanceCount"]
 
     def _change_over(self, record: dict[str, Any], config: dict[str, Any]) -> None:
-        """The new fleet beside the old one, then the switch. A fleet that does not come up leaves the old
-        config in service.
+        """Starts the new fleet beside the old one, then switches. When the new one does not start, the old
+        config stays in service.
 
-        As on AWS the endpoint is then InService again and says nothing in FailureReason: who updates must
-        compare the config.
+        As on AWS the endpoint is then InService again without a FailureReason: who updates must compare the
+        config.
         """
         name, begun = record["EndpointName"], time.monotonic()
         fault = self.core.take_fault("endpoint-rollback", endpoint=name)

@@ -1,5 +1,7 @@
-"""One execution of a pipeline: runs the steps in the order that their references ask for, as the pipeline's
-role.
+"""One execution of a pipeline: runs the steps in the order that their references require, as the pipeline's role.
+
+Retries follow "Retry policy for pipeline steps"; the events are those of "Events that Amazon SageMaker AI sends to
+Amazon EventBridge" (SageMaker AI developer guide).
 """
 
 from __future__ import annotations

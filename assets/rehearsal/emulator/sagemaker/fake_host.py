@@ -39,7 +39,7 @@ class FakeS3:
             for bucket, key in self.host.objects
             if bucket == Bucket and key.startswith(Prefix) and key > ContinuationToken
         )
-        first, rest = keys[:2], keys[2:]  # small pages, so that paging is always on trial
+        first, rest = keys[:2], keys[2:]  # small pages, so that paging is always tested
         answer: dict[str, Any] = {"Contents": [{"Key": key} for key in first], "IsTruncated": bool(rest)}
         return {**answer, "NextContinuationToken": first[-1]} if rest else answer
 

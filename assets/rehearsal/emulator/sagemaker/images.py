@@ -1,4 +1,8 @@
-"""Stand-ins: what plays a container image on a machine without Docker."""
+"""Which scripts play a container image, on a machine without Docker.
+
+SageMaker pulls the image from Amazon ECR with the role of the job or model (SageMaker AI developer guide: "How to use
+SageMaker AI execution roles").
+"""
 
 from __future__ import annotations
 
@@ -90,7 +94,7 @@ class Images:
                 )
 
     def parse(self, uri: str) -> Image:
-        """Takes an image URI apart."""
+        """Splits an image URI into its parts."""
         match = _URI.fullmatch(uri)
         if match is None:
             raise ApiError(
@@ -102,7 +106,7 @@ class Images:
         return Image(uri, parts["account"], parts["region"], parts["repository"], parts["tag"])
 
     def stand_in(self, uri: str) -> StandIn:
-        """The stand-in of an image, or an error that says how to name one."""
+        """The stand-in of an image, or an error that explains how to name one."""
         image = self.parse(uri)
         name = self._own.get(image.repository, image.repository)
         found = _KNOWN.get(name)
@@ -116,7 +120,7 @@ class Images:
             raise ApiError(
                 "ValidationException",
                 f"the rehearsal has no stand-in for the image {uri}: it plays {' and '.join(_KNOWN)}. Name"
-                f" one that comes near by the environment variable {STAND_INS_VARIABLE}, e.g."
+                f" a similar one in the environment variable {STAND_INS_VARIABLE}, e.g."
                 f" {STAND_INS_VARIABLE}='{example}'.",
             )
         self._remember(image, found)

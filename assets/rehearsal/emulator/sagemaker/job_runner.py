@@ -1,4 +1,7 @@
-"""What processing and training jobs have in common: their record, their process, their data."""
+"""What processing and training jobs have in common: their record, their process, their data.
+
+Statuses and fields: botocore model `sagemaker`, DescribeProcessingJob and DescribeTrainingJob.
+"""
 
 from __future__ import annotations
 
@@ -205,7 +208,7 @@ class JobRunner:
             names = [str(name) for name in entries[1:]]
         except (ValueError, LookupError, TypeError) as error:
             raise JobFailure(
-                f'ClientError: {uri} is no manifest; it must look like [{{"prefix": "s3://b/p/"}}, "file"]'
+                f'ClientError: {uri} is not a manifest; it must look like [{{"prefix": "s3://b/p/"}}, "file"]'
             ) from error
         for name in names:
             target = folder / name
@@ -245,16 +248,16 @@ class JobRunner:
         if code != 0:
             # Training jobs leave their reason in `failure`, processing jobs in `message`.
             files = [container.opt_ml / "output" / name for name in ("failure", "message")]
-            said = next((file.read_text(errors="replace").strip() for file in files if file.is_file()), "")
-            tail = said or " | ".join(text for text in list(container.tail)[-12:] if text.strip())
+            reason = next((file.read_text(errors="replace").strip() for file in files if file.is_file()), "")
+            tail = reason or " | ".join(text for text in list(container.tail)[-12:] if text.strip())
             code = 128 - code if code < 0 else code
-            if not said and any(
+            if not reason and any(
                 "No such file" in text and f"'{REAL_OPT_ML}/" in text for text in container.tail
             ):
                 tail = f"{tail} | {LITERAL_PATHS}"
             head, foot = "AlgorithmError: ", f", exit code: {code} (log: {container.log_file})"
             room = 1024 - len(head) - len(foot)
-            raise JobFailure(f"{head}{tail[-room:] if not said else tail[:room]}{foot}")
+            raise JobFailure(f"{head}{tail[-room:] if not reason else tail[:room]}{foot}")
 
 
 _MESSAGES = {

@@ -1,4 +1,4 @@
-"""The operations of jobs."""
+"""The operations of processing and training jobs (shapes: botocore model `sagemaker`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Models and endpoint configs."""
+"""Plays models and endpoint configs (operations CreateModel and CreateEndpointConfig of the botocore model `sagemaker`).
+
+A model is created only if its role can read the model data; several containers form an inference pipeline (SageMaker AI
+developer guide: "Inference pipelines in Amazon SageMaker AI").
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from .storage import Storage, StorageError, split
 
 
 class Models:
-    """Models and endpoint configs of the account, and the tables of what serves them."""
+    """Models and endpoint configs of the account, and the tables of the endpoints that serve them."""
 
     def __init__(self, core: Core, images: Images, registry: Registry) -> None:
         self.core, self.images, self.registry = core, images, registry
@@ -24,7 +28,7 @@ class Models:
         self.configs: dict[str, dict[str, Any]] = {}
         self.endpoints: dict[str, dict[str, Any]] = {}
         self.fleets: dict[str, dict[str, Fleet]] = {}
-        """Endpoint name to variant name to what serves."""
+        """Endpoint name to variant name to the model servers."""
         self._random = random.Random(0)
 
     def _list(
@@ -166,7 +170,8 @@ class Models:
             self._check_variant(variant)
         if (request.get("DataCaptureConfig") or {}).get("EnableCapture"):
             self.core.host.note(
-                "not-rehearsed", f"endpoint config {name}: data capture is kept but nothing is captured"
+                "not-rehearsed",
+                f"endpoint config {name}: its data capture is recorded but nothing is captured",
             )
         with self.core.lock:
             if name in self.configs:

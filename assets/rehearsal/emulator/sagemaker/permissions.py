@@ -1,4 +1,8 @@
-"""Which IAM permissions a SageMaker call needs of its caller."""
+"""Which IAM permissions a SageMaker call needs of its caller.
+
+Actions, resource types, `iam:PassRole` and `sagemaker:AddTags`: Service Authorization Reference, "Actions, resources,
+and condition keys for Amazon SageMaker".
+"""
 
 from __future__ import annotations
 
@@ -54,7 +58,7 @@ def required_permissions(
     operation: str, request: Mapping[str, Any], *, region: str = "us-east-1", account: str = "000000000000"
 ) -> list[Permission]:
     """What the caller of `operation` must be allowed: the action itself, AddTags for tags in it, PassRole for
-    each role handed over.
+    each role in it.
 
     `InvokeEndpoint` takes `{"EndpointName": ...}`.
     """

@@ -1,4 +1,8 @@
-"""Pipelines and their executions: the API around the runner."""
+"""Plays the operations of pipelines and their executions (shapes: botocore model `sagemaker`).
+
+The same `ClientRequestToken` starts one execution only; callback steps are answered by
+SendPipelineExecutionStepSuccess and -Failure (SageMaker AI developer guide: "Pipelines steps").
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Processing jobs."""
+"""Plays processing jobs: downloads the inputs, runs the entry point, uploads the outputs, as the role of the job.
+
+SageMaker AI developer guide: "How to Build Your Own Processing Container (Advanced Scenario)".
+"""
 
 from __future__ import annotations
 

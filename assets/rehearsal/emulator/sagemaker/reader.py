@@ -1,4 +1,8 @@
-"""Reads a pipeline definition and says everything that is wrong with it."""
+"""Reads a pipeline definition and lists everything that is wrong with it.
+
+CreatePipeline refuses a definition that does not fit its schema, names unknown steps or has a circle (source:
+"SageMaker Model Building Pipeline Definition JSON Schema").
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ def read_definition(text: str) -> Definition:
     try:
         return _Reader().read(raw)
     except (AttributeError, LookupError, TypeError, RecursionError) as error:
-        # A list where an object belongs, and the like; the service's parser gives no more detail either.
+        # For example a list in place of an object; the service's parser gives no more detail either.
         raise ApiError(
             "ValidationException",
             f"Unable to parse pipeline definition. A member has the wrong type: {error}.",
@@ -243,7 +247,7 @@ class _Reader:
     def _get(self, step: Step, place: str, target: Any) -> None:
         head, _, rest = str(target).partition(".")
         if not isinstance(target, str) or not rest:
-            self.problems.append(f"step {step.name}: {target!r} at {place} is no reference")
+            self.problems.append(f"step {step.name}: {target!r} at {place} is not a reference")
         elif head == "Parameters":
             if rest not in self.parameters:
                 near = difflib.get_close_matches(rest, list(self.parameters), n=1)
@@ -258,7 +262,7 @@ class _Reader:
             self._depend(step, re.split(r"[.\[]", rest, maxsplit=1)[0], place)
         elif head != "PipelineExperimentConfig":
             self.problems.append(
-                f"step {step.name}: {target!r} at {place} is no reference that the rehearsal plays"
+                f"step {step.name}: {target!r} at {place} is not a reference that the rehearsal plays"
             )
 
     def _cycles(self) -> None:

@@ -1,4 +1,8 @@
-"""References and functions of a pipeline definition, and the values that they get during an execution."""
+"""Gives the references and functions of a pipeline definition (`Get`, `Std:Join`, `Std:JsonGet`) their values.
+
+Source: "SageMaker Model Building Pipeline Definition JSON Schema"; the functions of sagemaker-python-sdk
+(`workflow/functions.py`) render these.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 
 
 class Unresolved(Exception):
-    """A reference that has no value; the step that needs it fails with this sentence."""
+    """A reference that has no value; the step that needs it fails with this message."""
 
 
 def is_special(node: Any) -> bool:
@@ -22,7 +26,7 @@ def is_special(node: Any) -> bool:
 def special(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     if is_special(node):
         yield path or ".", node
-        # The property file of a JsonGet is checked with it; what else stands inside is checked on its own.
+        # The property file of a JsonGet is checked with it; everything else in it is checked separately.
         inner = node.get("Std:JsonGet")
         if isinstance(inner, dict) and "PropertyFile" in inner:
             return

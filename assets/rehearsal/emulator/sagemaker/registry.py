@@ -1,4 +1,8 @@
-"""Model package groups and versioned model packages."""
+"""Plays the model registry: model package groups and versioned model packages.
+
+A change of the approval is sent as `SageMaker Model Package State Change` (SageMaker AI developer guide: "Model
+Registration Deployment with Model Registry", "Events that Amazon SageMaker AI sends to Amazon EventBridge").
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`InvokeEndpoint`."""
+"""Plays `InvokeEndpoint`: chooses a variant by weight, sends the request to its containers, and gives their answer.
+
+Limits and errors: botocore model `sagemaker-runtime` (a container's error becomes `ModelError`, status 424).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests and responses against botocore's service model: what AWS would refuse by shape is refused here."""
+"""Checks requests against botocore's service model, in the words of AWS, and shapes responses by it."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def operation_model(operation: str) -> OperationModel:
     """The model of one operation; a name that SageMaker does not have is an error as from AWS."""
     try:
         return service_model().operation_model(operation)
-    except Exception as error:  # botocore's OperationNotFoundError lives in a module without type information
+    except Exception as error:  # botocore's OperationNotFoundError is in a module without type information
         raise ApiError(
             "UnknownOperationException", f"SageMaker has no operation {operation}.", 400
         ) from error
 
 
 def now() -> dt.datetime:
-    """The present, to the millisecond, as SageMaker stores times."""
+    """The current time to the millisecond, as SageMaker stores times."""
     moment = dt.datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def iso(moment: dt.datetime) -> str:
-    """A time as events carry it."""
+    """A time in the format of events."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-# Java's character classes in the service model and what comes nearest in Python.
+# Java's character classes in the service model and the nearest in Python.
 _CLASSES = {
     "L": r"^\W\d_",
     "M": "\u0300-\u036f",
@@ -59,7 +59,7 @@ _CLASSES = {
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     text = pattern
     for name, inner in _CLASSES.items():
-        # Inside a bracket a negated class cannot be spelled; word characters come nearest to letters.
+        # Inside brackets a class cannot be negated; word characters are the nearest to letters.
         text = text.replace(f"\\p{{{name}}}", r"\w" if name == "L" else inner)
     try:
         return re.compile(text)
@@ -68,7 +68,7 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 
 class _Checker:
-    """Walks a request along its shape; collects AWS's sentences, returns the request with typed values."""
+    """Checks a request by its shape: collects problems in the words of AWS, returns the request with typed values."""
 
     def __init__(self, *, lenient: bool = False) -> None:
         self.problems: list[str] = []
@@ -265,7 +265,7 @@ def wire(value: Any, times: str = "epoch") -> Any:
 
 
 def fit(operation: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    """Only those members that the operation's response has: stored records hold more than it shows."""
+    """Only those members that the operation's response has: stored records have more."""
     shape: Any = operation_model(operation).output_shape
     members = shape.members if shape is not None else {}
     return {name: value[name] for name in members if value.get(name) is not None}

@@ -1,4 +1,8 @@
-"""Model servers: the containers of a model as local processes, chained as SageMaker chains them."""
+"""Runs the containers of a model as local processes, chained as SageMaker chains them.
+
+Each container must answer `/ping`; the answer of one is the request of the next (SageMaker AI developer guide: "Custom
+Inference Code with Hosting Services", "Inference pipelines in Amazon SageMaker AI").
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ INVOKE_TIMEOUT = 60.0
 
 
 class LoadFailure(Exception):
-    """A model server that does not come up; the sentence becomes the endpoint's FailureReason."""
+    """A model server that does not start; the message becomes the endpoint's FailureReason."""
 
 
 class ModelFailure(Exception):
@@ -56,7 +60,7 @@ class Server:
         self._log: LogStream | None = None
 
     def prepare(self) -> None:
-        """Pulls the image and the model data as the model's role."""
+        """Pulls the image and downloads the model data as the model's role."""
         image = self.spec["Image"]
         self.images.authorize_pull(self.role_arn, image)
         script = self.images.serving(image)
@@ -116,7 +120,7 @@ class Server:
                 raise LoadFailure("stopped")
             assert self.process is not None
             if self.process.poll() is not None or time.monotonic() > deadline:
-                time.sleep(0.1)  # the log's last lines are still on their way
+                time.sleep(0.1)  # the last lines of the log may not have been read yet
                 raise LoadFailure(
                     "; ".join(text for text in list(self.container.tail)[-6:] if text.strip())
                     or "the server wrote no log"
@@ -142,7 +146,7 @@ class Server:
             ) from error
         except (OSError, http.client.HTTPException) as error:
             raise ModelFailure(
-                self.label, 0, f"the model server of container {self.label} is gone: {error}"
+                self.label, 0, f"the model server of container {self.label} has ended: {error}"
             ) from error
         finally:
             connection.close()
@@ -162,7 +166,7 @@ class Server:
 
 
 class Fleet:
-    """All containers of one model, serving. One set of processes plays all instances of a variant."""
+    """The running containers of one model. One set of processes plays all instances of a variant."""
 
     def __init__(
         self,
@@ -192,7 +196,7 @@ class Fleet:
             )
 
     def start(self) -> None:
-        """Starts all containers at once; when one does not come up, ends all and raises `LoadFailure`."""
+        """Starts all containers at once; when one does not start, ends all and raises `LoadFailure`."""
         try:
             for server in self.servers:
                 try:

@@ -1,4 +1,4 @@
-"""A step that was started, how it fails, and what the steps of all executions share."""
+"""The record of a step that was started, how it fails, and what the steps of all executions share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StepFailure(Exception):
 
 
 class StepRun:
-    """What is known of a step that was started."""
+    """The record of a step that was started."""
 
     def __init__(self, step: Step) -> None:
         self.step = step

@@ -1,4 +1,8 @@
-"""What each kind of step does."""
+"""Runs each kind of step as the role of the pipeline: jobs, registration, conditions, Lambda, callbacks.
+
+SageMaker AI developer guide: "Pipelines steps", "Caching pipeline steps"; which members a step has: "SageMaker Model
+Building Pipeline Definition JSON Schema".
+"""
 
 from __future__ import annotations
 
@@ -131,7 +135,7 @@ class StepHandlers:
         return f"pipelines-{self.id}-{middle}-{tail}"
 
     def _own_tags(self, step: Step, request: dict[str, Any]) -> list[dict[str, str]]:
-        """The tags that the pipeline service puts on what it makes (they need sagemaker:AddTags)."""
+        """The tags that the pipeline service gives to what it creates (they need sagemaker:AddTags)."""
         return [
             *(request.get("Tags") or ()),
             {"Key": "sagemaker:pipeline-execution-arn", "Value": self.arn},
@@ -167,8 +171,10 @@ class StepHandlers:
             raise StepFailure(str(job.record.get("FailureReason")))
         if job.status == "Stopped":
             run.properties = run.properties if not self._halted() else {}
-            said = job.record.get("ExitMessage", "")
-            raise StepFailure(f"ClientError: the {kind.lower()} job {name} was stopped. {said}".strip())
+            exit_message = job.record.get("ExitMessage", "")
+            raise StepFailure(
+                f"ClientError: the {kind.lower()} job {name} was stopped. {exit_message}".strip()
+            )
         self._keep(run, arguments)
 
     def _stop_job(self, kind: str, name: str, job: Any) -> None:

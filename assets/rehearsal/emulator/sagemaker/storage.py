@@ -1,4 +1,7 @@
-"""Moving data between S3 and the folders of a container, as the role of the job."""
+"""Moves data between S3 and the folders of a container, as the role of the job.
+
+A prefix means every key that begins with it (botocore model `sagemaker`, `S3DataSource`).
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,21 @@ from ..host import Host
 
 
 class StorageError(Exception):
-    """Data that could not be read or written; the sentence names role, action and resource where it was a
-    denial.
+    """Data that could not be read or written; the message of a denial names role, action and
+    resource.
     """
 
 
 def split(uri: str) -> tuple[str, str]:
     """Bucket and key of an `s3://` URI."""
     if not uri.startswith("s3://") or not uri[5:].partition("/")[0]:
-        raise StorageError(f"{uri!r} is no S3 URI; it must look like s3://bucket/key")
+        raise StorageError(f"{uri!r} is not an S3 URI; it must look like s3://bucket/key")
     bucket, _, key = uri[5:].partition("/")
     return bucket, key
 
 
 class Storage:
-    """S3 as one role sees it."""
+    """S3 with the permissions of one role."""
 
     def __init__(self, host: Host, role_arn: str) -> None:
         self.host = host
@@ -32,7 +35,7 @@ class Storage:
         self.s3 = host.client("s3", role_arn)
 
     def call(self, operation: str, action: str, resource: str, **arguments: Any) -> Any:
-        """One S3 call; a denial becomes AWS's sentence with role, action and resource."""
+        """One S3 call; a denial becomes AWS's message with role, action and resource."""
         try:
             return getattr(self.s3, operation)(**arguments)
         except Exception as error:
@@ -84,7 +87,7 @@ class Storage:
         bucket, key = split(uri)
         keys = self.list(bucket, key)
         if key in keys and not key.endswith("/"):
-            # S3Prefix means every key that begins so; an object of exactly this name is meant alone.
+            # S3Prefix means every key that begins with it, unless there is an object of exactly this name.
             keys = [key] if all(other == key or not other.startswith(key + "/") for other in keys) else keys
         root = folder.resolve()
         count = 0
@@ -117,7 +120,7 @@ class Storage:
 
 
 def relative(key: str, prefix: str) -> str:
-    """Where an object lands below the folder of its input."""
+    """The path of an object below the folder of its input."""
     if key == prefix:
         return key.rsplit("/", 1)[-1]
     rest = key[len(prefix) :]
@@ -125,7 +128,7 @@ def relative(key: str, prefix: str) -> str:
         return rest
     if rest.startswith("/"):
         return rest[1:]
-    # The prefix ends inside of a name: the whole name is kept.
+    # The prefix ends within a name: the whole name is kept.
     return key[prefix.rfind("/") + 1 :]
 
 
@@ -154,4 +157,4 @@ def unpack(data: Path, folder: Path) -> None:
                         )
                 tar.extractall(folder)
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise StorageError(f"{data.name} is no tar.gz archive: {error}") from error
+        raise StorageError(f"{data.name} is not a tar.gz archive: {error}") from error

@@ -1,4 +1,8 @@
-"""Training jobs: built-in algorithms, script mode, own entry points."""
+"""Plays training jobs: the built-in algorithm of the image, a script (script mode), or an entry point of one's own.
+
+Folders, files and environment: SageMaker AI developer guide, "How Amazon SageMaker AI Provides Training Information";
+source: aws/sagemaker-training-toolkit.
+"""
 
 from __future__ import annotations
 

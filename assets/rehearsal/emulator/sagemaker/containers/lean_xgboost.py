@@ -1,4 +1,4 @@
-"""XGBoost without the packages that it imports only when they are there: the start is three times as fast."""
+"""Imports XGBoost without the packages that it imports only where they are installed: the start is three times as fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The HTTP side of the played model servers: `/ping` and `/invocations` on a free port of this machine."""
+"""The HTTP side of the played model servers: `/ping` and `/invocations` on a free port of this machine.
+
+SageMaker AI developer guide: "Custom Inference Code with Hosting Services".
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def serve(invoke: Invoke) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this process when the emulator is gone, however that happened."""
+    """Ends this process when the emulator has ended, for whatever reason."""
     parent = os.getppid()
 
     def watch() -> None:

@@ -1,5 +1,5 @@
 """Plays the model server of the scikit-learn image: the user's `model_fn`, `input_fn`, `predict_fn`,
-`output_fn` or their defaults.
+`output_fn` or their defaults (source: aws/sagemaker-scikit-learn-container, `serving.py`).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def main() -> None:
     def invoke(body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
         content_type = content_type or "application/json"
         wanted = accept if accept and accept not in ("*/*", "*") else default_accept
-        # The toolkit hands text over as str and everything else as bytes.
+        # The toolkit passes text as str and everything else as bytes.
         given: Any = body.decode("utf-8") if is_text(content_type) else body
         if steps["transform_fn"]:
             result = steps["transform_fn"](model, given, content_type, wanted)

@@ -1,4 +1,6 @@
-"""Plays the model server of the built-in XGBoost image."""
+"""Plays the model server of the built-in XGBoost image: content types, errors and answers as there (source:
+aws/sagemaker-xgboost-container, `algorithm_mode/serve_utils.py`).
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Plays the built-in XGBoost algorithm: hyperparameters as strings, CSV or libsvm channels, `xgboost-model`
-as result.
+"""Plays the built-in XGBoost algorithm: hyperparameters as strings, CSV or libsvm channels, `xgboost-model` as result
+(source: aws/sagemaker-xgboost-container, `algorithm_mode/train.py`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAXIMIZED = ("auc", "aucpr", "map", "ndcg", "pre", "accuracy", "f1")
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the way that the real algorithm does: reason in the failure file, exit code 1."""
+    """Ends as the real algorithm does: reason in the failure file, exit code 1."""
     failure = BASE / "output" / "failure"
     failure.parent.mkdir(parents=True, exist_ok=True)
     failure.write_text(message, encoding="utf-8")
@@ -108,8 +108,8 @@ def matrix(channel: Path, content_type: str | None) -> Any:
         return None
     kind = (content_type or "").split(";")[0].strip().lower()
     if kind in ("", "libsvm", "text/libsvm", "text/x-libsvm"):
-        # Without a content type the real algorithm expects libsvm; data that is clearly CSV gets the
-        # sentence that helps.
+        # Without a content type the real algorithm expects libsvm; for data that is clearly CSV
+        # the error says what to set.
         first = files[0].read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
         if ":" not in first and "," in first:
             fail(

@@ -1,4 +1,6 @@
-"""Glue's Spark context."""
+"""Plays `awsglue.context` of Glue's image: a Spark session with Glue's readers and writers (source:
+awslabs/aws-glue-libs).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ class GlueContext:
         )
 
     def get_logger(self) -> logging.Logger:
-        """A logger of Python's own kind."""
+        """A logger of Python."""
         return logging.getLogger("glue")
 
     def __getattr__(self, name: str) -> Any:
@@ -81,7 +83,7 @@ class _Writer:
         transformation_ctx: str = "",
         **named: Any,
     ) -> DynamicFrame:
-        """Writes files to S3; like Glue, beside what is there already."""
+        """Writes files to S3; like Glue, beside those that exist already."""
         _supported(connection_type, format)
         options = connection_options or {}
         writer = (

@@ -1,4 +1,4 @@
-"""DynamicFrames as thin covers of Spark's data frames."""
+"""Plays `awsglue.dynamicframe` of Glue's image: DynamicFrames around Spark's data frames (source: awslabs/aws-glue-libs)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DynamicFrame:
 
     @classmethod
     def fromDF(cls, dataframe: Any, glue_ctx: Any, name: str) -> DynamicFrame:
-        """Covers a data frame."""
+        """Wraps a data frame."""
         return cls(dataframe, glue_ctx, name)
 
     def toDF(self, options: Any = None) -> Any:
@@ -27,7 +27,7 @@ class DynamicFrame:
         return int(self._frame.count())
 
     def schema(self) -> Any:
-        """Spark's schema; Glue's has another class."""
+        """Spark's schema, where Glue gives a class of its own."""
         return self._frame.schema
 
     def printSchema(self) -> None:

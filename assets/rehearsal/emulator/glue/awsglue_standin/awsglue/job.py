@@ -1,4 +1,4 @@
-"""A Glue job's life cycle. Without bookmarks there is nothing to remember."""
+"""Plays `awsglue.job` of Glue's image: without bookmarks a job has nothing to record (source: awslabs/aws-glue-libs)."""
 
 from __future__ import annotations
 

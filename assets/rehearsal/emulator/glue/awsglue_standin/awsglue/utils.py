@@ -1,4 +1,8 @@
-"""Arguments of a Glue job."""
+"""Plays `awsglue.utils` of Glue's image: reads the arguments of a job.
+
+An argument that the script names must be given; a hyphen in a name becomes an underscore (AWS Glue developer guide:
+"Accessing parameters using getResolvedOptions"; source: awslabs/aws-glue-libs).
+"""
 
 from __future__ import annotations
 
