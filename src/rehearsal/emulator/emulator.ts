@@ -38,7 +38,7 @@ export interface GrantedAction {
 }
 
 /** A container image that was asked for, and how close its stand-in is. */
-export interface PlayedImage {
+export interface ImageFidelity {
   readonly image: string;
   /** Repository of the image that stands in for it. */
   readonly standIn: string;
@@ -54,7 +54,7 @@ export interface EmulatorReport {
   readonly notRehearsed: readonly { type: string; logicalId: string; stack: string; why: string }[];
   readonly grants: { readonly exercised: readonly GrantedAction[]; readonly unexercised: readonly GrantedAction[] };
   readonly denials: readonly Denial[];
-  readonly images: readonly PlayedImage[];
+  readonly images: readonly ImageFidelity[];
 }
 
 export interface Leftover {
@@ -105,12 +105,12 @@ export class Emulator {
   public readonly log: string;
   private stopping = false;
 
-  private constructor(ready: Ready & { log: string }, private readonly child: ChildProcess, private readonly processes: Processes) {
-    this.endpoint = ready.endpoint;
-    this.region = ready.region;
-    this.account = ready.account;
-    this.credentials = ready.credentials;
-    this.log = ready.log;
+  private constructor(answer: Ready & { log: string }, private readonly child: ChildProcess, private readonly processes: Processes) {
+    this.endpoint = answer.endpoint;
+    this.region = answer.region;
+    this.account = answer.account;
+    this.credentials = answer.credentials;
+    this.log = answer.log;
   }
 
   /** Whether its process has ended, which it should not before `stop`. */

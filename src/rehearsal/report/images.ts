@@ -1,8 +1,8 @@
 import { RehearsalDocument } from './document';
 import { Markup, html } from './html';
-import { EmulatorReport, PlayedImage } from '../emulator/emulator';
+import { EmulatorReport, ImageFidelity } from '../emulator/emulator';
 
-const BADGES: Record<PlayedImage['level'], { readonly kind: string; readonly text: string }> = {
+const BADGES: Record<ImageFidelity['level'], { readonly kind: string; readonly text: string }> = {
   exact: { kind: 'good', text: 'exact' },
   near: { kind: 'warn', text: 'same library, other versions beside it' },
   other: { kind: 'bad', text: 'another version' },
@@ -18,10 +18,10 @@ export function imagesSection({ emulated }: RehearsalDocument): Markup | undefin
   const images = emulated?.images ?? [];
   return images.length === 0 ? undefined : html`<h2>Image fidelity</h2>
 <p class="soft">Containers run as processes of this machine. Where the versions are those of the image, so is the model.</p>
-${images.map(image)}`;
+${images.map(imageCard)}`;
 }
 
-function image({ image: uri, level, summary, libraries }: PlayedImage): Markup {
+function imageCard({ image: uri, level, summary, libraries }: ImageFidelity): Markup {
   return html`<div class="card wide"><p><code>${uri}</code> <span class="badge ${BADGES[level].kind}">${BADGES[level].text}</span>${summary && html`<br>${summary}`}</p>
 <table><tr><th>library</th><th>in the image</th><th>here</th></tr>${libraries.map(({ name, image: there, here }) => html`<tr>
 <td>${name}</td><td>${there ?? 'not known'}</td><td>${here ?? 'not installed'}${there !== null && there !== here && ' ≠'}</td></tr>`)}</table></div>`;
