@@ -175,7 +175,7 @@ def test_fails_when_a_class_is_never_seen(classification: Job) -> None:
 
 def test_fails_when_the_file_is_not_text(regression: Job) -> None:
     (regression.data / "train" / "part-0.csv").write_bytes(b"size\n\xff\xfe\n")
-    with pytest.raises(ContractError, match="no CSV file in UTF-8"):
+    with pytest.raises(ContractError, match="not a CSV file in UTF-8"):
         regression.preprocess()
 
 

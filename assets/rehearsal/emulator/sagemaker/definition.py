@@ -141,7 +141,7 @@ class Definition:
         if missing:
             raise ApiError(
                 "ValidationException",
-                f"Pipeline parameters [{', '.join(missing)}] have neither a value nor a default.",
+                f"Pipeline parameters [{', '.join(missing)}] do not have a value and have no default.",
             )
         return {
             name: each.parse(pairs[name]) if name in pairs else each.default
