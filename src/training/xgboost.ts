@@ -20,7 +20,7 @@ export interface XgboostOptions {
   readonly rounds?: number;
   /** Ends when so many rounds brought nothing on the validation data, at least 1. Parameter `EarlyStoppingRounds`. @default - never */
   readonly earlyStoppingRounds?: number;
-  /** Greatest depth of a tree (0 is no limit). Parameter `MaxDepth`. @default 6 */
+  /** Greatest depth of a tree (0: without limit). Parameter `MaxDepth`. @default 6 */
   readonly maxDepth?: number;
   /** How much of each tree is taken over, 0 to 1. Parameter `Eta`. @default 0.3 */
   readonly eta?: number;
@@ -54,7 +54,7 @@ export interface XgboostOptions {
   readonly treeMethod?: string;
   /** `depthwise` or `lossguide`. @default - `depthwise` */
   readonly growPolicy?: string;
-  /** Most leaves of a tree (0 is no limit). @default - 0 */
+  /** Most leaves of a tree (0: without limit). @default - 0 */
   readonly maxLeaves?: number;
   /** Most bins of an input (tree methods with histograms). @default - 256 */
   readonly maxBin?: number;
