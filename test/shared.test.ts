@@ -1,9 +1,15 @@
 import * as fs from 'fs';
 import * as path from 'path';
 import { App, Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import * as fc from 'fast-check';
+import { statements } from './statements';
 import { folderWithFiles, jsonAsset } from '../src/shared/assets';
 import { Problems, nearest, suggestion } from '../src/shared/validation';
+import { permit, ServiceTask, ServiceTaskProps } from '../src/shared/workflow/service-task';
+import { APPLICATION_AUTO_SCALING, GLUE_JOBS, SAGEMAKER } from '../src/shared/workflow/services';
 
 describe('Problems', () => {
   test('says nothing while all is well', () => {
@@ -61,5 +67,63 @@ describe('generated assets', () => {
     const copy = folderWithFiles(stack, folder, { 'schema.json': '{}' });
     expect(fs.readdirSync(copy).sort()).toEqual([...before, 'schema.json'].sort());
     expect(fs.readdirSync(folder)).toEqual(before);
+  });
+});
+
+describe('ServiceTask', () => {
+  const RESOURCE = 'arn:aws:x:eu-west-1:111122223333:y/z';
+
+  function build(props: (stack: Stack) => ServiceTaskProps) {
+    const stack = new Stack(new App(), 'Stack');
+    const definitionBody = sfn.DefinitionBody.fromChainable(new ServiceTask(stack, 'Task', props(stack)));
+    new sfn.StateMachine(stack, 'Machine', { queryLanguage: sfn.QueryLanguage.JSONATA, definitionBody });
+    const template = Template.fromStack(stack);
+    const [machine] = Object.values(template.findResources('AWS::StepFunctions::StateMachine'));
+    const [, parts] = machine.Properties.DefinitionString['Fn::Join'] as [string, (string | object)[]];
+    const definition = JSON.parse(parts.map((part) => typeof part === 'string' ? part : '<token>').join(''));
+    return { task: definition.States.Task, statements: statements(template, /^MachineRole/) };
+  }
+
+  test('is permitted its one action, by the name that IAM knows, under its conditions', () => {
+    const conditions = { StringEquals: { 'application-autoscaling:service-namespace': 'sagemaker' } };
+    const made = build(() => ({
+      service: APPLICATION_AUTO_SCALING, action: 'registerScalableTarget', parameters: { MinCapacity: 1 }, resources: [RESOURCE], conditions,
+    }));
+    expect(made.task).toMatchObject({
+      Resource: 'arn:<token>:states:::aws-sdk:applicationautoscaling:registerScalableTarget', Arguments: { MinCapacity: 1 }, Output: '{% $states.input %}',
+    });
+    expect(made.task.Retry).toMatchObject([{ ErrorEquals: [...APPLICATION_AUTO_SCALING.transientErrors, 'States.Timeout'], JitterStrategy: 'FULL' }]);
+    expect(made.statements).toEqual([{
+      Effect: 'Allow', Action: 'application-autoscaling:RegisterScalableTarget', Resource: RESOURCE, Condition: conditions,
+    }]);
+  });
+
+  test('is permitted what the service asks for besides: a role to pass, tags, further actions', () => {
+    const made = build((stack) => ({
+      service: SAGEMAKER,
+      action: 'createModel',
+      parameters: {},
+      resources: [RESOURCE],
+      passRole: { role: iam.Role.fromRoleArn(stack, 'Role', 'arn:aws:iam::111122223333:role/mine'), service: 'sagemaker.amazonaws.com' },
+      tags: { resourceType: 'AWS::SageMaker::Model', resources: [RESOURCE] },
+      alsoPermits: [permit(['ecr:BatchGetImage'], [RESOURCE])],
+    }));
+    expect(made.statements).toEqual([
+      { Effect: 'Allow', Action: 'sagemaker:CreateModel', Resource: RESOURCE },
+      {
+        Effect: 'Allow',
+        Action: 'iam:PassRole',
+        Resource: 'arn:aws:iam::111122223333:role/mine',
+        Condition: { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } },
+      },
+      { Effect: 'Allow', Action: 'sagemaker:AddTags', Resource: RESOURCE },
+      { Effect: 'Allow', Action: 'ecr:BatchGetImage', Resource: RESOURCE },
+    ]);
+  });
+
+  test('waits for a job where asked to, and tries nothing again where asked not to', () => {
+    const { task } = build(() => ({ service: GLUE_JOBS, action: 'startJobRun', waitsForJob: true, parameters: {}, resources: [RESOURCE], retry: false }));
+    expect(task.Resource).toBe('arn:<token>:states:::glue:startJobRun.sync');
+    expect(task.Retry).toBeUndefined();
   });
 });
