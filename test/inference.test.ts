@@ -1,4 +1,4 @@
-import { App, Aws, CfnParameter, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { App, Aws, CfnParameter, Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { statements } from './statements';
@@ -145,7 +145,7 @@ describe('an endpoint for production', () => {
 
   test('may do what each call needs, on its own things only', () => {
     expect(granted('sagemaker:UpdateEndpoint')).toEqual([{
-      Effect: 'Allow', Action: ['sagemaker:CreateEndpoint', 'sagemaker:UpdateEndpoint'], Resource: [arn('endpoint/abalone'), arn('endpoint-config/abalone-*')],
+      Effect: 'Allow', Action: ['sagemaker:CreateEndpoint', 'sagemaker:UpdateEndpoint'], Resource: [arn('endpoint-config/abalone-*'), arn('endpoint/abalone')],
     }]);
     expect(granted('sagemaker:CreateEndpointConfig')[0].Resource).toEqual(arn('endpoint-config/abalone-*'));
     expect(granted('sagemaker:CreateModel').map(({ Resource }) => Resource)).toEqual([
@@ -280,6 +280,33 @@ describe('an endpoint for development', () => {
   test('has a name that leaves room for releases', () => {
     expect(endpoint.endpointName).toMatch(/^[a-z0-9](-*[a-z0-9])*$/);
     expect(endpoint.endpointName.length).toBeLessThanOrEqual(46);
+  });
+});
+
+describe('tags', () => {
+  const made = ['CreateModel', 'CreateEndpointConfig', 'CreateEndpoint', 'RecreateEndpoint'];
+  const arrived = (template: Template) => {
+    const { States: states } = workflow(template);
+    return Object.fromEntries(Object.keys(states).filter((name) => states[name].Arguments?.Tags).map((name) => [name, states[name].Arguments!.Tags]));
+  };
+
+  test('of the app, the stack and the endpoint arrive at all that the workflow makes, and may be given to that only', () => {
+    const { template } = build({ endpointName: 'abalone' }, (endpoint, stack) => {
+      Tags.of(stack.node.root).add('team', 'marine');
+      stack.tags.setTag('cost-center', '7');
+      Tags.of(endpoint).add('stage', 'test', { includeResourceTypes: ['AWS::SageMaker::Model'] });
+    });
+    const everywhere = [{ Key: 'cost-center', Value: '7' }, { Key: 'team', Value: 'marine' }];
+    expect(arrived(template)).toEqual({
+      ...Object.fromEntries(made.map((name) => [name, everywhere])), CreateModel: [...everywhere, { Key: 'stage', Value: 'test' }],
+    });
+    const grants = statements(template, /^Endpoint/).filter(({ Action }) => [Action].flat().includes('sagemaker:AddTags'));
+    expect(new Set(grants.flatMap(({ Resource }) => Resource)))
+      .toEqual(new Set([arn('model/abalone-*'), arn('endpoint-config/abalone-*'), arn('endpoint/abalone')]));
+  });
+
+  test('are left out where there are none', () => {
+    expect(arrived(build().template)).toEqual({});
   });
 });
 

@@ -9,13 +9,15 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { Capacity } from './capacity';
-import { DeployWorkflow, executionArns, sagemakerArns, stateMachineArn } from './deploy-workflow';
 import { CleanupProperties, DEPLOYED_EVENT, RELEASE_DIGITS, SCALABLE_DIMENSION, SCHEMA_FILE, VARIANT } from './environment';
 import { endpointMetric } from './metrics';
 import { grantToModelRole } from './model-role';
 import { DatasetSchema } from '../data';
 import { IModelRegistry } from '../registry';
 import { grantCatalog } from '../registry/catalog-grants';
+import { executionArns, stateMachineArn } from './workflow/arns';
+import { DeployWorkflow } from './workflow/deploy-workflow';
+import { sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
 import { HandlerFunction } from '../shared/handler-function';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
@@ -79,6 +81,7 @@ const PREFIX_LENGTH = 63 - 1 - RELEASE_DIGITS;
  * - Repeated and late events change nothing: a version that serves is not deployed again, and an older one than the one that serves
  *   is skipped. To go back, reject the version that serves and approve the older one (again).
  * - The endpoint goes with the stack, and with it all that the workflow made.
+ * - Models, endpoint configs and the endpoint get the tags of the app, the stack and this construct (`Tags.of`) when they are made.
  *
  * An endpoint costs as long as it exists, see `Capacity`. Until the first approval there is none.
  *
@@ -268,9 +271,9 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
       properties: { ...properties },
       timeout: Duration.minutes(15),
       statements: [
-        allow(['sagemaker:DescribeEndpoint', 'sagemaker:DeleteEndpoint'], sagemakerArns(stack, 'endpoint', this.endpointName)),
-        allow(['sagemaker:DeleteEndpointConfig'], sagemakerArns(stack, 'endpoint-config', `${this.prefix}-*`)),
-        allow(['sagemaker:DeleteModel'], sagemakerArns(stack, 'model', `${this.prefix}-*`)),
+        allow(['sagemaker:DescribeEndpoint', 'sagemaker:DeleteEndpoint'], sageMakerArns(this, 'endpoint', this.endpointName)),
+        allow(['sagemaker:DeleteEndpointConfig'], sageMakerArns(this, 'endpoint-config', `${this.prefix}-*`)),
+        allow(['sagemaker:DeleteModel'], sageMakerArns(this, 'model', `${this.prefix}-*`)),
         // Listing has no resource-level permissions.
         allow(['sagemaker:ListEndpointConfigs', 'sagemaker:ListModels'], ['*']),
         allow(['states:ListExecutions'], [properties.StateMachineArn]),
@@ -321,7 +324,7 @@ function grantInvoke(endpoint: sagemaker.IEndpoint, grantee: iam.IGrantable): ia
   return iam.Grant.addToPrincipal({
     grantee,
     actions: ['sagemaker:InvokeEndpoint'],
-    resourceArns: sagemakerArns(Stack.of(endpoint), 'endpoint', endpoint.endpointName),
+    resourceArns: sageMakerArns(endpoint, 'endpoint', endpoint.endpointName),
   });
 }
 

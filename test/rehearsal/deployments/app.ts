@@ -1,5 +1,5 @@
 // A registry and an endpoint without a training pipeline: models come from the test itself.
-import { App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { App, Duration, RemovalPolicy, Stack, Tags } from 'aws-cdk-lib';
 import { Capacity, Column, DatasetSchema, InferenceEndpoint, ModelRegistry } from 'cdk-mlops';
 
 const stack = new Stack(new App(), 'Deployments');
@@ -15,3 +15,5 @@ new InferenceEndpoint(stack, 'Endpoint', {
   capacity: Capacity.autoscaled({ minCapacity: 2, maxCapacity: 3, invocationsPerInstance: 600 }),
   pollInterval: Duration.seconds(1),
 });
+// What the workflow makes carries it too, which takes a permission.
+Tags.of(stack).add('team', 'parts');

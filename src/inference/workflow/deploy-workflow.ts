@@ -1,0 +1,104 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import { IAM_MINIMIZE_POLICIES } from 'aws-cdk-lib/cx-api';
+import { Construct } from 'constructs';
+import { stateMachineName } from './arns';
+import { Decision } from './decision';
+import type { DeploySettings } from './deploy-states';
+import { Failure } from './failure';
+import { Lock } from './lock';
+import { Recording } from './recording';
+import { Release } from './release';
+import { expr, text } from '../../shared/workflow/jsonata';
+import { RELEASE_DIGITS } from '../environment';
+
+/** All settings but the role, which is made here. */
+export type DeployWorkflowProps = Omit<DeploySettings, 'role'>;
+
+/**
+ * The state machine that brings an approved model version into service, and its role. Each state carries the permissions that
+ * its call needs.
+ */
+export class DeployWorkflow extends Construct {
+  public readonly stateMachine: sfn.StateMachine;
+  private readonly settings: DeploySettings;
+  private readonly lock: Lock;
+  private readonly failed: sfn.IChainable;
+  private readonly failure: sfn.IChainable;
+  private readonly done: sfn.IChainable;
+
+  constructor(scope: Construct, id: string, props: DeployWorkflowProps) {
+    super(scope, id);
+    // Many states bring the same statement: merged, all of them fit into one inline policy.
+    this.node.setContext(IAM_MINIMIZE_POLICIES, true);
+    const role = new iam.Role(this, 'Role', {
+      assumedBy: new iam.ServicePrincipal('states.amazonaws.com'),
+      description: `Deploys approved models to ${props.endpointName}`,
+    });
+    this.settings = { ...props, role };
+    this.lock = new Lock(this, 'Lock', this.settings);
+    this.failed = sfn.Fail.jsonata(this, 'Failed', { error: expr('$errorName'), cause: expr('$cause') });
+    this.failure = new Failure(this, 'Failure', this.settings, this.lock.release('ReleaseLockAfterFailure', this.failed)).start;
+    this.done = this.lock.release('ReleaseLock', this.report());
+    this.stateMachine = new sfn.StateMachine(this, 'Resource', {
+      // Known in advance: an execution looks at others of its own state machine, and the cleanup stops them.
+      stateMachineName: stateMachineName(props.prefix),
+      comment: `Brings approved model versions into service on ${props.endpointName}`,
+      queryLanguage: sfn.QueryLanguage.JSONATA,
+      definitionBody: sfn.DefinitionBody.fromChainable(this.begin()),
+      timeout: props.timeout,
+      role,
+      tracingEnabled: true,
+      logs: {
+        level: sfn.LogLevel.ALL,
+        includeExecutionData: true,
+        destination: new logs.LogGroup(this, 'Logs', {
+          retention: logs.RetentionDays.THREE_MONTHS,
+          removalPolicy: RemovalPolicy.DESTROY,
+        }),
+      },
+    });
+  }
+
+  private begin(): sfn.IChainable {
+    return sfn.Pass.jsonata(this, 'Begin', {
+      assign: {
+        package: expr('$states.input.modelPackageArn'),
+        release: expr(`${text(`${this.settings.prefix}-`)} & $substring($replace($uuid(), '-', ''), 0, ${RELEASE_DIGITS})`),
+        there: false,
+        status: '',
+        served: '',
+        previous: '',
+        asked: false,
+        restored: false,
+        outcome: '',
+        message: '',
+        errorName: '',
+        cause: '',
+        version: 0,
+      },
+    }).next(this.lock.take(this.decide(), this.failed));
+  }
+
+  private decide(): sfn.IChainable {
+    return new Decision(this, 'Decision', this.settings, { deploy: this.release(), done: this.done, failure: this.failure }).start;
+  }
+
+  private release(): sfn.IChainable {
+    return new Release(this, 'Release', this.settings, { serves: this.record(), failure: this.failure }).start;
+  }
+
+  private record(): sfn.IChainable {
+    return new Recording(this, 'Recording', this.settings, { done: this.done, failure: this.failure }).start;
+  }
+
+  private report(): sfn.IChainable {
+    return sfn.Pass.jsonata(this, 'Report', {
+      outputs: {
+        outcome: expr('$outcome'), message: expr('$message'), modelPackageArn: expr('$package'), endpointName: this.settings.endpointName,
+      },
+    }).next(sfn.Succeed.jsonata(this, 'Done'));
+  }
+}
