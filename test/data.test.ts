@@ -246,8 +246,8 @@ describe('DataPipeline', () => {
       expect([name, state.Catch?.[0].ErrorEquals]).toEqual([name, ['States.ALL']]);
       expect([name, state.Retry?.every((retry) => retry.JitterStrategy === 'FULL' && retry.BackoffRate! > 1)]).toEqual([name, true]);
     }
-    expect(states.Quarantined).toMatchObject({ Type: 'Fail', Error: 'DataQuarantined', CausePath: '$.verdict.cause' });
-    expect(states.Failed).toMatchObject({ Type: 'Fail', CausePath: '$.finish.cause' });
+    expect(states.Quarantined).toMatchObject({ Type: 'Fail', Error: 'DataQuarantined', Cause: '{% $states.input.verdict.cause %}' });
+    expect(states.Failed).toMatchObject({ Type: 'Fail', Cause: '{% $states.input.finish.cause %}' });
     expect(states.IsValid.Default).toBe('NotifyQuarantine');
     expect(states.Preprocess.Next).toBe('StartTraining');
   });

@@ -8,6 +8,9 @@ import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
 import { IngestionFunctions } from './ingestion-functions';
 import { SparkJobs } from './spark-jobs';
+import { condition, expr, inputWith, KEEP_INPUT } from '../shared/workflow/jsonata';
+import { Fields, permit, ServiceTask } from '../shared/workflow/service-task';
+import { GLUE, GLUE_JOBS, LAMBDA_TRANSIENT_ERRORS, retry, SNS_TRANSIENT_ERRORS } from '../shared/workflow/services';
 
 export interface WorkflowProps {
   readonly datasetName: string;
@@ -19,25 +22,21 @@ export interface WorkflowProps {
   readonly crawlerName?: string;
 }
 
-type Task = sfn.TaskStateBase;
-
 /** The error of an execution whose data went to quarantine. */
 export const QUARANTINED = 'DataQuarantined';
 /** The error of an execution that broke. */
 export const BROKEN = 'DataPipelineFailed';
 
-/** Errors of services, and of the SDK inside the handlers, that go away by themselves. */
-const PASSING = [
-  'Lambda.ClientExecutionTimeoutException', 'Lambda.ServiceException', 'Lambda.AWSLambdaException', 'Lambda.SdkClientException',
-  'Lambda.TooManyRequestsException', 'Sandbox.Timedout', 'ThrottlingException', 'TooManyRequestsException', 'SlowDown', 'ServiceUnavailable',
+/** Errors that go away by themselves: of Lambda, and of the SDK inside the handlers. */
+const HANDLER_ERRORS = [
+  ...LAMBDA_TRANSIENT_ERRORS, 'Sandbox.Timedout', 'ThrottlingException', 'TooManyRequestsException', 'SlowDown', 'ServiceUnavailable',
   'InternalError', 'InternalServerError', 'ProvisionedThroughputExceededException', 'RequestLimitExceeded', 'TimeoutError',
 ];
-const GLUE_PASSING = [
-  'Glue.ThrottlingException', 'Glue.InternalServiceException', 'Glue.OperationTimeoutException', 'Glue.AWSGlueException', 'Glue.SdkClientException',
-];
-const SNS_PASSING = ['SNS.ThrottledException', 'SNS.InternalErrorException', 'SNS.SdkClientException', 'SNS.AmazonSNSException'];
 /** No room at the moment: other runs of the same job, or of other jobs of the account. */
 const GLUE_BUSY = ['Glue.ConcurrentRunsExceededException', 'Glue.ResourceNumberLimitExceededException'];
+
+const EXECUTION = expr('$states.context.Execution.Id');
+const INGESTION = expr('$states.input.ingestion');
 
 /** The states from the event of an upload to a data set that trains, or to quarantine, or to a failure that says why. */
 export class Workflow extends Construct {
@@ -55,6 +54,7 @@ export class Workflow extends Construct {
     });
     this.stateMachine = new sfn.StateMachine(this, 'Resource', {
       comment: `From a raw ${props.datasetName} file to a data set that is ready for training`,
+      queryLanguage: sfn.QueryLanguage.JSONATA,
       definitionBody: sfn.DefinitionBody.fromChainable(this.manifestState()),
       logs: { destination: logGroup, level: sfn.LogLevel.ALL, includeExecutionData: true },
       tracingEnabled: true,
@@ -62,126 +62,124 @@ export class Workflow extends Construct {
   }
 
   private manifestState(): sfn.IChainable {
-    const manifest = this.invoke('WriteManifest', this.props.functions.manifest, '$.ingestion', {
-      'event.$': '$',
-      'executionArn.$': '$$.Execution.Id',
-    });
-    return manifest.next(new sfn.Choice(this, 'IsNew')
-      .when(sfn.Condition.stringEquals('$.ingestion.outcome', 'NEW'), this.validateStates())
-      .when(sfn.Condition.stringEquals('$.ingestion.outcome', 'DUPLICATE'), new sfn.Succeed(this, 'AlreadyIngested', {
-        comment: 'The same object version was or is processed by another execution',
-      }))
-      .otherwise(new sfn.Succeed(this, 'NothingToIngest', { comment: 'No CSV file, or deleted in the meantime' })));
+    return this.invoke('WriteManifest', this.props.functions.manifest, 'ingestion', { event: KEEP_INPUT, executionArn: EXECUTION })
+      .next(sfn.Choice.jsonata(this, 'IsNew')
+        .when(condition("$states.input.ingestion.outcome = 'NEW'"), this.validateStates())
+        .when(condition("$states.input.ingestion.outcome = 'DUPLICATE'"), sfn.Succeed.jsonata(this, 'AlreadyIngested', {
+          comment: 'The same object version was or is processed by another execution',
+        }))
+        .otherwise(sfn.Succeed.jsonata(this, 'NothingToIngest', { comment: 'No CSV file, or deleted in the meantime' })));
   }
 
   private validateStates(): sfn.IChainable {
-    const validate = this.runJob('Validate', this.props.jobs.validate, {
-      '--manifest.$': '$.ingestion.manifest',
-      '--report.$': '$.ingestion.report',
-    });
-    const verdict = this.invoke('ReadVerdict', this.props.functions.verdict, '$.verdict', {
-      'ingestion.$': '$.ingestion',
-      'executionArn.$': '$$.Execution.Id',
-    });
-    return validate.next(verdict).next(new sfn.Choice(this, 'IsValid')
-      .when(sfn.Condition.booleanEquals('$.verdict.valid', true), this.preprocessStates())
-      .otherwise(this.quarantineStates()));
+    const { functions: { verdict }, jobs: { validate } } = this.props;
+    return this.runJob('Validate', validate, ['manifest', 'report'])
+      .next(this.invoke('ReadVerdict', verdict, 'verdict', { ingestion: INGESTION, executionArn: EXECUTION }))
+      .next(sfn.Choice.jsonata(this, 'IsValid')
+        .when(condition('$states.input.verdict.valid'), this.preprocessStates())
+        .otherwise(this.quarantineStates()));
   }
 
   private preprocessStates(): sfn.IChainable {
     const { functions: { startTraining }, jobs: { preprocess }, crawlerName } = this.props;
-    const chain = this.runJob('Preprocess', preprocess, {
-      '--manifest.$': '$.ingestion.manifest',
-      '--output.$': '$.ingestion.output',
-      '--summary.$': '$.ingestion.summary',
-    });
-    const ready = new sfn.Succeed(this, 'DataReady');
-    // Training runs by now: that nobody could be told must not turn the execution red.
-    const notify = this.publish('NotifyReady', 'ready', '$.finish').addCatch(ready, { resultPath: '$.notificationError' });
-    const last = this.finishState('RecordSuccess', 'SUCCEEDED').addCatch(this.broken, { resultPath: '$.error' });
-    let tail: sfn.INextable = chain;
+    const record = this.finishState('RecordSuccess', 'SUCCEEDED').addCatch(this.broken, kept('error'));
+    const ready = sfn.Succeed.jsonata(this, 'DataReady');
+    let chain = sfn.Chain.start(this.runJob('Preprocess', preprocess, ['manifest', 'output', 'summary']));
     if (startTraining) {
-      tail = tail.next(this.invoke('StartTraining', startTraining, '$.training', { 'ingestion.$': '$.ingestion' }));
+      chain = chain.next(this.invoke('StartTraining', startTraining, 'training', { ingestion: INGESTION }));
     }
-    last.next(notify).next(ready);
     if (crawlerName) {
-      tail = tail.next(this.crawlState(crawlerName, last));
+      // Not a reason to fail: the crawler may still be at the data before.
+      chain = chain.next(this.startCrawler(crawlerName).addCatch(record, kept('crawlerError')));
     }
-    tail.next(last);
-    return chain;
+    return chain
+      .next(record)
+      // Training runs by now: that nobody could be told must not turn the execution red.
+      .next(this.publish('NotifyReady', 'ready', 'finish').addCatch(ready, kept('notificationError')))
+      .next(ready);
   }
 
   private quarantineStates(): sfn.IChainable {
-    const quarantined = new sfn.Fail(this, 'Quarantined', { error: QUARANTINED, causePath: '$.verdict.cause' });
-    return this.publish('NotifyQuarantine', 'quarantined', '$.verdict')
-      .addCatch(quarantined, { resultPath: '$.notificationError' })
+    const quarantined = sfn.Fail.jsonata(this, 'Quarantined', { error: QUARANTINED, cause: expr('$states.input.verdict.cause') });
+    return this.publish('NotifyQuarantine', 'quarantined', 'verdict')
+      .addCatch(quarantined, kept('notificationError'))
       .next(quarantined);
   }
 
   /** Where every catch leads: the table says so, people are told, and the execution is red with the cause. */
   private failurePath(): sfn.IChainable {
-    const failed = new sfn.Fail(this, 'Failed', { error: BROKEN, causePath: '$.finish.cause' });
-    const failedUnrecorded = new sfn.Fail(this, 'FailedUnrecorded', { error: BROKEN, causePath: '$.error.Cause' });
-    const record = this.finishState('RecordFailure', 'FAILED').addCatch(failedUnrecorded, { resultPath: '$.recordError' });
-    return record.next(this.publish('NotifyFailure', 'failed', '$.finish')
-      .addCatch(failed, { resultPath: '$.notificationError' })
-      .next(failed));
+    const failed = sfn.Fail.jsonata(this, 'Failed', { error: BROKEN, cause: expr('$states.input.finish.cause') });
+    const failedUnrecorded = sfn.Fail.jsonata(this, 'FailedUnrecorded', { error: BROKEN, cause: expr('$states.input.error.Cause') });
+    return this.finishState('RecordFailure', 'FAILED')
+      .addCatch(failedUnrecorded, kept('recordError'))
+      .next(this.publish('NotifyFailure', 'failed', 'finish').addCatch(failed, kept('notificationError')))
+      .next(failed);
   }
 
-  private finishState(id: string, status: 'SUCCEEDED' | 'FAILED'): Task {
-    return this.bareInvoke(id, this.props.functions.finish, '$.finish', { status, 'executionArn.$': '$$.Execution.Id', 'state.$': '$' });
+  private finishState(id: string, status: 'SUCCEEDED' | 'FAILED'): sfn.TaskStateBase {
+    return this.bareInvoke(id, this.props.functions.finish, 'finish', { status, executionArn: EXECUTION, state: KEEP_INPUT });
   }
 
-  private invoke(id: string, handler: lambda.IFunction, resultPath: string, payload: object): Task {
-    return this.bareInvoke(id, handler, resultPath, payload).addCatch(this.broken, { resultPath: '$.error' });
+  private invoke(id: string, handler: lambda.IFunction, field: string, payload: Fields): sfn.TaskStateBase {
+    return this.bareInvoke(id, handler, field, payload).addCatch(this.broken, kept('error'));
   }
 
-  private bareInvoke(id: string, handler: lambda.IFunction, resultPath: string, payload: object): Task {
-    return tasks.LambdaInvoke.jsonPath(this, id, {
+  private bareInvoke(id: string, handler: lambda.IFunction, field: string, payload: Fields): sfn.TaskStateBase {
+    return tasks.LambdaInvoke.jsonata(this, id, {
       lambdaFunction: handler,
-      payload: sfn.TaskInput.fromObject(payload as { [key: string]: unknown }),
+      payload: sfn.TaskInput.fromObject(payload),
       payloadResponseOnly: true,
-      resultPath,
+      outputs: inputWith(field, '$states.result'),
       retryOnServiceExceptions: false,
-    }).addRetry(retry(PASSING, Duration.seconds(2), 5));
+    }).addRetry(retry(HANDLER_ERRORS, Duration.seconds(2), 5));
   }
 
-  private runJob(id: string, job: glue.IJob, jobArguments: { [name: string]: string }): Task {
-    return tasks.GlueStartJobRun.jsonPath(this, id, {
-      glueJobName: job.jobName,
-      integrationPattern: sfn.IntegrationPattern.RUN_JOB,
-      arguments: sfn.TaskInput.fromObject(jobArguments),
-      resultPath: sfn.JsonPath.DISCARD,
-      // The job's own limit counts from its start; a run may wait before it.
-      taskTimeout: sfn.Timeout.duration(this.props.jobTimeout.plus(Duration.minutes(30))),
+  /** @param places that the script is told, of those that the manifest handler answered */
+  private runJob(id: string, { jobName }: glue.IJob, places: string[]): sfn.TaskStateBase {
+    const job = [Stack.of(this).formatArn({ service: 'glue', resource: 'job', resourceName: jobName })];
+    return new ServiceTask(this, id, {
+      service: GLUE_JOBS,
+      action: 'startJobRun',
+      waitsForJob: true,
+      parameters: {
+        JobName: jobName,
+        Arguments: Object.fromEntries(places.map((place) => [`--${place}`, expr(`$states.input.ingestion.${place}`)])),
+        // For the run, instead of the job's own limit.
+        Timeout: this.props.jobTimeout.plus(Duration.minutes(30)).toMinutes(),
+      },
+      resources: job,
+      alsoPermits: [permit(['glue:GetJobRun', 'glue:GetJobRuns', 'glue:BatchStopJobRun'], job)],
+      retry: false,
     })
       .addRetry(retry(GLUE_BUSY, Duration.seconds(30), 20, Duration.minutes(5)))
-      .addRetry(retry(GLUE_PASSING, Duration.seconds(5), 5))
-      .addCatch(this.broken, { resultPath: '$.error' });
+      .addRetry(retry(GLUE_JOBS.transientErrors, Duration.seconds(5), 5))
+      .addCatch(this.broken, kept('error'));
   }
 
-  /** Not waited for, and not a reason to fail: the crawler may still be at the data before. */
-  private crawlState(name: string, next: sfn.IChainable): Task {
-    return tasks.CallAwsService.jsonPath(this, 'DiscoverSchema', {
-      service: 'glue',
+  /** Not waited for. */
+  private startCrawler(name: string): sfn.TaskStateBase {
+    return new ServiceTask(this, 'DiscoverSchema', {
+      service: GLUE,
       action: 'startCrawler',
       parameters: { Name: name },
-      iamResources: [Stack.of(this).formatArn({ service: 'glue', resource: 'crawler', resourceName: name })],
-      resultPath: sfn.JsonPath.DISCARD,
-    }).addCatch(next, { resultPath: '$.crawlerError' });
+      resources: [Stack.of(this).formatArn({ service: 'glue', resource: 'crawler', resourceName: name })],
+      retry: false,
+    });
   }
 
-  private publish(id: string, event: string, path: string): Task {
-    return tasks.SnsPublish.jsonPath(this, id, {
+  /** @param field of the state's input that has the words */
+  private publish(id: string, event: string, field: 'finish' | 'verdict'): sfn.TaskStateBase {
+    return tasks.SnsPublish.jsonata(this, id, {
       topic: this.props.topic,
-      subject: sfn.JsonPath.stringAt(`${path}.subject`),
-      message: sfn.TaskInput.fromJsonPathAt(`${path}.message`),
+      subject: expr(`$states.input.${field}.subject`),
+      message: sfn.TaskInput.fromText(expr(`$states.input.${field}.message`)),
       messageAttributes: { event: { value: event }, dataset: { value: this.props.datasetName } },
-      resultPath: sfn.JsonPath.DISCARD,
-    }).addRetry(retry(SNS_PASSING, Duration.seconds(2), 4));
+      outputs: KEEP_INPUT,
+    }).addRetry(retry(SNS_TRANSIENT_ERRORS, Duration.seconds(2), 4));
   }
 }
 
-function retry(errors: string[], interval: Duration, maxAttempts: number, maxDelay = Duration.minutes(1)): sfn.RetryProps {
-  return { errors, interval, maxAttempts, maxDelay, backoffRate: 2, jitterStrategy: sfn.JitterType.FULL };
+/** Any error, kept in this field of the state. */
+function kept(field: string): sfn.CatchProps {
+  return { outputs: inputWith(field, '$states.errorOutput') };
 }
