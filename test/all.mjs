@@ -1,6 +1,7 @@
 // Compiles the library, runs every check of the project and closes with the total: `N passed, N failed`. Two suites run
 // side by side, each shown when it has ended; the rehearsals, which use both cores, come last and alone.
-// `node test/all.mjs unit glue` runs only the suites named, and compiles when one of them needs the library.
+// `--full` adds the suites that take long. `node test/all.mjs unit glue` runs only the suites named, and compiles when one of
+// them needs the library.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -64,7 +65,7 @@ function run(command, args, { env = {} } = {}) {
 /** A command that passes or fails as one. */
 async function check(command, args, options) {
   const { code } = await run(command, args, options);
-  return code === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
 }
 
 async function jest(name, ...args) {
@@ -72,7 +73,9 @@ async function jest(name, ...args) {
   const { code } = await run(node, [path.join(root, 'node_modules/jest/bin/jest.js'), '--ci', '--json', `--outputFile=${file}`, ...args]);
   const result = JSON.parse(readFileSync(file, 'utf8'));
   const failed = result.numFailedTests + result.numRuntimeErrorTestSuites;
-  return { passed: result.numPassedTests, failed: code === 0 ? failed : Math.max(1, failed) };
+  const skipped = result.testResults.flatMap((tests) => tests.assertionResults).filter(({ status }) => status === 'pending');
+  told.getStore().push(...skipped.map(({ fullName }) => `skipped: ${fullName}\n`));
+  return { passed: result.numPassedTests, failed: code === 0 ? failed : Math.max(1, failed), skipped: skipped.length };
 }
 
 let python;
@@ -89,9 +92,10 @@ function interpreter() {
 async function pytest(folder) {
   const file = path.join(work, `${path.basename(folder)}.xml`);
   const { code } = await run(await interpreter(), ['-m', 'pytest', '-c', 'assets/pyproject.toml', `--rootdir=${folder}`, `--junitxml=${file}`, folder]);
-  const counts = /<testsuite [^>]*errors="(\d+)" failures="(\d+)" skipped="\d+" tests="(\d+)"/.exec(readFileSync(file, 'utf8')).slice(1).map(Number);
-  const failed = counts[0] + counts[1];
-  return { passed: counts[2] - failed, failed: code === 0 ? failed : Math.max(1, failed) };
+  const [errors, failures, skipped, tests] = /<testsuite [^>]*errors="(\d+)" failures="(\d+)" skipped="(\d+)" tests="(\d+)"/
+    .exec(readFileSync(file, 'utf8')).slice(1).map(Number);
+  const failed = errors + failures;
+  return { passed: tests - failed - skipped, failed: code === 0 ? failed : Math.max(1, failed), skipped };
 }
 
 const compile = () => check(bin('projen'), ['compile']);
@@ -111,20 +115,26 @@ const suites = {
   'python-lint': async () => check(await interpreter(), ['-m', 'ruff', 'check', '--no-cache', 'assets']),
   'python-format': async () => check(await interpreter(), ['-m', 'ruff', 'format', '--no-cache', '--check', 'assets']),
 };
-const needLibrary = ['unit', 'docs', 'lint', 'types', 'package', 'rehearsal'];
+const needLibrary = ['unit', 'docs', 'lint', 'types', 'package', 'rehearsal', 'languages'];
 const rehearsals = {
   rehearsal: () => jest('rehearsal', '--config', 'test/rehearsal/jest.config.json'),
 };
 
-const wanted = process.argv.slice(2);
-const known = Object.keys({ ...suites, ...rehearsals });
+/** Those that build and install the package as its users do, which takes minutes: they run when named, or with `--full`. */
+const slow = {
+  languages: () => jest('languages', '--config', 'test/languages/jest.config.json'),
+};
+
+const full = process.argv.includes('--full');
+const wanted = process.argv.slice(2).filter((argument) => argument !== '--full');
+const known = Object.keys({ ...suites, ...rehearsals, ...slow });
 const unknown = wanted.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
   console.error(`no suite "${unknown[0]}": there are ${known.join(', ')}`);
   process.exit(2);
 }
 
-const total = { passed: 0, failed: 0 };
+const total = { passed: 0, failed: 0, skipped: 0 };
 const rows = [];
 
 /** Plays one suite and shows what it told. */
@@ -134,7 +144,7 @@ async function play(name, suite) {
   console.log(`... ${name}`);
   const result = await told.run(lines, suite).catch((error) => {
     lines.push(`${name}: ${error.message}\n`);
-    return { passed: 0, failed: 1 };
+    return { passed: 0, failed: 1, skipped: 0 };
   });
   if (interrupted) {
     await new Promise(() => undefined); // the signal's handler ends all
@@ -142,10 +152,11 @@ async function play(name, suite) {
   process.stdout.write(`\n=== ${name}\n${lines.join('')}\n`);
   total.passed += result.passed;
   total.failed += result.failed;
+  total.skipped += result.skipped;
   rows.push(`${name.padEnd(14)} ${String(result.passed).padStart(5)} passed ${String(result.failed).padStart(4)} failed ${((Date.now() - start) / 1000).toFixed(1).padStart(7)} s`);
 }
 
-const chosen = known.filter((name) => wanted.length === 0 || wanted.includes(name));
+const chosen = known.filter((name) => wanted.includes(name) || (wanted.length === 0 && (full || !(name in slow))));
 const compiled = chosen.some((name) => needLibrary.includes(name)) ? play('compile', compile) : undefined;
 
 /** Plays suites in so many lanes, each taking the next one that nobody has taken. */
@@ -160,9 +171,9 @@ async function playAll(some, lanes) {
 }
 
 await playAll(suites, 2);
-await playAll(rehearsals, 1);
+await playAll({ ...rehearsals, ...slow }, 1);
 rmSync(work, { recursive: true, force: true });
 
 console.log(`\n${rows.join('\n')}\n`);
-console.log(`${total.passed} passed, ${total.failed} failed`);
+console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
 process.exit(total.failed === 0 ? 0 : 1);

@@ -28,7 +28,15 @@ describe('the package', () => {
   let files: string[];
 
   beforeAll(() => {
-    const output = JSON.parse(run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', work], ROOT)) as Packed[];
+    // A copy of the checkout, with what tools leave in one.
+    const checkout = path.join(work, 'checkout');
+    fs.cpSync(ROOT, checkout, { recursive: true, filter: (file) => !['node_modules', '.git', 'dist'].includes(path.relative(ROOT, file)) });
+    const strays = ['stray.log', 'cdk.out/stray.json', 'assets/stray.log', 'assets/rehearsal/.mypy_cache/stray.json', 'assets/glue/__pycache__/stray.pyc', 'lib/stray.txt'];
+    for (const file of strays.map((stray) => path.join(checkout, stray))) {
+      fs.mkdirSync(path.dirname(file), { recursive: true });
+      fs.writeFileSync(file, '{}');
+    }
+    const output = JSON.parse(run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', work], checkout)) as Packed[];
     [packed] = Object.values(output);
     files = packed.files.map((file) => file.path);
     fs.mkdirSync(installed, { recursive: true });
@@ -40,33 +48,19 @@ describe('the package', () => {
 
   afterAll(() => fs.rmSync(work, { recursive: true, force: true }));
 
-  test('has library, assembly, handlers, scripts, emulator, command line and what explains them', () => {
-    const handlers = (fs.readdirSync(path.join(ROOT, 'src'), { recursive: true }) as string[])
-      .filter((file) => file.endsWith('.lambda.ts')).map((file) => `assets/handlers/${file.slice(0, -3)}/index.js`);
+  test('has exactly the library, its assembly, handlers, scripts, emulator, command line and what explains them', () => {
+    const sources = fs.readdirSync(path.join(ROOT, 'src'), { recursive: true }).map(String);
+    const handlers = sources.filter((file) => file.endsWith('.lambda.ts')).map((file) => file.slice(0, -3));
     expect(handlers.length).toBeGreaterThan(9);
-    expect(files).toEqual(expect.arrayContaining([
-      '.jsii', 'LICENSE', 'README.md', 'API.md', 'package.json', 'lib/index.js', 'lib/index.d.ts', ...handlers,
-      'assets/glue/validate.py', 'assets/glue/preprocess.py', 'assets/glue/tabular/rows.py',
-      'assets/sagemaker/__main__.py', 'assets/sagemaker/preprocess.py', 'assets/sagemaker/evaluate.py', 'assets/sagemaker/inference.py',
-      'assets/rehearsal/cli.js', 'assets/rehearsal/emulator/__main__.py', 'assets/rehearsal/emulator/ministack/server.py',
-      'assets/rehearsal/emulator/sagemaker/pipelines.py', 'assets/rehearsal/emulator/sagemaker/containers/xgboost_serve.py',
-      'assets/rehearsal/requirements.txt', 'assets/rehearsal/requirements-jdk.txt', 'assets/rehearsal/requirements-uv.txt',
-    ]));
-  });
-
-  test.each([
-    ['sources', /^(src|test|examples|rosetta|projenrc|docs)\/|tsconfig|\.projenrc|(?<!\.d)\.ts$/],
-    ['tests of Python', /test_[^/]*\.py$|\/(testing|fake_host)\.py$|conftest\.py$|pyproject\.toml$/],
-    ['caches and leavings', /__pycache__|\.pyc$|_cache\/|\.hypothesis|cdk\.out|\.tabl\.json|rehearsal-report|\.tgz$|\.log$/],
-    ['compiled handlers and command line beside their bundles', /^lib\/rehearsal\/|\.lambda\.(js|d\.ts)$/],
-    ['settings of tools', /(^|\/)\.(?!jsii$)/],
-  ])('has no %s', (_, pattern) => {
-    expect(files.filter((file) => pattern.test(file))).toEqual([]);
-  });
-
-  test('has nothing whose source is gone', () => {
-    const compiled = files.filter((file) => /^lib\/.*\.js$/.test(file));
-    expect(compiled.filter((file) => !fs.existsSync(path.join(ROOT, file.replace(/^lib/, 'src').replace(/\.js$/, '.ts'))))).toEqual([]);
+    const compiled = sources.filter((file) => /(?<!\.lambda)\.ts$/.test(file) && !file.startsWith('rehearsal')).map((file) => `lib/${file.slice(0, -3)}`);
+    const assets = run('git', ['ls-files', 'assets'], ROOT).trim().split('\n')
+      .filter((file) => !/\/(test_\w+|conftest|testing|fake_host)\.py$|\.in$|pyproject\.toml$/.test(file));
+    expect(assets).toContain('assets/rehearsal/emulator/__main__.py');
+    expect([...files].sort()).toEqual([
+      '.jsii', 'LICENSE', 'README.md', 'API.md', 'package.json', 'assets/rehearsal/cli.js', ...assets,
+      ...handlers.map((name) => `assets/handlers/${name}/index.js`),
+      ...compiled.flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
+    ].sort());
   });
 
   test('has types that refer only to what is in it', () => {
@@ -106,6 +100,16 @@ describe('the package', () => {
     const { version, bin } = JSON.parse(fs.readFileSync(path.join(installed, 'package.json'), 'utf8')) as { version: string; bin: { [name: string]: string } };
     expect(path.join('node_modules', 'cdk-mlops', bin['cdk-mlops'])).toBe(cli);
     expect(run(process.execPath, [cli, '--version'], work).trim()).toContain(version);
+    expect(fs.statSync(path.join(work, cli)).mode & 0o777).toBe(0o755);
     expect(run(process.execPath, [cli, '--help'], work)).toContain('cdk-mlops rehearse');
+  });
+
+  test('says at once what to install where there is no CDK command line', () => {
+    fs.writeFileSync(path.join(work, 'cdk.json'), '{ "app": "node app.js" }');
+    const cli = path.join(installed, 'assets', 'rehearsal', 'cli.js');
+    const { status, stdout } = spawnSync(process.execPath, [cli, 'rehearse'], { cwd: work, encoding: 'utf8', env: { PATH: work, HOME: work } });
+    expect(status).toBe(2);
+    expect(stdout).toContain('run "npm install --save-dev aws-cdk" in the folder of the app, or "npm install --global aws-cdk"');
+    expect(fs.existsSync(path.join(work, '.cache'))).toBe(false);
   });
 });

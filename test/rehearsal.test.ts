@@ -19,6 +19,7 @@ import { Denial, Emulator, mustBeFree } from '../src/rehearsal/emulator/emulator
 import { linesOfFailure } from '../src/rehearsal/emulator/notes';
 import { findPython } from '../src/rehearsal/python/python';
 import { preparePythonEnvironment, uvFromPip } from '../src/rehearsal/python/python-environment';
+import { environmentOfApp, isLaunchedByPython } from '../src/rehearsal/python/python-launcher';
 import { RehearsalDocument } from '../src/rehearsal/report/document';
 import { html } from '../src/rehearsal/report/html';
 import { imageWarnings } from '../src/rehearsal/report/images';
@@ -338,6 +339,14 @@ esac
     await expect(findPython(processes, never(), { ...process.env, CDK_MLOPS_PYTHON: '/nowhere/python' })).rejects.toThrow('CDK_MLOPS_PYTHON names "/nowhere/python"');
   });
 
+  test('takes the Python behind a virtual environment, whatever the variables of another', async () => {
+    const venv = path.join(folder, 'venv');
+    execFileSync('python3', ['-m', 'venv', '--without-pip', venv]);
+    const base = await findPython(processes, never(), process.env);
+    const PATH = `${path.join(venv, 'bin')}${path.delimiter}${process.env.PATH}`;
+    expect(await findPython(processes, never(), { ...process.env, PATH, VIRTUAL_ENV: venv, PYTHONHOME: folder, PYTHONPATH: folder })).toEqual(base);
+  });
+
   test('pip\'s own settings are handed to uv', () => {
     expect(uvFromPip([
       "global.index-url='https://index.example/simple'", "global.extra-index-url='https://a.example\\nhttps://b.example'",
@@ -366,6 +375,24 @@ esac
     const controller = new AbortController();
     const waiting = withLock(lock, controller.signal, () => controller.abort(new Interrupted()), async () => 'done');
     await expect(waiting).rejects.toThrow(Interrupted);
+  });
+});
+
+describe('started by the command of the Python package', () => {
+  const env = { PATH: '/node/bin:/usr/bin', JSII_AGENT: 'Python/3.12.1' };
+
+  test('is what jsii says of itself', () => {
+    expect([env, { ...env, JSII_AGENT: 'Java/17' }, { PATH: env.PATH }].map(isLaunchedByPython)).toEqual([true, false, false]);
+  });
+
+  test.each([
+    ['the active virtual environment', { ...env, VIRTUAL_ENV: '/active' }, '/app/.venv/bin/python', '/active/bin:/node/bin:/usr/bin'],
+    ['the one of the command, where none is active', env, '/app/.venv/bin/python', '/app/.venv/bin:/node/bin:/usr/bin'],
+    ['no other, where the command does not tell', env, undefined, '/node/bin:/usr/bin'],
+  ])('the app runs with the Python of %s', (_, given, interpreter, PATH) => {
+    const made = environmentOfApp(given, interpreter);
+    expect(made.PATH).toBe(PATH);
+    expect(isLaunchedByPython(made)).toBe(false);
   });
 });
 

@@ -61,6 +61,18 @@ export function run(args: string[], temporary: string): Promise<{ exitCode: numb
   });
 }
 
+/** Command lines of the processes that speak of a folder. */
+export function processesIn(folder: string): string[] {
+  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      const line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      return line.includes(folder) && Number(pid) !== process.pid ? [line] : [];
+    } catch {
+      return []; // it ended meanwhile
+    }
+  });
+}
+
 export function stepOf(document: RehearsalDocument, id: string) {
   return document.steps.find((step) => step.id === id);
 }

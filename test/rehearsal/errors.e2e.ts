@@ -3,7 +3,7 @@ import * as fs from 'fs';
 import { createServer } from 'net';
 import * as os from 'os';
 import * as path from 'path';
-import { ABALONE, assembly, ROOT, run } from './command';
+import { ABALONE, assembly, processesIn, ROOT, run } from './command';
 
 /** A temporary folder for one command, which must be empty when the command has ended. */
 async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
@@ -108,16 +108,4 @@ async function interrupted(folder: string, line: string, times: number): Promise
 
 async function answers(endpoint?: string): Promise<boolean> {
   return fetch(`${endpoint}/_rehearsal/health`).then(() => true, () => false);
-}
-
-/** Command lines of the processes that speak of a folder. */
-function processesIn(folder: string): string[] {
-  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
-    try {
-      const line = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      return line.includes(folder) && Number(pid) !== process.pid ? [line] : [];
-    } catch {
-      return []; // it ended meanwhile
-    }
-  });
 }

@@ -49,11 +49,18 @@ export function environmentOfApp(env: NodeJS.ProcessEnv, interpreter: string | u
   };
 }
 
-/** The path by which the parent process was started; a link of a virtual environment is not followed. Linux tells it, macOS does not. */
-function callersInterpreter(): string | undefined {
+/**
+ * The path by which Python was started, a link of a virtual environment not followed. It is the parent of this process, or with
+ * an older jsii that of the shell between them. Linux tells it, macOS does not.
+ */
+function callersInterpreter(pid = process.ppid, levels = 2): string | undefined {
   try {
-    const [command] = fs.readFileSync(`/proc/${process.ppid}/cmdline`, 'utf8').split('\0');
-    return path.isAbsolute(command) ? command : undefined;
+    const [command] = fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    if (/\/python[\d.]*$/.test(command)) {
+      return command;
+    }
+    const parent = Number(/^PPid:\s*(\d+)/m.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+    return levels > 1 ? callersInterpreter(parent, levels - 1) : undefined;
   } catch {
     return undefined;
   }
