@@ -100,7 +100,7 @@ describe('the package', () => {
     const { version, bin } = JSON.parse(fs.readFileSync(path.join(installed, 'package.json'), 'utf8')) as { version: string; bin: { [name: string]: string } };
     expect(path.join('node_modules', 'cdk-mlops', bin['cdk-mlops'])).toBe(cli);
     expect(run(process.execPath, [cli, '--version'], work).trim()).toContain(version);
-    expect(fs.statSync(path.join(work, cli)).mode & 0o777).toBe(0o755);
+    expect(fs.statSync(path.join(work, cli)).mode % 0o1000).toBe(0o755);
     expect(run(process.execPath, [cli, '--help'], work)).toContain('cdk-mlops rehearse');
   });
 

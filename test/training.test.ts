@@ -15,8 +15,8 @@ import { IModelRegistry, ModelRegistry } from '../src/registry';
 import { IMAGE_ACCOUNTS } from '../src/shared/container-images';
 import { CHEAPEST_EVERYWHERE, isGraviton, missingInstanceType } from '../src/shared/instance-types';
 import {
-  Algorithm, CallbackStep, ConditionStep, ExecutionVariable, FailStep, LambdaStep, ModelMetric, PipelineCondition, PipelineDefinition, PipelineFn, PipelineParameter,
-  PipelineStep, ProcessingStep, ProcessingStepProps, QualityGate, RegisterModelStep, RetryReason, TrainingPipeline,
+  Algorithm, CallbackStep, ConditionStep, ExecutionVariable, FailStep, LambdaStep, ModelMetric, PipelineCondition, PipelineDefinition,
+  PipelineFn, PipelineParameter, PipelineStep, ProcessingStep, ProcessingStepProps, QualityGate, RegisterModelStep, RetryReason, TrainingPipeline,
   TrainingPipelineProps, TrainingStep,
 } from '../src/training';
 import { StepContext } from '../src/training/step-context';
@@ -834,7 +834,8 @@ describe('permission follows the reference', () => {
 
   test('a registry is the one whose group gets the version', () => {
     const { role } = granted((stack) => [new RegisterModelStep({
-      name: 'R', registry: new ModelRegistry(stack, 'Second', { modelPackageGroupName: 'Other' }),
+      name: 'R',
+      registry: new ModelRegistry(stack, 'Second', { modelPackageGroupName: 'Other' }),
       containers: [{ image: ContainerImage.xgboost(), modelData: at('s3://b/m') }],
     })]);
     const create = role.filter((line) => line.startsWith('sagemaker:CreateModelPackage '));
@@ -850,15 +851,27 @@ describe('permission follows the reference', () => {
       return [
         json({ Name: 'M', Type: 'Model', Arguments: { ExecutionRoleArn: own.roleArn, PrimaryContainer: { Image: XGBOOST, ModelDataUrl: 's3://models/m.tar.gz' } } }),
         json({
-          Name: 'T', Type: 'Transform', Arguments: {
-            ModelName: { Get: 'Steps.M.ModelName' }, TransformInput: s3('s3://in/'), TransformOutput: { S3OutputPath: 's3://out/t' },
+          Name: 'T',
+          Type: 'Transform',
+          Arguments: {
+            ModelName: { Get: 'Steps.M.ModelName' },
+            TransformInput: s3('s3://in/'),
+            TransformOutput: { S3OutputPath: 's3://out/t' },
             TransformResources: { InstanceType: 'ml.m5.xlarge', InstanceCount: 1 },
           },
         }),
-        json({ Name: 'H', Type: 'Tuning', Arguments: { TrainingJobDefinition: {
-          RoleArn: own.roleArn, AlgorithmSpecification: { TrainingImage: XGBOOST }, InputDataConfig: [{ ChannelName: 'train', ...s3('s3://train/') }],
-          OutputDataConfig: { S3OutputPath: { 'Std:Join': { On: '/', Values: ['s3:/', 'tuned', { Get: 'Execution.PipelineExecutionId' }] } }, KmsKeyId: 'arn:aws:kms:us-east-1:1:key/k' },
-        } } }),
+        json({
+          Name: 'H',
+          Type: 'Tuning',
+          Arguments: {
+            TrainingJobDefinition: {
+              RoleArn: own.roleArn,
+              AlgorithmSpecification: { TrainingImage: XGBOOST },
+              InputDataConfig: [{ ChannelName: 'train', ...s3('s3://train/') }],
+              OutputDataConfig: { S3OutputPath: { 'Std:Join': { On: '/', Values: ['s3:/', 'tuned', { Get: 'Execution.PipelineExecutionId' }] } }, KmsKeyId: 'arn:aws:kms:us-east-1:1:key/k' },
+            },
+          },
+        }),
         json({ Name: 'L', Type: 'Lambda', FunctionArn: 'arn:aws:lambda:us-east-1:1:function:f', Arguments: {} }),
         json({ Name: 'C', Type: 'Callback', SqsQueueUrl: 'https://sqs.us-east-1.amazonaws.com/111122223333/q', Arguments: {} }),
         json({ Name: 'G', Type: 'RegisterModel', Arguments: { ModelPackageGroupName: 'Elsewhere' } }),
@@ -898,9 +911,9 @@ describe('permission follows the reference', () => {
     warned(warnings, /^step "E": steps of type EMR are passed through/);
     warned(warnings, /^step "T": the role of the model "m" needs s3:PutObject on "s3:\/\/out\/"/);
     warned(warnings, /^step "L": "Ml\/Training\/Role" needs lambda:InvokeFunction/);
-    const named = build((stack) => ['One', 'Two'].map((id) => new iam.Role(stack, id, { assumedBy: new iam.AccountRootPrincipal() })));
-    expect(named.role.filter((line) => line.startsWith('iam:PassRole')).map((line) => line.split(' ')[1])).toEqual(['One', 'Two']);
-    expect(named.warnings.filter((warning) => warning.startsWith('step "P"'))).toEqual([]);
+    const withRoles = build((stack) => ['One', 'Two'].map((id) => new iam.Role(stack, id, { assumedBy: new iam.AccountRootPrincipal() })));
+    expect(withRoles.role.filter((line) => line.startsWith('iam:PassRole')).map((line) => line.split(' ')[1])).toEqual(['One', 'Two']);
+    expect(withRoles.warnings.filter((warning) => warning.startsWith('step "P"'))).toEqual([]);
   });
 
   test.each<[string, () => unknown, string]>([
@@ -945,7 +958,7 @@ describe('regions', () => {
 
 describe('images and their versions', () => {
   const tags = (definition: Loose): string[] => [...new Set(JSON.stringify(definition).match(/sagemaker-[a-z-]+:[\w.-]+/g))].sort();
-  const at = (date: string) => jest.spyOn(Date, 'now').mockReturnValue(Date.parse(date));
+  const on = (date: string) => jest.spyOn(Date, 'now').mockReturnValue(Date.parse(date));
   const warnings = (stack: Stack) => Annotations.fromStack(stack).findWarning('*', Match.anyValue()).map(({ entry }) => String(entry.data));
   afterEach(() => jest.restoreAllMocks());
 
@@ -974,14 +987,14 @@ describe('images and their versions', () => {
     ['2027-02-13', ['AWS patches the image sagemaker-xgboost:3.2-0 until 2027-05-13; 3.2-0 is the newest version that this release of cdk-mlops knows']],
     ['2027-05-14', ['AWS patched the image sagemaker-xgboost:3.2-0 for the last time on 2027-05-13', 'AWS patches the image sagemaker-scikit-learn:1.9-0-cpu-py3 until']],
   ])('on %s the warnings are %j', (date, expected) => {
-    at(`${date}T12:00:00Z`);
+    on(`${date}T12:00:00Z`);
     const found = warnings(make().stack);
     expect(found).toHaveLength(expected.length);
     expected.forEach((text) => expect(found.some((warning) => warning.startsWith(text) && warning.includes('cdk-mlops:image-end-of-patch'))).toBe(true));
   });
 
   test('an image in a definition of one\'s own is warned of too, once, with the newest version', () => {
-    at('2026-11-25');
+    on('2026-11-25');
     const parameters = ['InputData', 'ManifestId'].map((name) => PipelineParameter.ofString(name));
     const image = uriImage(XGBOOST.replace('1.7-1', '3.0-5'));
     const definition = define([step('One', { image }), step('Two', { image }), step('Old'), step('Other', { image: uriImage('team/image:1') })], parameters);

@@ -123,6 +123,7 @@ def test_the_zip_runs_both_jobs_and_serves_alone(regression: Job, scripts: Path)
         "evaluate",
         *("--model", regression.model, "--test", regression.outputs["test"]),
         *("--schema", regression.schema, "--evaluation", regression.evaluation, "--require", "mse,r2"),
+        *("--loader", HERE.parent / "algorithms" / "xgboost_model.py"),
     )
     assert done.returncode == 0, done.stderr
     folder = unpack(regression)

@@ -66,7 +66,7 @@ export function acknowledge({ data, training, registry, endpoint, api }: Parts):
 
   // Training
   [...BUCKET_READS, 'Action::s3:Abort*'].forEach((action) => wildcard(training, action, 'The jobs read the splits and the artifacts of the steps before them, and write their own'));
-  resource(training, `${arnOf(registry.bucket)}/${training.pipelineName}/*`, 'Each execution writes below its own id, under the prefix of this pipeline only');
+  resource(training, `${arnOf(registry.bucket)}/${registry.modelPackageGroupName}/${training.pipelineName}/*`, 'Each execution writes below its own id, under the prefix of this pipeline only');
   resource(training, `${arnOf(data.bucket)}/processed/*`, 'An execution reads the data set that it was started with');
   resource(training, '*', 'ecr:GetAuthorizationToken and cloudwatch:PutMetricData have no resource-level permissions; the latter is held to the namespaces of SageMaker');
   for (const job of ['processing-job', 'training-job']) {

@@ -77,7 +77,9 @@ async function approval(request: HttpRequest): Promise<Answer> {
 
 async function packageArn(version: number): Promise<string> {
   const { Item } = await catalog.send(new GetCommand({
-    TableName: environment(ApiEnvironment.CATALOG_TABLE), Key: modelKey(environment(ApiEnvironment.MODEL_PACKAGE_GROUP_NAME), version), ConsistentRead: true,
+    TableName: environment(ApiEnvironment.CATALOG_TABLE),
+    Key: modelKey(environment(ApiEnvironment.MODEL_PACKAGE_GROUP_NAME), version),
+    ConsistentRead: true,
   }));
   if (typeof Item?.modelPackageArn !== 'string') {
     throw noSuchVersion(version);

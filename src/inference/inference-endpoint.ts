@@ -162,7 +162,10 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     return grantInvoke(this, grantee);
   }
 
-  /** A rule for each model version that came into service. Its event's `detail` has `endpointName`, `modelPackageGroupName`, `version` and `modelPackageArn`. */
+  /**
+   * A rule for each model version that came into service. Its event's `detail` has `endpointName`, `modelPackageGroupName`, `version` and
+   * `modelPackageArn`.
+   */
   public onDeployed(id: string, options: events.OnEventOptions = {}): events.Rule {
     return this.rule(id, options, {
       source: [DEPLOYED_EVENT.source],

@@ -39,7 +39,10 @@ export interface IModelRegistry extends IResource {
   /** The catalog: model versions with metrics and lineage, and what serves where. */
   readonly catalogTable: dynamodb.ITableV2;
 
-  /** Grants the given identity permission to read model packages, their group and its part of the catalog. Not the artifacts: grant these on `bucket`. */
+  /**
+   * Grants the given identity permission to read model packages, their group and its part of the catalog. Not the artifacts: grant these
+   * on `bucket`.
+   */
   grantRead(grantee: iam.IGrantable): iam.Grant;
 
   /** Grants the given identity permission to read this group's part of the catalog: its versions, what serves and how deployments ended. */

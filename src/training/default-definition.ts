@@ -1,10 +1,10 @@
 import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import type { AlgorithmConfig } from './algorithm-config';
+import type { HyperParameter } from './hyper-parameter';
 import { PipelineCondition } from './pipeline-condition';
 import { PipelineDefinition } from './pipeline-definition';
 import { PipelineParameter } from './pipeline-parameter';
 import { ExecutionVariable } from './pipeline-values';
-import type { HyperParameter } from './hyper-parameter';
 import { capitalised, MetricComparison, MetricLimit, QualityGate } from './quality-gate';
 import type { SchemaDocument } from '../data/schema-document';
 import { ContainerImage } from '../references/container-image';

@@ -33,8 +33,8 @@ interface Grantees {
 /**
  * Grants what a definition needs, read from its JSON, so that typed steps and those of JSON are treated alike: the role of the pipeline
  * starts, watches and stops what the steps make, passes the roles that they name, calls functions, sends to queues, registers models and
- * reads property files; the role of a job pulls its image, reads its inputs, writes its outputs, its log and its metrics. What cannot be told from the JSON
- * (a role or a place that only a run knows) is a warning that names the step and the permission.
+ * reads property files; the role of a job pulls its image, reads its inputs, writes its outputs, its log and its metrics. What cannot be
+ * told from the JSON (a role or a place that only a run knows) is a warning that names the step and the permission.
  */
 export class DefinitionGrants {
   private readonly steps: readonly FoundStep[];

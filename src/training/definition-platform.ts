@@ -1,9 +1,9 @@
 import { Annotations } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { findTextsOf, isObject, listOf, stepsOf, textOf } from './definition-graph';
-import type { Json, JsonObject } from '../shared/pipeline-tokens';
 import { builtInImageOf, endOfPatch } from '../shared/container-images';
 import { InstanceUse, isGraviton, missingInstanceType } from '../shared/instance-types';
+import type { Json, JsonObject } from '../shared/pipeline-tokens';
 import { Problems } from '../shared/validation';
 
 const DAYS_AHEAD = 90;

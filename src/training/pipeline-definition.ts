@@ -3,8 +3,8 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import { checkDefinition } from './definition-checks';
 import { isObject, listOf } from './definition-graph';
 import { PipelineParameter } from './pipeline-parameter';
-import { Problems } from '../shared/validation';
 import { StepContext } from './step-context';
+import { Problems } from '../shared/validation';
 import { PipelineStep } from './steps/pipeline-step';
 import { Json, JsonObject, renderReferences } from '../shared/pipeline-tokens';
 
@@ -37,7 +37,8 @@ export interface DefinitionImportOptions {
  * The definition of a SageMaker pipeline: parameters and steps, rendered as the official SDK renders them.
  *
  * Values of the run are ordinary strings and numbers (`step.property(...)`, `parameter.valueAsString`), so that `${...}` joins them; places
- * in S3, images, functions, queues and registries are values that carry permission: what a step is given, its role is granted. What points nowhere, is named twice, waits for itself or lacks what it needs is an error here, at synth,
+ * in S3, images, functions, queues and registries are values that carry permission: what a step is given, its role is granted. What points
+ * nowhere, is named twice, waits for itself or lacks what it needs is an error here, at synth,
  * which names the step, the field, the value and the nearest right name.
  *
  * @example

@@ -86,7 +86,10 @@ export interface XgboostOptions {
   readonly monotoneConstraints?: string;
   /** Inputs that may stand in one branch, `[[1,2],[3,4]]`, counted from 1. @default - all */
   readonly interactionConstraints?: string;
-  /** Objective other than that of the problem, e.g. `reg:absoluteerror`. It must give what the problem needs, see `ModelLoader`. @default - by the target */
+  /**
+   * Objective other than that of the problem, e.g. `reg:absoluteerror`. It must give what the problem needs, see `ModelLoader`.
+   * @default - by the target
+   */
   readonly objective?: string;
   /** Metric that early stopping watches. @default - rmse, logloss or mlogloss */
   readonly evalMetric?: string;

@@ -3,8 +3,8 @@ import { DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { DeleteRolePolicyCommand, GetRolePolicyCommand, IAMClient, ListRolePoliciesCommand, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import {
-  DescribePipelineCommand, DescribePipelineExecutionCommand, ListPipelineExecutionStepsCommand, PipelineExecutionStep, SendPipelineExecutionStepSuccessCommand,
-  StartPipelineExecutionCommand,
+  DescribePipelineCommand, DescribePipelineExecutionCommand, ListPipelineExecutionStepsCommand, PipelineExecutionStep,
+  SendPipelineExecutionStepSuccessCommand, StartPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { deploy, Deployed, ROOT } from './command';
@@ -17,7 +17,7 @@ interface Ended {
 
 interface Policy {
   readonly Version: string;
-  readonly Statement: readonly { readonly Effect: string; readonly Action: string | string[]; readonly Resource: unknown; readonly Condition?: unknown }[];
+  readonly Statement: readonly { readonly Action: string | string[] }[];
 }
 
 /** Grants of which each must be there: whose (`pipeline`, `jobs`, `own`: the role of the steps of JSON) and the action. */

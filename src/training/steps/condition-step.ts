@@ -1,5 +1,5 @@
-import { PipelineCondition } from '../pipeline-condition';
 import type { JsonObject } from '../../shared/pipeline-tokens';
+import { PipelineCondition } from '../pipeline-condition';
 import type { StepContext } from '../step-context';
 import { PipelineStep, PipelineStepProps, renderStep } from './pipeline-step';
 
