@@ -11,7 +11,7 @@ import * as fc from 'fast-check';
 import { logLines } from './log-lines';
 import { handler as datasets } from '../src/api/datasets.lambda';
 import { handler as health } from '../src/api/health.lambda';
-import { failure, Handler, HttpError, HttpRequest, jsonBody, respond, serve } from '../src/api/http.lambda-shared';
+import { failure, Handler, HttpError, HttpRequest, jsonBody, respond, responding } from '../src/api/http.lambda-shared';
 import { callerOf, groupsOf } from '../src/api/identity.lambda-shared';
 import { handler as models } from '../src/api/models.lambda';
 import { pageOf, tokenOf } from '../src/api/paging.lambda-shared';
@@ -62,12 +62,10 @@ beforeEach(() => {
     AWS_REGION: 'us-east-1',
     ACCESS: 'cognito',
     APPROVER_GROUP: 'approvers',
-    DATASETS_TABLE: 'datasets',
-    CATALOG_TABLE: 'catalog',
-    MODEL_PACKAGE_GROUP_NAME: 'animals',
-    PIPELINE_NAME: 'p',
-    PROCESSED_DATA: 's3://data/processed',
-    ENDPOINT_NAME: 'e',
+    DATASETS: JSON.stringify([{ name: 'animals', table: 'datasets', processedData: 's3://data/processed' }]),
+    MODEL_PACKAGE_GROUPS: JSON.stringify([{ name: 'animals', table: 'catalog' }]),
+    PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals' }]),
+    ENDPOINTS: JSON.stringify([{ name: 'e', schemaFile: 'schema-0.json' }]),
   };
   log = logLines();
 });
@@ -130,7 +128,7 @@ describe('http', () => {
     ['no body', {}, /empty/],
     ['a body that is not JSON', { text: '{"a":' }, /not JSON/],
   ])('fails when there is %s', async (_, options, message) => {
-    const answer = await call(serve({ 'POST /x': async (event) => ({ status: 200, body: { got: jsonBody(event) } }) }), request('POST /x', options));
+    const answer = await call(responding(async (event) => ({ status: 200, body: { got: jsonBody(event) } })), request('POST /x', options));
     expect(answer.status).toBe(400);
     expect(answer.body).toEqual({ error: expect.objectContaining({ code: 'ValidationError', message: expect.stringMatching(message) }), requestId: 'r-1' });
   });
@@ -140,7 +138,7 @@ describe('http', () => {
   });
 
   test('whatever arrives, the handler answers a JSON response of status 200 to 599', async () => {
-    const echo = serve({ 'POST /x': async (event) => ({ status: 200, body: { got: jsonBody(event) } }) });
+    const echo = responding(async (event) => ({ status: 200, body: { got: jsonBody(event) } }));
     await fc.assert(fc.asyncProperty(
       fc.record({
         routeKey: fc.oneof(fc.constant('POST /x'), fc.anything()),
@@ -157,12 +155,13 @@ describe('http', () => {
       },
     ));
     for (const nothing of [undefined, null, 1, 'x']) {
-      expect((await call(echo, nothing as unknown as HttpRequest)).status).toBe(404);
+      expect((await call(echo, nothing as unknown as HttpRequest)).status).toBe(400);
+      expect((await call(health, nothing as unknown as HttpRequest)).status).toBe(404);
     }
   });
 
   test('what nobody foresaw is a 500 that tells nothing but the request id, and is in the log', async () => {
-    const answer = await call(serve({ 'GET /x': async () => { throw new Error('password is hunter2'); } }), request('GET /x'));
+    const answer = await call(responding(async () => { throw new Error('password is hunter2'); }), request('GET /x'));
     expect(answer.status).toBe(500);
     expect(JSON.stringify(answer.body)).not.toContain('hunter2');
     expect(answer.body.requestId).toBe('r-1');
@@ -174,7 +173,7 @@ describe('http', () => {
 
   test('of an error of AWS the log has name, message and stack, not what came with it', async () => {
     const error = Object.assign(new Error('the model failed'), { name: 'ModelError', OriginalMessage: 'row 1: hunter2' });
-    await call(serve({ 'GET /x': async () => { throw error; } }), request('GET /x'));
+    await call(responding(async () => { throw error; }), request('GET /x'));
     expect(Object.keys(JSON.parse(log[0]).error)).toEqual(['name', 'message', 'stack']);
     expect(log.join()).not.toContain('hunter2');
   });
@@ -369,7 +368,7 @@ describe('the bundled predict handler', () => {
     execFileSync(path.join(__dirname, '../node_modules/.bin/esbuild'), [
       path.join(__dirname, '../src/api/predict.lambda.ts'), '--bundle', '--platform=node', '--minify', '--log-level=error', `--outfile=${folder}/index.js`,
     ]);
-    fs.writeFileSync(path.join(folder, 'schema.json'), JSON.stringify(REGRESSION));
+    fs.writeFileSync(path.join(folder, 'schema-0.json'), JSON.stringify(REGRESSION));
     server = http.createServer((incoming, outgoing) => {
       let body = '';
       incoming.on('data', (chunk) => { body += chunk; });
@@ -427,8 +426,8 @@ describe('the bundled predict handler', () => {
 
 describe('models', () => {
   const item = { pk: 'MODEL#animals', sk: 'v#000002', version: 2, modelPackageArn: ARN, status: 'PendingManualApproval', metrics: { mse: 4.7 }, manifestId: ID, createdAt: 't' };
-  const approve = (options: { version?: string; body?: unknown; claims?: Record<string, string> } = {}) => call(models, request('POST /models/{version}/approval', {
-    path: { version: options.version ?? '2' }, body: options.body ?? { status: 'Approved', comment: 'fine\nindeed' }, claims: options.claims,
+  const approve = (options: { group?: string; version?: string; body?: unknown; claims?: Record<string, string> } = {}) => call(models, request('POST /models/{group}/versions/{version}/approval', {
+    path: { group: options.group ?? 'animals', version: options.version ?? '2' }, body: options.body ?? { status: 'Approved', comment: 'fine\nindeed' }, claims: options.claims,
   }));
 
   beforeEach(() => {
@@ -443,7 +442,7 @@ describe('models', () => {
     tables.on(QueryCommand, { ExpressionAttributeValues: { ':pk': 'SERVING#animals' } }).resolves({ Items: [{ pk: 'SERVING#animals', sk: 'endpoint', modelPackageArn: ARN, version: 2 }] });
     const { status, body } = await call(models, request('GET /models', { query: { limit: '2' } }));
     expect(status).toBe(200);
-    expect(body.models[0]).toEqual({ version: 2, status: 'PendingManualApproval', metrics: { mse: 4.7 }, manifestId: ID, createdAt: 't', modelPackageArn: ARN, serving: true, endpoints: ['endpoint'] });
+    expect(body.models[0]).toEqual({ group: 'animals', version: 2, status: 'PendingManualApproval', metrics: { mse: 4.7 }, manifestId: ID, createdAt: 't', modelPackageArn: ARN, serving: true, endpoints: ['endpoint'] });
     expect(body.models[1]).toMatchObject({ version: 1, serving: false });
     await call(models, request('GET /models', { query: { nextToken: body.nextToken! } }));
     const asked = tables.commandCalls(QueryCommand).map((c) => c.args[0].input).filter((input) => input.ExpressionAttributeValues![':pk'] === 'MODEL#animals');
@@ -451,12 +450,21 @@ describe('models', () => {
     expect(asked[1]).toMatchObject({ ExclusiveStartKey: { pk: 'MODEL#animals', sk: 'v#000001' } });
   });
 
+  test('one is shown as it is', async () => {
+    tables.on(QueryCommand).resolves({ Items: [{ pk: 'SERVING#animals', sk: 'endpoint', modelPackageArn: ARN, version: 2 }] });
+    const show = (group: string, version: string) => call(models, request('GET /models/{group}/versions/{version}', { path: { group, version }, claims: {} }));
+    expect(await show('animals', '2')).toMatchObject({ status: 200, body: { group: 'animals', version: 2, metrics: { mse: 4.7 }, serving: true, endpoints: ['endpoint'] } });
+    expect(await show('animals', '3')).toMatchObject({ status: 404, body: { error: { message: 'there is no version 3 of animals: GET /models?group=animals lists them' } } });
+    expect(await show('plants', '2')).toMatchObject({ status: 404, body: { error: { message: 'there is no model package group "plants"; known are "animals"' } } });
+    expect((await show('animals', 'two')).status).toBe(400);
+  });
+
   test('fails when a token points elsewhere in the table', async () => {
     expect(await call(models, request('GET /models', { query: { nextToken: tokenOf({ sk: 'LOCK' }) } }))).toMatchObject({ status: 400 });
   });
 
   test('an approval is signed', async () => {
-    expect(await approve()).toMatchObject({ status: 200, body: { version: 2, status: 'Approved', changed: true } });
+    expect(await approve()).toMatchObject({ status: 200, body: { group: 'animals', version: 2, status: 'Approved', changed: true } });
     expect(sagemaker.commandCalls(UpdateModelPackageCommand)[0].args[0].input).toEqual({
       ModelPackageArn: ARN,
       ModelApprovalStatus: 'Approved',
@@ -467,7 +475,7 @@ describe('models', () => {
 
   test('approving what is approved changes nothing', async () => {
     sagemaker.on(DescribeModelPackageCommand).resolves({ ModelApprovalStatus: 'Approved' });
-    expect(await approve()).toMatchObject({ status: 200, body: { version: 2, status: 'Approved', changed: false } });
+    expect(await approve()).toMatchObject({ status: 200, body: { group: 'animals', version: 2, status: 'Approved', changed: false } });
     expect(sagemaker.commandCalls(UpdateModelPackageCommand)).toHaveLength(0);
   });
 
@@ -492,6 +500,7 @@ describe('models', () => {
     ['the version is no number', { version: '2x' }, 400],
     ['the version is negative', { version: '-2' }, 400],
     ['the version is not there', { version: '7' }, 404],
+    ['the group is not there', { group: 'plants' }, 404],
     ['the status is another', { body: { status: 'approved' } }, 400],
     ['there is no status', { body: {} }, 400],
     ['the comment is no text', { body: { status: 'Approved', comment: 3 } }, 400],
@@ -545,7 +554,7 @@ describe('training', () => {
   });
 
   test('takes the newest data set that succeeded, with no body at all', async () => {
-    expect(await start()).toMatchObject({ status: 202, body: { executionArn: EXECUTION, dataset: OTHER_ID } });
+    expect(await start()).toMatchObject({ status: 202, body: { executionArn: EXECUTION, pipeline: 'p', dataset: OTHER_ID } });
     expect(started()[0]).toMatchObject({
       PipelineName: 'p',
       PipelineParameters: [{ Name: 'InputData', Value: `s3://data/processed/${OTHER_ID}` }, { Name: 'ManifestId', Value: OTHER_ID }],
@@ -609,7 +618,7 @@ describe('training', () => {
   });
 
   test('without a data pipeline the caller says where the data are', async () => {
-    delete process.env.DATASETS_TABLE;
+    process.env.PIPELINES = JSON.stringify([{ name: 'p' }]);
     expect(await start({ body: { parameters: { InputData: 's3://mine' } } })).toMatchObject({ status: 202, body: { executionArn: EXECUTION } });
     expect(started()[0].PipelineParameters).toEqual([{ Name: 'InputData', Value: 's3://mine' }]);
     expect((await start({ body: { dataset: ID } })).status).toBe(400);
@@ -630,6 +639,68 @@ describe('training', () => {
     await fc.assert(fc.asyncProperty(bodies, async (body) => {
       expect([202, 400, 404, 409]).toContain((await start({ text: JSON.stringify(body) })).status);
     }), { numRuns: 50 });
+  });
+});
+
+describe('one of several', () => {
+  beforeEach(() => {
+    Object.assign(process.env, {
+      MODEL_PACKAGE_GROUPS: JSON.stringify([{ name: 'animals', table: 'catalog' }, { name: 'wines', table: 'cellar' }]),
+      PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals' }, { name: 'q', dataset: 'wines' }, { name: 'r' }]),
+      DATASETS: JSON.stringify([{ name: 'animals', table: 'zoo', processedData: 's3://zoo/processed' }, { name: 'wines', table: 'bottles', processedData: 's3://cellar/processed' }]),
+    });
+    tables.on(QueryCommand).resolves({ Items: [] });
+    tables.on(ScanCommand).resolves({ Items: [{ id: ID, status: 'SUCCEEDED', createdAt: 't' }] });
+    sagemaker.on(DescribePipelineCommand).resolves({ PipelineDefinition: '{"Parameters":[{"Name":"InputData","Type":"String"}]}' });
+    sagemaker.on(StartPipelineExecutionCommand).resolves({ PipelineExecutionArn: EXECUTION });
+  });
+
+  test.each([
+    ['GET /models', models, 'group', ['animals', 'wines']],
+    ['GET /datasets', datasets, 'dataset', ['animals', 'wines']],
+    ['POST /training/start', training, 'pipeline', ['p', 'q', 'r']],
+  ] as const)('%s asks which one, and lists them', async (key, handler, parameter, names) => {
+    const missing = await call(handler, request(key));
+    expect(missing).toMatchObject({ status: 400, body: { error: { details: [{ field: parameter, allowed: names }] } } });
+    expect(missing.body.error.message).toMatch(new RegExp(`^there are several: name one with \\?${parameter}=, of "${names[0]}", "${names[1]}"`));
+    expect(await call(handler, request(key, { query: { [parameter]: 'other' } }))).toMatchObject({
+      status: 400, body: { error: { message: expect.stringContaining(`there is no ${parameter} "other"`), details: [{ value: 'other', allowed: names }] } },
+    });
+    expect(tables.calls()).toHaveLength(0);
+    expect(sagemaker.calls()).toHaveLength(0);
+  });
+
+  test('models come from the table and the partitions of their group', async () => {
+    expect((await call(models, request('GET /models', { query: { group: 'wines' } }))).status).toBe(200);
+    expect(tables.commandCalls(QueryCommand).map((c) => [c.args[0].input.TableName, c.args[0].input.ExpressionAttributeValues![':pk']]))
+      .toEqual([['cellar', 'MODEL#wines'], ['cellar', 'SERVING#wines']]);
+  });
+
+  test('data sets come from their table', async () => {
+    await call(datasets, request('GET /datasets', { query: { dataset: 'wines' } }));
+    expect(tables.commandCalls(ScanCommand).map((c) => c.args[0].input.TableName)).toEqual(['bottles']);
+  });
+
+  test('a training takes the data of its pipeline', async () => {
+    const start = (pipeline: string) => call(training, request('POST /training/start', { query: { pipeline } }));
+    expect((await start('q')).body).toEqual({ executionArn: EXECUTION, pipeline: 'q', dataset: ID });
+    expect((await start('r')).body).toEqual({ executionArn: EXECUTION, pipeline: 'r' });
+    const started = sagemaker.commandCalls(StartPipelineExecutionCommand).map((c) => c.args[0].input);
+    expect(started.map(({ PipelineName, PipelineParameters }) => [PipelineName, PipelineParameters])).toEqual([
+      ['q', [{ Name: 'InputData', Value: `s3://cellar/processed/${ID}` }]], ['r', []],
+    ]);
+  });
+
+  test('one idempotency key of two pipelines is two trainings', async () => {
+    const start = (pipeline: string) => call(training, request('POST /training/start', { query: { pipeline }, headers: { 'idempotency-key': 'k' } }));
+    await start('p');
+    await start('q');
+    expect(new Set(sagemaker.commandCalls(StartPipelineExecutionCommand).map((c) => c.args[0].input.ClientRequestToken)).size).toBe(2);
+  });
+
+  test('fails when the query has what the route does not know', async () => {
+    const got = await call(training, request('POST /training/start', { query: { pipeline: 'p', dataset: ID } }));
+    expect(got).toMatchObject({ status: 400, body: { error: { details: [{ field: 'dataset', allowed: ['pipeline'] }] } } });
   });
 });
 

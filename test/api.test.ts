@@ -1,10 +1,16 @@
+import { execFileSync } from 'child_process';
+import * as fs from 'fs';
+import * as os from 'os';
+import * as path from 'path';
 import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
+import { CLASS_TABLE, README_TABLE } from './route-tables';
 import { ApiAccess, MlopsApi, MlopsApiProps } from '../src/api';
+import { HANDLERS } from '../src/api/routes';
 import { Column, DataPipeline, DatasetSchema } from '../src/data';
 import { InferenceEndpoint } from '../src/inference';
 import { ModelRegistry } from '../src/registry';
@@ -64,8 +70,23 @@ function routes(template: Template): Record<string, string> {
     .map(({ Properties }) => [Properties.RouteKey, Properties.AuthorizationType]));
 }
 
+/** The settings of a function, references as `<logical id>`. */
+function settings(template: Template, id: string): Record<string, unknown> {
+  const [[, { Properties }]] = Object.entries(template.findResources('AWS::Lambda::Function')).filter(([logicalId]) => logicalId.startsWith(id));
+  const text = (value: string | { 'Fn::Join': [string, (string | { Ref: string })[]] }) =>
+    typeof value === 'string' ? value : value['Fn::Join'][1].map((part) => (typeof part === 'string' ? part : `<${part.Ref}>`)).join('');
+  const lists = Object.entries(Properties.Environment.Variables as Record<string, string>).filter(([name]) => /S$/.test(name) && name !== 'ACCESS');
+  return Object.fromEntries(lists.map(([name, value]) => [name, JSON.parse(text(value))]));
+}
+
+interface Statement {
+  readonly Action: string | string[];
+  readonly Resource: unknown;
+  readonly Condition?: Record<string, Record<string, string[]>>;
+}
+
 /** Statements of the policy of the function that answers a route, the service's own name first. */
-function statements(template: Template, id: string): { Action: string | string[]; Resource: unknown }[] {
+function statements(template: Template, id: string): Statement[] {
   return Object.entries(template.findResources('AWS::IAM::Policy'))
     .filter(([logicalId]) => logicalId.startsWith(id))
     .flatMap(([, { Properties }]) => Properties.PolicyDocument.Statement);
@@ -89,7 +110,8 @@ describe('with all parts and Cognito', () => {
       'POST /training/start': 'JWT',
       'POST /inference/predict': 'JWT',
       'GET /models': 'JWT',
-      'POST /models/{version}/approval': 'JWT',
+      'GET /models/{group}/versions/{version}': 'JWT',
+      'POST /models/{group}/versions/{version}/approval': 'JWT',
       'GET /datasets': 'JWT',
       'GET /health': 'NONE',
     });
@@ -161,7 +183,8 @@ describe('with all parts and Cognito', () => {
       .filter(({ Properties }) => Properties.Principal === 'apigateway.amazonaws.com')
       .map(({ Properties }) => JSON.stringify(Properties.SourceArn));
     expect(permissions.map((arn) => /"([^"]*)"\]\]\}$/.exec(arn)![1]).sort()).toEqual([
-      '/*/*/datasets', '/*/*/health', '/*/*/inference/predict', '/*/*/models', '/*/*/models/{version}/approval', '/*/*/training/start',
+      '/*/*/datasets', '/*/*/health', '/*/*/inference/predict', '/*/*/models', '/*/*/models/{group}/versions/{version}',
+      '/*/*/models/{group}/versions/{version}/approval', '/*/*/training/start',
     ]);
   });
 
@@ -199,14 +222,9 @@ describe('with all parts and Cognito', () => {
   });
 
   test('the training function knows where the data are', () => {
-    template.hasResourceProperties('AWS::Lambda::Function', {
-      Environment: {
-        Variables: {
-          PIPELINE_NAME: 'train',
-          DATASETS_TABLE: { Ref: Match.stringLikeRegexp('^Data') },
-          PROCESSED_DATA: { 'Fn::Join': ['', ['s3://', { Ref: Match.stringLikeRegexp('^Data') }, '/processed']] },
-        },
-      },
+    expect(settings(template, 'ApiTraining')).toEqual({
+      PIPELINES: [{ name: 'train', dataset: 'animals' }],
+      DATASETS: [{ name: 'animals', table: expect.stringMatching(/^<Data/), processedData: expect.stringMatching(/^s3:\/\/<Data\w+>\/processed$/) }],
     });
   });
 
@@ -225,9 +243,13 @@ describe('with all parts and Cognito', () => {
       url: { 'Fn::GetAtt': [expect.stringMatching(/^ApiHttpApi/), 'ApiEndpoint'] },
       access: 'cognito',
       routes: [
-        'GET /health', 'GET /datasets', 'POST /training/start', 'GET /models', 'POST /models/{version}/approval', 'POST /inference/predict',
+        'POST /inference/predict', 'POST /training/start', 'GET /models', 'GET /models/{group}/versions/{version}',
+        'POST /models/{group}/versions/{version}/approval', 'GET /datasets', 'GET /health',
       ],
-      pipelineName: 'train',
+      datasets: ['animals'],
+      pipelines: ['train'],
+      groups: [expect.stringMatching(/^stack-models-/)],
+      endpoints: ['serve'],
       userPoolId: { Ref: expect.stringMatching(/^ApiUserPool/) },
       userPoolClientId: { Ref: expect.stringMatching(/^ApiUserPoolClient/) },
       approverGroup: 'approvers',
@@ -278,10 +300,11 @@ describe('with IAM', () => {
 
   test('grants are per route', () => {
     const granted = (id: string) => statements(template, id).flatMap(({ Resource }) => [Resource].flat()).map((arn) => JSON.stringify(arn));
-    expect(granted('Lead')).toEqual([expect.stringMatching(/\/\*\/POST\/models\/\*\/approval"/)]);
+    expect(granted('Lead')).toEqual([expect.stringMatching(/\/\*\/POST\/models\/\*\/versions\/\*\/approval"/)]);
     expect(granted('Trainer')).toEqual([expect.stringMatching(/\/\*\/POST\/training\/start"/)]);
     expect(granted('Reader')).toEqual([
-      expect.stringMatching(/GET\/models"/), expect.stringMatching(/GET\/datasets"/), expect.stringMatching(/POST\/inference\/predict"/),
+      expect.stringMatching(/GET\/models"/), expect.stringMatching(/GET\/models\/\*\/versions\/\*"/), expect.stringMatching(/GET\/datasets"/),
+      expect.stringMatching(/POST\/inference\/predict"/),
     ]);
   });
 
@@ -295,8 +318,8 @@ describe('with less', () => {
     const { template, api } = synth(() => ({ training: importedPipeline(), access: ApiAccess.iam() }));
     expect(Object.keys(routes(template)).sort()).toEqual(['GET /health', 'POST /training/start']);
     expect(actions(template, 'ApiTraining')).toEqual(['sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution']);
-    expect(() => api.grantPredict(new iam.AccountRootPrincipal())).toThrow(/no route POST \/inference\/predict/);
-    expect(() => api.grantRead(new iam.AccountRootPrincipal())).toThrow(/no route to read from/);
+    expect(() => api.grantPredict(new iam.AccountRootPrincipal())).toThrow(/no route to grant: give it the part that brings it \(endpoint\)/);
+    expect(() => api.grantRead(new iam.AccountRootPrincipal())).toThrow(/no route to grant: .*\(registry or data\)/);
   });
 
   test('an open API warns', () => {
@@ -332,7 +355,7 @@ describe('with less', () => {
         endpoint: new InferenceEndpoint(stack, 'Endpoint', { schema, registry }),
       };
     });
-    expect(Object.keys(routes(template))).toHaveLength(5);
+    expect(Object.keys(routes(template))).toHaveLength(6);
     expect(actions(template, 'ApiPredict')).toEqual(['sagemaker:InvokeEndpoint']);
     expect(actions(template, 'ApiTraining')).toEqual(['sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution']);
   });
@@ -340,7 +363,7 @@ describe('with less', () => {
   test('a schema of its own serves an endpoint without one', () => {
     const { template } = synth(() => ({ endpoint: importedEndpoint(), schema }));
     expect(routes(template)).toHaveProperty(['POST /inference/predict'], 'JWT');
-    template.hasResourceProperties('AWS::Lambda::Function', { Environment: { Variables: { ENDPOINT_NAME: 'serve' } } });
+    expect(settings(template, 'ApiPredict')).toEqual({ ENDPOINTS: [{ name: 'serve', schemaFile: 'schema-0.json' }] });
   });
 });
 
@@ -390,6 +413,118 @@ describe('what is wrong', () => {
       endpoint: importedEndpoint(), allowOrigins: ['https://a.example/path'], throttle: { rateLimit: 0, burstLimit: -1 },
     });
     expect(bad).toThrow(/^MlopsApi "Api": allowOrigins holds "https:\/\/a.example\/path".*rateLimit is 0.*burstLimit is -1.*without a contract/);
+  });
+});
+
+describe('with several models', () => {
+  const wines = DatasetSchema.of('wines', [Column.numeric('ash'), Column.target('quality', { min: 0, max: 10 })]);
+  let template: Template;
+
+  beforeAll(() => {
+    ({ template } = synth((stack) => {
+      const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'Animals' });
+      const { bucket, catalogTable } = registry;
+      const others = new ModelRegistry(stack, 'Others', { modelPackageGroupName: 'Wines', bucket, catalogTable });
+      new ModelRegistry(stack, 'Foreign', { modelPackageGroupName: 'Foreign', bucket, catalogTable });
+      const model = (id: string, of: DatasetSchema, models: ModelRegistry) => {
+        const training = new TrainingPipeline(stack, `${id}Training`, { schema: of, registry: models, pipelineName: `Train-${id}` });
+        const data = new DataPipeline(stack, `${id}Data`, { schema: of, training });
+        return { training, data, registry: models, endpoint: new InferenceEndpoint(stack, `${id}Endpoint`, { schema: of, registry: models, endpointName: `serve-${id}` }) };
+      };
+      return { models: [model('A', schema, registry), model('W', wines, others)] };
+    }));
+  });
+
+  const resourcesOf = (id: string, action: string) => statements(template, id)
+    .filter(({ Action }) => [Action].flat().includes(action)).flatMap(({ Resource }) => [Resource].flat()).map((arn) => JSON.stringify(arn));
+
+  test('there is one route of each kind', () => {
+    expect(Object.keys(routes(template))).toHaveLength(7);
+    template.resourceCountIs('AWS::ApiGatewayV2::Route', 7);
+  });
+
+  test('each function knows the parts of both, and which data belong to which pipeline', () => {
+    expect(settings(template, 'ApiPredict')).toEqual({ ENDPOINTS: [{ name: 'serve-A', schemaFile: 'schema-0.json' }, { name: 'serve-W', schemaFile: 'schema-1.json' }] });
+    expect(settings(template, 'ApiModels')).toEqual({
+      MODEL_PACKAGE_GROUPS: [
+        { name: 'Animals', table: expect.stringMatching(/^<ModelsCatalog/) }, { name: 'Wines', table: expect.stringMatching(/^<ModelsCatalog/) },
+      ],
+    });
+    expect(settings(template, 'ApiTraining')).toMatchObject({
+      PIPELINES: [{ name: 'Train-A', dataset: 'animals' }, { name: 'Train-W', dataset: 'wines' }],
+      DATASETS: [{ name: 'animals', table: expect.stringMatching(/^<AData/) }, { name: 'wines', table: expect.stringMatching(/^<WData/) }],
+    });
+  });
+
+  test('each function may do its own on exactly these', () => {
+    expect(resourcesOf('ApiPredict', 'sagemaker:InvokeEndpoint').map((arn) => /endpoint\/[\w-]+/.exec(arn)![0]).sort())
+      .toEqual(['endpoint/serve-A', 'endpoint/serve-W', 'endpoint/serve-a', 'endpoint/serve-w']);
+    for (const action of ['sagemaker:StartPipelineExecution', 'sagemaker:DescribePipeline']) {
+      expect(resourcesOf('ApiTraining', action).map((arn) => /pipeline\/[\w-]+/.exec(arn)![0]).sort())
+        .toEqual(['pipeline/Train-A', 'pipeline/Train-W', 'pipeline/train-a', 'pipeline/train-w']);
+    }
+    expect(resourcesOf('ApiDatasets', 'dynamodb:Scan').map((arn) => /"([AW]Data)/.exec(arn)![1]).sort()).toEqual(['AData', 'WData']);
+    expect(resourcesOf('ApiModels', 'sagemaker:UpdateModelPackage').map((arn) => /model-package\/\w+/.exec(arn)![0]).sort())
+      .toEqual(['model-package/Animals', 'model-package/Wines', 'model-package/animals', 'model-package/wines']);
+    const partitions = statements(template, 'ApiModels').flatMap(({ Condition }) => Condition?.['ForAllValues:StringEquals']?.['dynamodb:LeadingKeys'] ?? []);
+    expect(partitions.sort()).toEqual(['DEPLOYMENT#Animals', 'DEPLOYMENT#Wines', 'MODEL#Animals', 'MODEL#Wines', 'SERVING#Animals', 'SERVING#Wines']);
+  });
+
+  test('a part that two models share is served once', () => {
+    const shared = synth((stack) => {
+      const registry = new ModelRegistry(stack, 'Models');
+      return { models: ['a', 'b'].map((name) => ({ schema, registry, endpoint: InferenceEndpoint.fromEndpointName(stack, name, name) })) };
+    }).template;
+    expect(settings(shared, 'ApiModels').MODEL_PACKAGE_GROUPS).toHaveLength(1);
+    expect(settings(shared, 'ApiPredict').ENDPOINTS).toHaveLength(2);
+  });
+
+  test('fails when callers could not tell two parts apart, and when one is given in two ways', () => {
+    const pipeline = importedPipeline();
+    const endpoint = importedEndpoint();
+    const bad = () => synth((stack) => ({
+      models: [
+        { training: pipeline, data: new DataPipeline(stack, 'One', { schema }), endpoint, schema },
+        { training: pipeline, data: new DataPipeline(stack, 'Two', { schema: wines }), endpoint, schema: wines },
+        { training: importedPipeline(), endpoint: importedEndpoint(), schema, data: new DataPipeline(stack, 'Three', { schema }) },
+      ],
+    }));
+    for (const message of [
+      'the training pipeline "train" is given with the data set "animals" and with the data set "wines"; give it once',
+      'the endpoint "serve" is given with two schemas', 'two data pipelines are of the data set "animals"', 'two training pipelines are named "train"',
+      'two endpoints are named "serve"',
+    ]) {
+      expect(bad).toThrow(message);
+    }
+  });
+
+  test('fails when parts are given beside models, and when there are too many', () => {
+    expect(() => synth(() => ({ training: importedPipeline(), schema, models: [] }))).toThrow('models is given, and training, schema beside it');
+    expect(() => synth((stack) => ({
+      models: Array.from({ length: 11 }, (_, i) => ({ schema, endpoint: InferenceEndpoint.fromEndpointName(stack, `E${i}`, `e${i}`) })),
+    }))).toThrow('there are 11 parts of the kind endpoint; one API serves at most 10');
+  });
+});
+
+describe('the table of routes', () => {
+  const text = (file: string) => fs.readFileSync(path.join(__dirname, '..', file), 'utf8');
+
+  test('is that of the README and of the class', () => {
+    expect(text('README.md')).toContain(`\n${README_TABLE}\n`);
+    expect(text('src/api/mlops-api.ts').replaceAll(/^ \* ?/gm, '')).toContain(`\n${CLASS_TABLE}\n`);
+  });
+
+  test('brings nothing of the CDK into the functions', () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'api-'));
+    const room = path.join(__dirname, '../src/api');
+    const entries = Object.keys(HANDLERS).map((name) => path.join(room, `${name}.lambda.ts`));
+    execFileSync(path.join(__dirname, '../node_modules/.bin/esbuild'), [
+      ...entries, '--bundle', '--platform=node', '--log-level=error', `--outdir=${folder}`, `--metafile=${folder}/meta.json`,
+    ]);
+    const inputs = Object.keys((JSON.parse(fs.readFileSync(path.join(folder, 'meta.json'), 'utf8')) as { inputs: object }).inputs);
+    fs.rmSync(folder, { recursive: true });
+    expect(inputs).toContain('src/api/routes.ts');
+    expect(inputs.filter((file) => /node_modules\/(aws-cdk-lib|constructs)\//.test(file))).toEqual([]);
   });
 });
 

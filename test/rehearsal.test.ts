@@ -613,7 +613,7 @@ describe('what is told', () => {
   test('an API with some of the routes is asked for those only', () => {
     const training = { path: 'S/Training', facts: { pipelineName: 'p', modelPackageGroupName: 'g', gate: [] } };
     const context = (...routes: string[]) => ({
-      api: new ApiClient({ url: 'https://abc.execute-api.us-east-1.amazonaws.com/', access: 'open', routes, pipelineName: 'p' }, {
+      api: new ApiClient({ url: 'https://abc.execute-api.us-east-1.amazonaws.com/', access: 'open', routes, datasets: [], pipelines: ['p'], groups: ['g'], endpoints: ['e'] }, {
         endpoint: 'http://127.0.0.1:1', region: 'us-east-1', credentials: { accessKeyId: 'a', secretAccessKey: 's' },
       }),
     } as RunContext);

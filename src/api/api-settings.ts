@@ -1,11 +1,8 @@
 import { Aws, Duration, Names, RemovalPolicy, Token } from 'aws-cdk-lib';
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
 import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
-import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
-import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { DatasetSchema } from '../data';
 import { Problems } from '../shared/validation';
 
 export interface LoggedStageOptions {
@@ -31,12 +28,6 @@ export function loggedStage(scope: Construct, httpApi: apigwv2.IHttpApi, options
     throttle: options.throttle,
     accessLogSettings: { destination: new apigwv2.LogGroupLogDestination(logGroup), format: accessLogFormat(options.caller) },
   });
-}
-
-/** Only what is used: `grantReadData` would allow streams and more. */
-export function grantTable(table: dynamodb.ITable | dynamodb.ITableV2, grantee: iam.IGrantable, ...actions: string[]): void {
-  table.grant(grantee, ...actions);
-  table.encryptionKey?.grantDecrypt(grantee);
 }
 
 /** One JSON object a request. No query string, no header, no body: nothing of what people send. */
@@ -81,11 +72,4 @@ export function checkSettings(problems: Problems, origins: readonly string[], th
     problems.check(limit === undefined || Token.isUnresolved(limit) || limit > 0, () =>
       `throttle.${name} is ${limit}; it must be greater than 0, else every request is refused`);
   }
-}
-
-/** The contract that a part of the platform works by, where it has one. */
-export function schemaOf(...parts: readonly unknown[]): DatasetSchema | undefined {
-  return parts
-    .map((part) => (part instanceof DatasetSchema ? part : (part as { schema?: unknown } | undefined)?.schema))
-    .find((schema): schema is DatasetSchema => schema instanceof DatasetSchema);
 }

@@ -1,5 +1,6 @@
 import { GetCommand, paginateScan } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { DATASET } from './shapes';
 
 /** An item of the table of data sets. */
 export interface DatasetItem {
@@ -8,9 +9,6 @@ export interface DatasetItem {
   readonly createdAt?: string;
   readonly [attribute: string]: unknown;
 }
-
-/** The attributes of a data set that callers get. */
-const RESPONSE_ATTRIBUTES = ['id', 'name', 'status', 'createdAt', 'updatedAt', 'rows', 'files', 'error', 'report', 'executionArn', 'pipelineExecutionArn'] as const;
 
 /** Every data set, newest first; equal times by id, so that the order is always the same. */
 export async function allDatasets(client: DynamoDBDocumentClient, table: string): Promise<DatasetItem[]> {
@@ -30,7 +28,7 @@ export async function dataset(client: DynamoDBDocumentClient, table: string, id:
 
 /** A data set as callers get it. */
 export function toResponse(item: DatasetItem): { readonly [attribute: string]: unknown } {
-  return Object.fromEntries(RESPONSE_ATTRIBUTES.filter((name) => item[name] !== undefined).map((name) => [name, item[name]]));
+  return Object.fromEntries(Object.keys(DATASET.properties).filter((name) => item[name] !== undefined).map((name) => [name, item[name]]));
 }
 
 /** Orders by time of creation, newest first. */

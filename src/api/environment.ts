@@ -1,25 +1,45 @@
-/** Names of the environment variables that `MlopsApi` sets on its handlers. */
+/** What `MlopsApi` sets for its handlers. No imports: both sides use it. */
+
+/** Names of environment variables. */
 export const ApiEnvironment = {
   /** `cognito`, `iam` or `open`. */
   ACCESS: 'ACCESS',
   /** Cognito group whose members may approve models. */
   APPROVER_GROUP: 'APPROVER_GROUP',
-  DATASETS_TABLE: 'DATASETS_TABLE',
-  /** Table that says which model versions there are and what serves. */
-  CATALOG_TABLE: 'CATALOG_TABLE',
-  /** Group whose versions the catalog is asked for. */
-  MODEL_PACKAGE_GROUP_NAME: 'MODEL_PACKAGE_GROUP_NAME',
-  PIPELINE_NAME: 'PIPELINE_NAME',
-  /** `s3://bucket/prefix` below which each data set has a folder named after its id. */
-  PROCESSED_DATA: 'PROCESSED_DATA',
-  ENDPOINT_NAME: 'ENDPOINT_NAME',
+  /** What is served of each kind of part: a JSON list of the settings below. */
+  data: 'DATASETS',
+  training: 'PIPELINES',
+  registry: 'MODEL_PACKAGE_GROUPS',
+  endpoint: 'ENDPOINTS',
 } as const;
 
-/** The data contract, beside the code of the handlers that need it. */
-export const SCHEMA_FILE = 'schema.json';
+/** What a handler knows of a part of each kind. `name` is that by which callers select it. */
+export interface PartSettings {
+  readonly data: {
+    readonly name: string;
+    readonly table: string;
+    /** `s3://bucket/prefix` below which each data set has a folder named after its id. */
+    readonly processedData: string;
+  };
+  readonly training: {
+    readonly name: string;
+    /** Name of the data that it is started with. */
+    readonly dataset?: string;
+  };
+  readonly registry: {
+    readonly name: string;
+    /** The catalog: which versions there are and what serves. */
+    readonly table: string;
+  };
+  readonly endpoint: {
+    readonly name: string;
+    /** File beside the code of the handler that holds the data contract. */
+    readonly schemaFile: string;
+  };
+}
+
+/** Most parts of one kind. The environment of a function holds 4 KB, and the settings of a part take up to 300 bytes. */
+export const MAX_PARTS = 10;
 
 /** Seconds after which a handler is stopped; API Gateway itself gives up after 30. */
 export const HANDLER_TIMEOUT_SECONDS = 29;
-
-/** Most instances that one prediction request may hold. */
-export const MAX_INSTANCES = 500;

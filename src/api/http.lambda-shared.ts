@@ -44,21 +44,17 @@ export type Handler = (request: HttpRequest) => Promise<APIGatewayProxyStructure
 const SECURITY_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
 /**
- * A Lambda handler of these routes, by route key (`POST /models/{version}/approval`). It always answers: what a route
- * throws becomes a JSON error, and what is not expected a 500 that gives the caller only the request id.
+ * A Lambda handler that always answers: what a route throws becomes a JSON error, and what is not expected a 500 that gives the caller
+ * only the request id.
  */
-export function serve(routes: { readonly [routeKey: string]: Route }): Handler {
+export function responding(route: Route): Handler {
   return async (request) => {
     const began = Date.now();
     const requestId = idOf(request);
     logger.appendKeys({ requestId });
     let response: APIGatewayProxyStructuredResultV2;
     try {
-      const key = typeof request?.routeKey === 'string' ? request.routeKey : '';
-      if (!Object.hasOwn(routes, key)) {
-        throw new HttpError(404, 'NotFound', `there is no route "${key}"`);
-      }
-      const { status, body } = await routes[key](request);
+      const { status, body } = await route(request);
       response = respond(status, body);
     } catch (error) {
       response = failure(error, requestId);

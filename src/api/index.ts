@@ -1,2 +1,3 @@
 export * from './api-access';
 export * from './mlops-api';
+export * from './served-model';

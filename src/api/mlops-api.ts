@@ -6,57 +6,29 @@ import * as cognito from 'aws-cdk-lib/aws-cognito';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { ApiAccess } from './api-access';
-import { checkSettings, corsPreflight, grantTable, loggedStage, schemaOf } from './api-settings';
+import { checkSettings, corsPreflight, loggedStage } from './api-settings';
 import { BoundAccess } from './bound-access';
-import { ApiEnvironment, HANDLER_TIMEOUT_SECONDS, SCHEMA_FILE } from './environment';
-import { DataPipeline, DatasetSchema } from '../data';
-import { Prefix } from '../data/environment';
-import { IModelRegistry } from '../registry';
+import { ApiEnvironment, HANDLER_TIMEOUT_SECONDS } from './environment';
+import { HandlerName, HANDLERS, keyOf, RouteDescription, ROUTES } from './routes';
+import { ServedModel } from './served-model';
+import { ServedModels } from './served-models';
 import { HandlerFunction } from '../shared/handler-function';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { Problems } from '../shared/validation';
 
 /**
- * Properties of an `MlopsApi`. Each part that is given brings its routes; without it they do not exist.
+ * Properties of an `MlopsApi`. The parts of one model stand here; those of several in `models`.
  */
-export interface MlopsApiProps {
+export interface MlopsApiProps extends ServedModel {
   /**
-   * Brings `GET /datasets`, and `POST /training/start` trains on its data sets.
+   * The parts of each model, where the API serves several: at most 10 parts of a kind. Callers name the one that they mean, see the
+   * table of routes.
    *
-   * @default - no data sets: who starts a training gives the place of the data as pipeline parameters
+   * @default - one model, whose parts are given by `data`, `training`, `registry` and `endpoint`
    */
-  readonly data?: DataPipeline;
-
-  /**
-   * Brings `POST /training/start`: a `TrainingPipeline`, or any SageMaker pipeline.
-   *
-   * @default - no such route
-   */
-  readonly training?: sagemaker.IPipeline;
-
-  /**
-   * Brings `GET /models` and `POST /models/{version}/approval`.
-   *
-   * @default - no such routes
-   */
-  readonly registry?: IModelRegistry;
-
-  /**
-   * Brings `POST /inference/predict`: an `InferenceEndpoint`, or any SageMaker endpoint that takes and gives CSV.
-   *
-   * @default - no such route
-   */
-  readonly endpoint?: sagemaker.IEndpoint;
-
-  /**
-   * The contract that prediction requests are checked against.
-   *
-   * @default - that of `endpoint`, else that of `data`
-   */
-  readonly schema?: DatasetSchema;
+  readonly models?: ServedModel[];
 
   /**
    * Who may call.
@@ -95,26 +67,22 @@ export interface MlopsApiProps {
   readonly removalPolicy?: RemovalPolicy;
 }
 
-interface HandlerOptions {
-  readonly description: string;
-  readonly environment?: { [name: string]: string };
-  readonly documents?: { [file: string]: unknown };
-}
-
 /**
  * The HTTP API of the platform: start a training, list and approve models, list data sets, predict.
  *
  * | route | body | answer |
  * |---|---|---|
- * | `POST /training/start` | `{"dataset"?, "parameters"?}` | 202 `{"executionArn", "dataset"}` |
- * | `POST /inference/predict` | `{"instances": [{column: value}]}` or one instance | 200 `{"predictions", "model", "requestId"}` |
- * | `GET /models?limit&nextToken` | | 200 `{"models", "nextToken"?}` |
- * | `POST /models/{version}/approval` | `{"status": "Approved" or "Rejected", "comment"?}` | 200 `{"version", "status", "changed"}` |
- * | `GET /datasets?limit&nextToken` | | 200 `{"datasets", "nextToken"?}` |
- * | `GET /health` | | 200 `{"status": "ok"}` |
+ * | `POST /inference/predict?endpoint` | `{"instances"}` or one instance | 200 `{"predictions", "model", "requestId"}` |
+ * | `POST /training/start?pipeline` | `{"dataset"?, "parameters"?}` | 202 `{"executionArn", "pipeline", "dataset"?}` |
+ * | `GET /models?group&limit&nextToken` |  | 200 `{"models", "nextToken"?}` |
+ * | `GET /models/{group}/versions/{version}` |  | 200 `{"group", "version", "status", "packageStatus"?, …}` |
+ * | `POST /models/{group}/versions/{version}/approval` | `{"status", "comment"?}` | 200 `{"group", "version", "status", "changed"}` |
+ * | `GET /datasets?dataset&limit&nextToken` |  | 200 `{"datasets", "nextToken"?}` |
+ * | `GET /health` |  | 200 `{"status"}` |
  *
- * Training takes the newest data set unless the request names one. Instances, at most 500, hold values in the unit in which people
- * enter them. Lists come newest first, 50 (at most 200) at once. Health is open to everybody and contains nothing else.
+ * Where the API serves several data sets, pipelines, groups or endpoints, the query names one (`?group=abalone`); with one of a kind it
+ * may be left out. Training takes the newest data set unless the request names one. Instances, at most 500, hold values in the unit in
+ * which people enter them. Lists come newest first, 50 (at most 200) at once. Health is open to everybody and contains nothing else.
  *
  * Errors are `{"error": {"code", "message", "details"?}, "requestId"}`: 400 names each wrong field, its value and what
  * is allowed; 401 and 403 come from API Gateway (`{"message"}`), but for 403 on an approval without the group; 404 and 409
@@ -136,6 +104,11 @@ interface HandlerOptions {
  *
  * const api = new MlopsApi(this, 'Api', { training, registry });
  * new CfnOutput(this, 'Url', { value: api.url });
+ *
+ * @example
+ * declare const animals: ServedModel;
+ * declare const wines: ServedModel;
+ * new MlopsApi(this, 'Api', { models: [animals, wines] });
  */
 export class MlopsApi extends Construct {
   /** Base URL, without a slash at its end. */
@@ -160,19 +133,19 @@ export class MlopsApi extends Construct {
   public readonly approverGroup?: string;
 
   private readonly access: BoundAccess;
-  private readonly routes = new Set<string>();
+  private readonly served: ServedModels;
+  private readonly routes: readonly RouteDescription[];
   private readonly logRetention: logs.RetentionDays;
 
   constructor(scope: Construct, id: string, props: MlopsApiProps = {}) {
     super(scope, id);
     const allowOrigins = props.allowOrigins ?? ['*'];
     const throttle = { rateLimit: 50, burstLimit: 100, ...props.throttle };
-    const schema = schemaOf(props.schema, props.endpoint, props.data);
     const problems = new Problems(`MlopsApi "${id}"`);
     checkSettings(problems, allowOrigins, throttle);
-    problems.check(!props.endpoint || schema !== undefined, () =>
-      'endpoint is given without a contract to check requests against: give schema as well');
+    this.served = new ServedModels(modelsOf(props, problems), problems);
     problems.throwIfAny();
+    this.routes = ROUTES.filter(({ part }: RouteDescription) => part === undefined || this.served.names(part).length > 0);
 
     this.access = (props.access ?? ApiAccess.cognito())._bind(this, props.removalPolicy ?? RemovalPolicy.RETAIN);
     this.userPool = this.access.userPool;
@@ -192,24 +165,16 @@ export class MlopsApi extends Construct {
     this.logRetention = props.logRetention ?? logs.RetentionDays.THREE_MONTHS;
     this.stage = loggedStage(this, this.httpApi, { throttle, retention: this.logRetention, caller: this.access.callerInLog });
 
-    this.addHealth();
-    if (props.data) {
-      this.addDatasets(props.data);
-    }
-    if (props.training) {
-      this.addTraining(props.training, props.data);
-    }
-    if (props.registry) {
-      this.addModels(props.registry);
-    }
-    if (props.endpoint && schema) {
-      this.addPredict(props.endpoint, schema);
-    }
+    const handlers = new Set(this.routes.map(({ handler }) => handler));
+    handlers.forEach((handler) => this.addRoutesOf(handler));
     describeForRehearsal(this, 'cdk-mlops:api', {
       url: this.url,
       access: this.access.kind,
-      routes: [...this.routes],
-      pipelineName: props.training?.pipelineName,
+      routes: this.routes.map(keyOf),
+      datasets: this.served.names('data'),
+      pipelines: this.served.names('training'),
+      groups: this.served.names('registry'),
+      endpoints: this.served.names('endpoint'),
       userPoolId: this.userPool?.userPoolId,
       userPoolClientId: this.userPoolClient?.userPoolClientId,
       approverGroup: this.approverGroup,
@@ -218,22 +183,22 @@ export class MlopsApi extends Construct {
 
   /** Grants the given identity permission to ask for predictions. With `ApiAccess.iam()` only. */
   public grantPredict(grantee: iam.IGrantable): iam.Grant {
-    return this.grantRoutes(grantee, 'POST /inference/predict');
+    return this.grantRoutes(grantee, 'endpoint', ({ part }) => part === 'endpoint');
   }
 
   /** Grants the given identity permission to start trainings. With `ApiAccess.iam()` only. */
   public grantStartTraining(grantee: iam.IGrantable): iam.Grant {
-    return this.grantRoutes(grantee, 'POST /training/start');
+    return this.grantRoutes(grantee, 'training', ({ part, method }) => part === 'training' && method === 'POST');
   }
 
   /** Grants the given identity permission to approve and reject models. With `ApiAccess.iam()` only. */
   public grantApprove(grantee: iam.IGrantable): iam.Grant {
-    return this.grantRoutes(grantee, 'POST /models/{version}/approval');
+    return this.grantRoutes(grantee, 'registry', ({ caller }) => caller === 'approver');
   }
 
-  /** Grants the given identity permission to list models and data sets, as far as the API has them. With `ApiAccess.iam()` only. */
+  /** Grants the given identity permission to read models and data sets, as far as the API has them. With `ApiAccess.iam()` only. */
   public grantRead(grantee: iam.IGrantable): iam.Grant {
-    return this.grantRoutes(grantee, ...['GET /models', 'GET /datasets'].filter((key) => this.routes.has(key)));
+    return this.grantRoutes(grantee, 'registry or data', ({ method, caller }) => method === 'GET' && caller === 'caller');
   }
 
   /** Number of requests. By default the sum of five minutes. */
@@ -256,97 +221,56 @@ export class MlopsApi extends Construct {
     return this.stage.metricLatency({ statistic: cloudwatch.Stats.AVERAGE, ...options });
   }
 
-  private addHealth(): void {
-    const handler = this.addHandler('Health', 'health', { description: 'Says that the API is there' });
-    this.addRoutes('HealthIntegration', handler, ['GET /health'], new apigwv2.HttpNoneAuthorizer());
-  }
-
-  private addDatasets(data: DataPipeline): void {
-    const handler = this.addHandler('Datasets', 'datasets', {
-      description: 'Lists data sets',
-      environment: { [ApiEnvironment.DATASETS_TABLE]: data.datasetTable.tableName },
-    });
-    grantTable(data.datasetTable, handler, 'dynamodb:Scan');
-    this.addRoutes('DatasetsIntegration', handler, ['GET /datasets']);
-  }
-
-  private addTraining(training: sagemaker.IPipeline, data?: DataPipeline): void {
-    const handler = this.addHandler('Training', 'training', {
-      description: 'Starts trainings',
-      environment: {
-        [ApiEnvironment.PIPELINE_NAME]: training.pipelineName,
-        ...(data ? {
-          [ApiEnvironment.DATASETS_TABLE]: data.datasetTable.tableName,
-          [ApiEnvironment.PROCESSED_DATA]: data.bucket.s3UrlForObject(Prefix.PROCESSED.replace(/\/$/, '')),
-        } : {}),
-      },
-    });
-    training.grantStartPipelineExecution(handler);
-    // Its definition says which parameters there are, and of which type.
-    iam.Grant.addToPrincipal({ grantee: handler, actions: ['sagemaker:DescribePipeline'], resourceArns: [training.pipelineArn] });
-    if (data) {
-      grantTable(data.datasetTable, handler, 'dynamodb:Scan', 'dynamodb:GetItem');
-    }
-    this.addRoutes('TrainingIntegration', handler, ['POST /training/start']);
-  }
-
-  private addModels(registry: IModelRegistry): void {
-    const handler = this.addHandler('Models', 'models', {
-      description: 'Lists and approves models',
-      environment: {
-        [ApiEnvironment.CATALOG_TABLE]: registry.catalogTable.tableName,
-        [ApiEnvironment.MODEL_PACKAGE_GROUP_NAME]: registry.modelPackageGroupName,
-        [ApiEnvironment.ACCESS]: this.access.kind,
-        ...(this.approverGroup ? { [ApiEnvironment.APPROVER_GROUP]: this.approverGroup } : {}),
-      },
-    });
-    registry.grantReadCatalog(handler);
-    registry.grantApprove(handler);
-    this.addRoutes('ModelsIntegration', handler, ['GET /models', 'POST /models/{version}/approval']);
-  }
-
-  private addPredict(endpoint: sagemaker.IEndpoint, schema: DatasetSchema): void {
-    const handler = this.addHandler('Predict', 'predict', {
-      description: 'Checks instances and asks the endpoint for predictions',
-      environment: { [ApiEnvironment.ENDPOINT_NAME]: endpoint.endpointName },
-      documents: { [SCHEMA_FILE]: schema._document() },
-    });
-    endpoint.grantInvoke(handler);
-    this.addRoutes('PredictIntegration', handler, ['POST /inference/predict']);
-  }
-
-  private addHandler(id: string, name: string, options: HandlerOptions): HandlerFunction {
+  /** The function of these routes, which may do what they need on the parts that the API serves, and nothing else. */
+  private addRoutesOf(name: HandlerName): void {
+    const id = `${name[0].toUpperCase()}${name.slice(1)}`;
+    const routes = this.routes.filter(({ handler }) => handler === name);
     const handler = new HandlerFunction(this, id, {
       handler: `api/${name}`,
+      description: HANDLERS[name],
+      environment: this.environmentOf(routes),
+      documents: routes.some(({ part }) => part === 'endpoint') ? this.served.documents() : undefined,
       timeout: Duration.seconds(HANDLER_TIMEOUT_SECONDS),
       // Power follows memory, and somebody waits for the answer.
       memorySize: 512,
       logRetention: this.logRetention,
-      ...options,
     });
     this.functions.push(handler);
-    return handler;
-  }
-
-  private addRoutes(integrationId: string, handler: lambda.IFunction, keys: string[], authorizer = this.access.authorizer): void {
-    const integration = new HttpLambdaIntegration(integrationId, handler);
-    for (const key of keys) {
-      const [method, path] = key.split(' ');
-      this.httpApi.addRoutes({ path, methods: [method as apigwv2.HttpMethod], integration, authorizer });
-      this.routes.add(key);
+    const integration = new HttpLambdaIntegration(`${id}Integration`, handler);
+    for (const { method, path, caller, grant } of routes) {
+      const authorizer = caller === 'anyone' ? new apigwv2.HttpNoneAuthorizer() : this.access.authorizer;
+      this.httpApi.addRoutes({ path, methods: [apigwv2.HttpMethod[method]], integration, authorizer });
+      this.served.models.forEach((model) => grant?.(handler, model));
     }
   }
 
-  private grantRoutes(grantee: iam.IGrantable, ...keys: string[]): iam.Grant {
+  private environmentOf(routes: readonly RouteDescription[]): { [name: string]: string } {
+    const parts = new Set(routes.flatMap(({ part, uses }) => [part, uses]).filter((part) => part !== undefined));
+    const settings = [...parts].map((part) => [ApiEnvironment[part], this.served.text(part, this)]);
+    const approvers = routes.some(({ caller }) => caller === 'approver')
+      ? { [ApiEnvironment.ACCESS]: this.access.kind, ...(this.approverGroup ? { [ApiEnvironment.APPROVER_GROUP]: this.approverGroup } : {}) }
+      : {};
+    return { ...Object.fromEntries(settings), ...approvers };
+  }
+
+  private grantRoutes(grantee: iam.IGrantable, parts: string, which: (route: RouteDescription) => boolean): iam.Grant {
     if (this.access.kind !== 'iam') {
       throw new Error(`MlopsApi "${this.node.id}": grants on routes need ApiAccess.iam(), its access is ${this.access.kind}`);
     }
-    const missing = keys.filter((key) => !this.routes.has(key));
-    if (missing.length > 0 || keys.length === 0) {
-      throw new Error(`MlopsApi "${this.node.id}": it has no route ${missing.join(', ') || 'to read from'}: give it the part that brings it`);
+    const routes = this.routes.filter(which);
+    if (routes.length === 0) {
+      throw new Error(`MlopsApi "${this.node.id}": it has no route to grant: give it the part that brings it (${parts})`);
     }
-    const resourceArns = keys.map((key) => key.split(' '))
-      .map(([method, path]) => this.httpApi.arnForExecuteApi(method, path.replace(/\{\w+\}/g, '*')));
+    const resourceArns = routes.map(({ method, path }) => this.httpApi.arnForExecuteApi(method, path.replace(/\{\w+\}/g, '*')));
     return iam.Grant.addToPrincipal({ grantee, actions: ['execute-api:Invoke'], resourceArns });
   }
+}
+
+/** The parts of one model or those of several. */
+function modelsOf({ data, training, registry, endpoint, schema, models }: MlopsApiProps, problems: Problems): ServedModel[] {
+  const one = { data, training, registry, endpoint, schema };
+  const given = Object.entries(one).filter(([, part]) => part !== undefined).map(([name]) => name);
+  problems.check(!models || given.length === 0, () =>
+    `models is given, and ${given.join(', ')} beside it: put the parts of each model into models`);
+  return models ?? [one];
 }

@@ -1,29 +1,22 @@
 import { Detail, echo, invalid, isObject, nameOf } from './http.lambda-shared';
 import type { Caller } from './identity.lambda-shared';
+import { DECISIONS, MAX_COMMENT, MODEL } from './shapes';
 import { LINEAGE } from '../registry/catalog.lambda-shared';
 
-/** What may be decided about a model version. */
-export const DECISIONS = ['Approved', 'Rejected'] as const;
 export type Decision = typeof DECISIONS[number];
 
-/** Limits of SageMaker: the description of an approval, of which we keep a part for who decided. */
+/** Limit of SageMaker for the description of an approval, of which a part is kept for who decided. */
 const MAX_DESCRIPTION = 1024;
-const MAX_COMMENT = 500;
-
-/** The attributes of a model version that callers get. */
-const RESPONSE_ATTRIBUTES = [
-  'version', 'status', 'packageStatus', 'metrics', 'metricsProblem', 'manifestId', 'createdAt', 'updatedAt', 'approvedBy', 'approvalDescription',
-  'modelPackageArn', 'pipelineExecutionArn',
-] as const;
 
 /** An item of the catalog. */
 export type CatalogItem = { readonly [attribute: string]: unknown };
 
 /** A model version as callers get it. `serving`: the items that say what serves. */
-export function toResponse(item: CatalogItem, serving: readonly CatalogItem[]): CatalogItem {
+export function toResponse(group: string, item: CatalogItem, serving: readonly CatalogItem[]): CatalogItem {
   const endpoints = serving.filter((entry) => serves(entry, item)).map((entry) => String(entry.sk));
   return {
-    ...Object.fromEntries(RESPONSE_ATTRIBUTES.filter((name) => item[name] !== undefined).map((name) => [name, item[name]])),
+    group,
+    ...Object.fromEntries(Object.keys(MODEL.properties).filter((name) => item[name] !== undefined).map((name) => [name, item[name]])),
     serving: endpoints.length > 0,
     ...(endpoints.length > 0 ? { endpoints } : {}),
   };

@@ -1,4 +1,5 @@
 import { Detail, HttpRequest, invalid, isObject, short } from './http.lambda-shared';
+import { PAGE_LIMIT } from './shapes';
 
 /** Which part of a list is asked for. */
 export interface Page {
@@ -7,18 +8,13 @@ export interface Page {
   readonly after?: { readonly [key: string]: string };
 }
 
-const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 200;
-
 /** Reads `limit` and `nextToken` of the query string; 400 when they are wrong. `keys`: what a token of this list holds. */
 export function pageOf(request: HttpRequest, keys: readonly string[]): Page {
-  const { limit, nextToken, ...others } = request?.queryStringParameters ?? {};
-  const details: Detail[] = Object.keys(others).slice(0, 20).map((field) => ({
-    field: short(field), allowed: ['limit', 'nextToken'], message: `${JSON.stringify(short(field))} is not a parameter of this route`,
-  }));
-  const count = limit === undefined ? DEFAULT_LIMIT : (/^\d{1,4}$/.test(limit) ? Number(limit) : NaN);
-  if (!(count >= 1 && count <= MAX_LIMIT)) {
-    details.push({ field: 'limit', value: short(limit ?? ''), allowed: { min: 1, max: MAX_LIMIT }, message: `limit must be a whole number from 1 to ${MAX_LIMIT}` });
+  const { limit, nextToken } = request?.queryStringParameters ?? {};
+  const details: Detail[] = [];
+  const count = limit === undefined ? PAGE_LIMIT.default : (/^\d{1,4}$/.test(limit) ? Number(limit) : NaN);
+  if (!(count >= 1 && count <= PAGE_LIMIT.max)) {
+    details.push({ field: 'limit', value: short(limit ?? ''), allowed: { min: 1, max: PAGE_LIMIT.max }, message: `limit must be a whole number from 1 to ${PAGE_LIMIT.max}` });
   }
   const after = nextToken === undefined ? undefined : decode(nextToken, keys);
   if (nextToken !== undefined && !after) {

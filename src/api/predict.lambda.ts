@@ -1,9 +1,10 @@
 import * as fs from 'fs';
 import * as path from 'path';
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
-import { ApiEnvironment, SCHEMA_FILE } from './environment';
-import { Answer, environment, HttpRequest, idOf, jsonBody, serve } from './http.lambda-shared';
+import { Answer, HttpRequest, idOf, jsonBody } from './http.lambda-shared';
 import { endpointFailure, instancesOf, Prediction, predictionsOf, requestCsv } from './predictions.lambda-shared';
+import { selected } from './selection.lambda-shared';
+import { serve } from './serve.lambda-shared';
 import type { SchemaDocument } from '../data/schema-document';
 import { logger } from '../shared/logger.lambda-shared';
 
@@ -12,14 +13,14 @@ const ENDPOINT_TIMEOUT = 25_000;
 
 // One client, and no other: each further one adds 50 to 100 ms to a cold start.
 const runtime = new SageMakerRuntimeClient({ maxAttempts: 2 });
-let contract: SchemaDocument | undefined;
+const contracts = new Map<string, SchemaDocument>();
 
 /** `POST /inference/predict` */
-export const handler = serve({ 'POST /inference/predict': predict });
+export const handler = serve('predict', { 'POST /inference/predict': predict });
 
 async function predict(request: HttpRequest): Promise<Answer> {
-  const endpoint = environment(ApiEnvironment.ENDPOINT_NAME);
-  contract ??= JSON.parse(fs.readFileSync(path.join(__dirname, SCHEMA_FILE), 'utf8')) as SchemaDocument;
+  const { name: endpoint, schemaFile } = selected('endpoint', request);
+  const contract = contractIn(schemaFile);
   const instances = instancesOf(contract, jsonBody(request));
   const answered = await invoke(endpoint, requestCsv(contract, instances));
   let predictions: Prediction[];
@@ -33,6 +34,12 @@ async function predict(request: HttpRequest): Promise<Answer> {
     status: 200,
     body: { predictions, model: { endpoint, ...(answered.variant ? { variant: answered.variant } : {}) }, requestId: idOf(request) },
   };
+}
+
+function contractIn(file: string): SchemaDocument {
+  const contract = contracts.get(file) ?? JSON.parse(fs.readFileSync(path.join(__dirname, file), 'utf8')) as SchemaDocument;
+  contracts.set(file, contract);
+  return contract;
 }
 
 async function invoke(endpoint: string, csv: string): Promise<{ text: string; variant?: string }> {

@@ -1,5 +1,5 @@
-import { MAX_INSTANCES } from './environment';
 import { Detail, HttpError, invalid, isObject, isThrottled, nameOf, nameOfError } from './http.lambda-shared';
+import { MAX_INSTANCES } from './shapes';
 import { FieldProblem, presentPrediction, StoredInstance, targetColumn, toCsvRow, validateInstance } from '../data/instance-validation';
 import type { SchemaDocument } from '../data/schema-document';
 

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'crypto';
 import { Detail, echo, HttpError, invalid, isObject, nameOf, short } from './http.lambda-shared';
+import type { RouteKey } from './routes';
 import { nearest } from '../shared/validation';
 
 /** A parameter as a pipeline definition declares it. */
@@ -12,6 +13,7 @@ export interface DeclaredParameter {
 
 /** The parameter by which a pipeline registers its model as approved or pending. */
 export const APPROVAL_PARAMETER = 'ModelApprovalStatus';
+const APPROVAL_ROUTE: RouteKey = 'POST /models/{group}/versions/{version}/approval';
 const MAX_VALUE = 1024;
 
 /** Parameters that a pipeline's definition declares; none for a definition in a form that we do not know. */
@@ -113,7 +115,7 @@ function check(name: string, value: unknown, declared: readonly DeclaredParamete
   }
   if (name === APPROVAL_PARAMETER && value === 'Approved') {
     // Else whoever may train could approve, past the group that decides.
-    return { message: `${name} may not be "Approved" here: approve the version with POST /models/{version}/approval` };
+    return { message: `${name} may not be "Approved" here: approve the version with ${APPROVAL_ROUTE}` };
   }
   return checkType(parameter, value);
 }

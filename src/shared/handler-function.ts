@@ -50,4 +50,11 @@ export class HandlerFunction extends lambda.Function {
       loggingFormat: lambda.LoggingFormat.JSON,
     });
   }
+
+  /** Allows actions on the resources of these ARNs; nothing where there is none. */
+  public allow(actions: string[], resources: string[]): void {
+    if (resources.length > 0) {
+      this.addToRolePolicy(new iam.PolicyStatement({ actions, resources }));
+    }
+  }
 }

@@ -43,8 +43,11 @@ export interface RehearsalFacts {
     readonly access: 'cognito' | 'iam' | 'open';
     /** What it answers, such as `GET /models`. */
     readonly routes: string[];
-    /** The pipeline that `POST /training/start` starts. */
-    readonly pipelineName?: string;
+    /** Names of what it serves: data sets, training pipelines, model package groups, endpoints. */
+    readonly datasets: string[];
+    readonly pipelines: string[];
+    readonly groups: string[];
+    readonly endpoints: string[];
     readonly userPoolId?: string;
     readonly userPoolClientId?: string;
     /** Cognito group that may approve models. */

@@ -67,12 +67,13 @@ export async function listed({ api }: RunContext): Promise<readonly ListedModel[
 /** Approves the version as users do: through the API, or in the registry where the app has no API. */
 export async function approve(runner: StepRunner, context: RunContext, model: RegisteredModel): Promise<void> {
   const { aws } = context;
-  const api = context.api?.has('POST /models/{version}/approval') ? context.api : undefined;
+  const api = context.api?.has('POST /models/{group}/versions/{version}/approval') ? context.api : undefined;
   await runner.run('approval', async (step) => {
     if (api) {
-      const answer = await api.post(`/models/${model.version}/approval`, { status: 'Approved', comment: 'approved in a rehearsal' });
+      const path = `/models/${model.group}/versions/${model.version}/approval`;
+      const answer = await api.post(path, { status: 'Approved', comment: 'approved in a rehearsal' });
       if (answer.status !== 200) {
-        throw new RehearsalError(`POST /models/${model.version}/approval answered ${describeResponse(answer)}`);
+        throw new RehearsalError(`POST ${path} answered ${describeResponse(answer)}`);
       }
     } else {
       await aws.sageMaker.send(new UpdateModelPackageCommand({ ModelPackageArn: model.arn, ModelApprovalStatus: 'Approved' }));
