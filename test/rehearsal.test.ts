@@ -5,7 +5,6 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import * as fc from 'fast-check';
 import { Column, DatasetSchema } from '../src/data';
-import { chooseAppParts } from '../src/rehearsal/app/app-parts';
 import { findApp } from '../src/rehearsal/app/app-source';
 import { AssembledStack, readStacks } from '../src/rehearsal/app/assembly';
 import { DeployedStack } from '../src/rehearsal/app/deployed-stacks';
@@ -25,13 +24,10 @@ import { html } from '../src/rehearsal/report/html';
 import { imageWarnings } from '../src/rehearsal/report/images';
 import { page } from '../src/rehearsal/report/page';
 import { niceTicks } from '../src/rehearsal/report/plots';
-import { ApiClient, emulatorUrl } from '../src/rehearsal/scenario/api-client';
+import { emulatorUrl } from '../src/rehearsal/scenario/api-client';
 import { parseCsv, parseTable } from '../src/rehearsal/scenario/csv';
 import { plainCause, statesIn } from '../src/rehearsal/scenario/executions';
 import { enteredInstance, makeWrong } from '../src/rehearsal/scenario/instances';
-import { takesPredictions } from '../src/rehearsal/scenario/predictions';
-import { noRetraining } from '../src/rehearsal/scenario/retraining';
-import { RunContext } from '../src/rehearsal/scenario/run-context';
 import { score } from '../src/rehearsal/scenario/scores';
 import { oneEnvironment } from '../src/rehearsal/scenario/set-up';
 import { signedHeaders } from '../src/rehearsal/scenario/signed-headers';
@@ -64,12 +60,12 @@ const never = () => new AbortController().signal;
 
 describe('options', () => {
   test('all of a rehearsal', () => {
-    const options = parseOptions(['rehearse', '--app', 'x', '--data', 'd.csv', '--parameter', 'A=1', '--parameter', 'B=x=y', '--context', 'k=v',
+    const options = parseOptions(['rehearse', '--app', 'x', '--data', 'd.csv', '--data', 'iris=e.csv', '--parameter', 'A=1', '--parameter', 'B=x=y', '--context', 'k=v',
       '--until', 'gate', '--allow-denials', '--keep', '--json', '--port', '4566', '--timeout=60', '--report', 'r.html']);
     expect(options).toEqual({
       command: 'rehearse',
       app: 'x',
-      data: 'd.csv',
+      data: ['d.csv', 'iris=e.csv'],
       parameters: { A: '1', B: 'x=y' },
       context: ['k=v'],
       until: 'gate',
@@ -85,7 +81,7 @@ describe('options', () => {
   });
 
   test('nothing said means this folder', () => {
-    expect(parseOptions(['rehearse'])).toMatchObject({ app: '.', parameters: {}, report: 'rehearsal-report.html', timeout: 1800 });
+    expect(parseOptions(['rehearse'])).toMatchObject({ app: '.', data: [], parameters: {}, report: 'rehearsal-report.html', timeout: 1800 });
     expect(parseOptions(['prepare', '--dev'])).toEqual({ command: 'prepare', dev: true, verbose: false });
     expect(parseOptions([])).toEqual({ command: 'help' });
     expect(parseOptions(['rehearse', '--help'])).toEqual({ command: 'help' });
@@ -208,27 +204,6 @@ describe('references', () => {
     expect(() => resolve({ Ref: 'Twice' }, 'D', scope)).toThrow('"Twice" is in 2 stacks');
     expect(() => resolve({ 'Fn::ImportValue': 'x' }, 'A', scope)).toThrow('none of its stacks exports');
     expect(() => resolve({ 'Fn::GetAtt': ['B', 'WebsiteURL'] }, 'A', scope)).toThrow('attribute "WebsiteURL" of AWS::S3::Bucket');
-  });
-
-  test('parts that belong together are chosen, the others are told', () => {
-    const entry = (type: string, where: string, data: unknown) => ({ type: `cdk-mlops:${type}`, path: where, data });
-    const stacks = [{
-      name: 'A',
-      metadata: [
-        entry('training-pipeline', 'T1', { pipelineName: 'one' }),
-        entry('training-pipeline', 'T2', { pipelineName: 'two' }),
-        entry('data-pipeline', 'D2', { pipelineName: 'two', schema: { name: 'iris' }, bucket: { Ref: 'B' } }),
-        entry('inference-endpoint', 'E1', { schema: { name: 'abalone' } }),
-        entry('inference-endpoint', 'E2', { schema: { name: 'iris' } }),
-      ],
-    }] as unknown as AssembledStack[];
-    const parts = chooseAppParts(stacks, scope);
-    expect([parts.data?.path, parts.training?.path, parts.endpoint?.path, parts.registry, parts.api]).toEqual(['D2', 'T2', 'E2', undefined, undefined]);
-    expect(parts.data?.facts.bucket).toBe('bucket-a');
-    expect(parts.remarks).toEqual([
-      'of 2 training pipelines, T2 is rehearsed; not rehearsed: T1',
-      'of 2 endpoints, E2 is rehearsed; not rehearsed: E1',
-    ]);
   });
 });
 
@@ -610,21 +585,6 @@ describe('what is told', () => {
     expect(() => emulatorUrl('https://api.example.com', 'x')).toThrow('is not the address of an API');
   });
 
-  test('an API with some of the routes is asked for those only', () => {
-    const training = { path: 'S/Training', facts: { pipelineName: 'p', modelPackageGroupName: 'g', gate: [] } };
-    const context = (...routes: string[]) => ({
-      api: new ApiClient({ url: 'https://abc.execute-api.us-east-1.amazonaws.com/', access: 'open', routes, datasets: [], pipelines: ['p'], groups: ['g'], endpoints: ['e'] }, {
-        endpoint: 'http://127.0.0.1:1', region: 'us-east-1', credentials: { accessKeyId: 'a', secretAccessKey: 's' },
-      }),
-    } as RunContext);
-    const whole = context('POST /inference/predict', 'POST /training/start');
-    expect([takesPredictions(whole), noRetraining(whole, training)]).toEqual([true, undefined]);
-    expect(noRetraining(whole, { ...training, facts: { pipelineName: 'q', modelPackageGroupName: 'g', gate: [] } })).toContain('another pipeline');
-    const less = context('GET /models');
-    expect([takesPredictions(less), noRetraining(less, training)]).toEqual([false, 'the app has no API that starts trainings']);
-    expect(takesPredictions({} as RunContext)).toBe(false);
-  });
-
   test('findings of a validation: column, rule, count, first rows; errors first', () => {
     const [first, second] = describeFindings({
       findings: [
@@ -679,6 +639,15 @@ describe('the report', () => {
     }
     expect(imageWarnings(document.emulated)).toEqual(['image a/sagemaker-xgboost:1.7-1: played by xgboost 3.2.0 instead of 1.7.4']);
     expect(imageWarnings(undefined)).toEqual([]);
+  });
+
+  test('has a section for each model where there are several', () => {
+    const { dataSet, gate, evaluation, model, endpoint, predictions, ...rest } = document;
+    const results = { dataSet, gate, evaluation, model, endpoint, predictions };
+    const text = page({ ...rest, gate: [], models: [{ ...results, name: 'abalone' }, { ...results, name: 'wine' }] }).toString();
+    expect(text.match(/<h2>Model \w+<\/h2>/g)).toEqual(['<h2>Model abalone</h2>', '<h2>Model wine</h2>']);
+    expect(text.match(/held-out rows, live/g)).toHaveLength(2);
+    expect(page(document).toString()).toContain('<h2>Model</h2>');
   });
 
   test('shows classes as a table of confusions', () => {

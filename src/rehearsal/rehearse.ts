@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { findApp } from './app/app-source';
 import { ExitCode, Interrupted, RehearsalError, UsageError, messageOf } from './command/errors';
 import { RehearseOptions } from './command/options';
-import { STEPS } from './command/steps';
 import { Terminal } from './command/terminal';
 import { seconds } from './command/text';
 import { Denials } from './emulator/denials';
@@ -13,7 +12,8 @@ import { followNotes, render } from './emulator/notes';
 import { RehearsalResult, rehearsalDocument } from './report/document';
 import { imageWarnings } from './report/images';
 import { writeReport } from './report/write';
-import { ScenarioResults, runScenario, tearDown } from './scenario/scenario';
+import { parseDataFile } from './scenario/data-files';
+import { ModelResults, runScenario, tearDown } from './scenario/scenario';
 import { setUp } from './scenario/set-up';
 import { ReachedUntil, StepRunner } from './scenario/step-runner';
 import { isFile, makeWorkFolder, packageVersion, removeFolder } from './system/files';
@@ -34,24 +34,21 @@ export interface CliContext {
 /** Deploys an app to an emulator of its own, runs the scenario and destroys it; returns the exit code. */
 export async function rehearse(options: RehearseOptions, cli: CliContext): Promise<ExitCode> {
   const app = findApp(options.app);
-  const file = options.data === undefined ? undefined : path.resolve(options.data);
-  if (file !== undefined && !isFile(file)) {
-    throw new UsageError(`the data file ${options.data} does not exist`);
-  }
+  const files = options.data.map(parseDataFile);
   const report = path.resolve(options.report);
   if (!fs.existsSync(path.dirname(report))) {
     throw new UsageError(`the folder of the report ${options.report} does not exist`);
   }
   const { terminal, interrupt, processes, env } = cli;
   terminal.line(terminal.paint('bold', `cdk-mlops ${packageVersion()} rehearses ${app.kind === 'command' ? app.command : path.relative('', app.folder) || '.'}`) +
-    (file === undefined ? '' : ` with ${path.relative('', file)}`));
+    (files.length === 0 ? '' : ` with ${files.map(({ file }) => path.relative('', file)).join(', ')}`));
   const work = makeWorkFolder();
   fs.rmSync(logBeside(report), { force: true }); // of an earlier run
   cli.onWorkFolder(work);
   const timer = setTimeout(() => interrupt.abort(new RehearsalError(
     `the rehearsal took longer than ${options.timeout} s and was stopped; --timeout gives it more`)), options.timeout * 1000);
   const runner = new StepRunner(terminal, interrupt.signal, options.until);
-  const results: ScenarioResults = {};
+  const results: ModelResults[] = [];
   const emulators: Emulator[] = [];
   let outcome: RehearsalError | undefined;
   try {
@@ -68,7 +65,7 @@ export async function rehearse(options: RehearseOptions, cli: CliContext): Promi
       }
     };
     outcome = await runSteps(runner, () => setUp(runner, {
-      options, app, env, work, processes, onEmulator, onVerbose: options.verbose ? (line) => terminal.line(`     ${line}`) : undefined,
+      options, files, app, env, work, processes, onEmulator, onVerbose: options.verbose ? (line) => terminal.line(`     ${line}`) : undefined,
     }), results, options);
     clearTimeout(timer);
     const emulated = await emulators.at(-1)?.report().catch(() => undefined);
@@ -87,7 +84,7 @@ export async function rehearse(options: RehearseOptions, cli: CliContext): Promi
 }
 
 async function runSteps(
-  runner: StepRunner, begin: () => ReturnType<typeof setUp>, results: ScenarioResults, options: RehearseOptions,
+  runner: StepRunner, begin: () => ReturnType<typeof setUp>, results: ModelResults[], options: RehearseOptions,
 ): Promise<RehearsalError | undefined> {
   try {
     const context = await begin();
@@ -130,14 +127,13 @@ function finish(result: RehearsalResult, report: string, cli: CliContext): void 
   const { terminal } = cli;
   const { options, runner, outcome, emulated } = result;
   const failed = runner.results.find(({ status }) => status === 'failed');
-  const step = STEPS.find(({ id }) => id === failed?.id)?.title;
   const document = rehearsalDocument(result);
   const isReported = !(outcome instanceof Interrupted || outcome instanceof UsageError);
   if (isReported) {
     writeReport(report, document);
   }
   if (outcome && !(outcome instanceof Interrupted)) {
-    terminal.failure(outcome, step);
+    terminal.failure(outcome, failed?.title);
   }
   imageWarnings(emulated).forEach((warning) => terminal.line(terminal.paint('yellow', `warning: ${warning}`)));
   terminal.line();
@@ -156,7 +152,7 @@ function finish(result: RehearsalResult, report: string, cli: CliContext): void 
 /** The time from the beginning of the deployment to the first predictions. */
 function timeToPredictions({ results }: StepRunner): string {
   const from = results.find(({ id }) => id === 'deploy');
-  const to = results.find(({ id, status }) => id === 'predictions' && status === 'passed');
+  const to = results.filter(({ id, status }) => id === 'predictions' && status === 'passed').at(-1);
   return from && to ? `, from deploy to predictions in ${seconds(to.end - from.start)}` : '';
 }
 

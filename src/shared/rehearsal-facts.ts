@@ -44,10 +44,7 @@ export interface RehearsalFacts {
     /** What it answers, such as `GET /models`. */
     readonly routes: string[];
     /** Names of what it serves: data sets, training pipelines, model package groups, endpoints. */
-    readonly datasets: string[];
-    readonly pipelines: string[];
-    readonly groups: string[];
-    readonly endpoints: string[];
+    readonly serves: { readonly [part in 'data' | 'training' | 'registry' | 'endpoint']: string[] };
     readonly userPoolId?: string;
     readonly userPoolClientId?: string;
     /** Cognito group that may approve models. */

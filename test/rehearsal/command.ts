@@ -99,14 +99,16 @@ export async function deploy(name: string, app: string): Promise<Deployed> {
   };
   const options = parseOptions(['rehearse', '--app', app, '--report', path.join(work, 'report.html')]) as RehearseOptions;
   try {
-    const context = await setUp(new StepRunner(new Terminal({ write: () => undefined }), new AbortController().signal), {
+    const deployed = await setUp(new StepRunner(new Terminal({ write: () => undefined }), new AbortController().signal), {
       options,
+      files: [],
       app: findApp(options.app),
       env: { ...process.env, TMPDIR: work },
       work,
       processes,
       onEmulator: (emulator) => void emulators.push(emulator),
     });
+    const [context] = deployed.models;
     const fault = async (body: Readonly<Record<string, string>>) => {
       const response = await fetch(`${context.emulator.endpoint}/_rehearsal/faults`, { method: 'POST', body: JSON.stringify(body) });
       expect({ status: response.status, text: response.ok ? '' : await response.text() }).toEqual({ status: 200, text: '' });

@@ -44,7 +44,7 @@ describe('deployments', () => {
     const { endpoint: at, region, credentials } = context.emulator;
     runtime = new SageMakerRuntimeClient({ endpoint: at, region, credentials });
     scaling = new ApplicationAutoScalingClient({ endpoint: at, region, credentials });
-    endpoint = context.parts.endpoint!.facts;
+    endpoint = context.parts.endpoints[0].facts;
     registry = context.parts.registry!.facts;
     await uploadModels();
   });

@@ -12,14 +12,25 @@ export interface Part<K extends Kind> {
   readonly facts: RehearsalFacts[K];
 }
 
-/** The parts of the app that are rehearsed, which belong together. Any may be missing. */
-export interface AppParts {
+/** Parts that belong to one model, as their facts say. Any may be missing. */
+export interface ModelParts {
+  /** Name of its data set, or the path of its first part. */
+  readonly name: string;
   readonly data?: Part<'cdk-mlops:data-pipeline'>;
+  /** The pipeline that the data start. */
   readonly training?: Part<'cdk-mlops:training-pipeline'>;
+  /** The registry of the group that the training registers in. */
   readonly registry?: Part<'cdk-mlops:model-registry'>;
-  readonly endpoint?: Part<'cdk-mlops:inference-endpoint'>;
+  /** Endpoints that serve what is approved in that group. */
+  readonly endpoints: readonly Part<'cdk-mlops:inference-endpoint'>[];
+  /** The API that serves most of these. */
   readonly api?: Part<'cdk-mlops:api'>;
-  /** Sentences about parts that are there but not rehearsed. */
+}
+
+/** What of the app is rehearsed. */
+export interface AppParts {
+  readonly models: readonly ModelParts[];
+  /** Sentences about what is there but is not rehearsed. */
   readonly remarks: readonly string[];
 }
 
@@ -32,35 +43,78 @@ export function partsOfKind<K extends Kind>(
     .map(({ path, data }) => ({ path, facts: resolved(data, stack.name) as RehearsalFacts[K] })));
 }
 
-/** Chooses the parts that belong together. */
-export function chooseAppParts(stacks: readonly AssembledStack[], scope: Scope): AppParts {
-  const resolved = (data: unknown, stack: string) => resolve(data, stack, scope);
-  const all = {
-    data: partsOfKind('cdk-mlops:data-pipeline', stacks, resolved),
-    training: partsOfKind('cdk-mlops:training-pipeline', stacks, resolved),
-    registry: partsOfKind('cdk-mlops:model-registry', stacks, resolved),
-    endpoint: partsOfKind('cdk-mlops:inference-endpoint', stacks, resolved),
-    api: partsOfKind('cdk-mlops:api', stacks, resolved),
+/** The group in which the versions of a model are registered. */
+export function groupOf({ training, registry, endpoints }: Omit<ModelParts, 'name'>): string | undefined {
+  return [training, registry, endpoints[0]].find((part) => part !== undefined)?.facts.modelPackageGroupName;
+}
+
+/** Name of the data set of a model. */
+export function datasetOf({ data }: Pick<ModelParts, 'data'>): string | undefined {
+  return (data?.facts.schema as SchemaDocument | undefined)?.name;
+}
+
+/**
+ * Finds the parts that belong to each model. They follow from names: a data pipeline names the training pipeline that it starts, that the
+ * group in which it registers, and an endpoint the group that it serves. A model begins at its data; an app without data pipelines
+ * has models that begin at what it has.
+ */
+export function findAppParts(stacks: readonly AssembledStack[], scope: Scope): AppParts {
+  const all = <K extends Kind>(kind: K) => partsOfKind(kind, stacks, (data, stack) => resolve(data, stack, scope));
+  const [data, trainings, registries] = [all('cdk-mlops:data-pipeline'), all('cdk-mlops:training-pipeline'), all('cdk-mlops:model-registry')];
+  const [endpoints, apis] = [all('cdk-mlops:inference-endpoint'), all('cdk-mlops:api')];
+  const found: ModelParts[] = [];
+  const isIn = (part: Part<Kind>) => found.some((model) => partsOf(model).includes(part));
+  const add = (first: Part<Kind>, start: Partial<ModelParts>) => {
+    const group = groupOf({ endpoints: [], ...start });
+    const ofGroup = (part: Part<'cdk-mlops:model-registry' | 'cdk-mlops:inference-endpoint'>) => part.facts.modelPackageGroupName === group;
+    const parts = { endpoints: endpoints.filter(ofGroup), ...start, registry: registries.find(ofGroup) };
+    found.push({ ...parts, name: first.path, api: apiOf(apis, parts) });
   };
-  const started = (part: Part<'cdk-mlops:data-pipeline'>) => all.training.find(({ facts }) => facts.pipelineName === part.facts.pipelineName);
-  const data = all.data.find(started) ?? all.data[0];
-  const training = data?.facts.pipelineName ? started(data) : data ? undefined : all.training[0];
-  const schema = nameOf(data?.facts.schema);
-  const endpoint = all.endpoint.find(({ facts }) => nameOf(facts.schema) === schema) ?? (data ? undefined : all.endpoint[0]);
-  const chosen = { data, training, registry: all.registry[0], endpoint, api: all.api[0] };
-  return { ...chosen, remarks: remarks(all, chosen) };
+  const startedBy = ({ facts }: Part<'cdk-mlops:data-pipeline'>) => trainings.find((training) => training.facts.pipelineName === facts.pipelineName);
+  data.forEach((part) => add(part, { data: part, training: startedBy(part) }));
+  trainings.filter((part) => !isIn(part)).forEach((part) => add(part, { training: part }));
+  registries.filter((part) => !isIn(part)).forEach((part) => add(part, { registry: part }));
+  endpoints.filter((part) => !isIn(part)).forEach((part) => add(part, { endpoints: [part] }));
+
+  const models = named(data.length > 0 ? found.filter((model) => model.data) : found);
+  if (models.length === 0) {
+    models.push({ name: '', endpoints: [] });
+  }
+  if (models.length === 1 && apis.length === 1) {
+    // Whatever it serves, there is no other model that it could be for.
+    models[0] = { ...models[0], api: apis[0] };
+  }
+  return { models, remarks: remarks([...data, ...trainings, ...registries, ...endpoints, ...apis], models) };
 }
 
-function nameOf(schema: unknown): string | undefined {
-  return (schema as SchemaDocument | undefined)?.name;
+/** The API that serves most of a model's parts. */
+function apiOf(apis: readonly Part<'cdk-mlops:api'>[], parts: Omit<ModelParts, 'name'>): Part<'cdk-mlops:api'> | undefined {
+  const { training, endpoints } = parts;
+  const served = ({ facts: { serves } }: Part<'cdk-mlops:api'>) => [
+    serves.data.includes(datasetOf(parts) ?? ''),
+    serves.training.includes(training?.facts.pipelineName ?? ''),
+    serves.registry.includes(groupOf(parts) ?? ''),
+    ...endpoints.map(({ facts }) => serves.endpoint.includes(facts.endpointName)),
+  ].filter(Boolean).length;
+  const [first] = apis.filter((api) => served(api) > 0).sort((a, b) => served(b) - served(a));
+  return first;
 }
 
-type Role = Exclude<keyof AppParts, 'remarks'>;
-
-function remarks(all: Record<Role, Part<Kind>[]>, chosen: Record<Role, Part<Kind> | undefined>): string[] {
-  const words = { data: 'data pipelines', training: 'training pipelines', registry: 'model registries', endpoint: 'endpoints', api: 'APIs' };
-  return (Object.keys(all) as Role[]).filter((role) => all[role].length > (chosen[role] ? 1 : 0)).map((role) => {
-    const others = all[role].filter((part) => part !== chosen[role]).map(({ path }) => path).join(', ');
-    return `of ${all[role].length} ${words[role]}, ${chosen[role] ? `${chosen[role].path} is rehearsed` : 'none belongs to the data'}; not rehearsed: ${others}`;
+/** Models under the names of their data sets, where these tell them apart. */
+function named(models: readonly ModelParts[]): ModelParts[] {
+  const isUnique = (name: string) => models.filter((model) => datasetOf(model) === name).length === 1;
+  return models.map((model) => {
+    const name = datasetOf(model);
+    return name !== undefined && isUnique(name) ? { ...model, name } : model;
   });
+}
+
+function partsOf({ data, training, registry, endpoints, api }: ModelParts): Part<Kind>[] {
+  return [data, training, registry, ...endpoints, api].filter((part) => part !== undefined);
+}
+
+/** What belongs to no model that is rehearsed. */
+function remarks(all: readonly Part<Kind>[], models: readonly ModelParts[]): string[] {
+  const left = all.filter((part) => !models.some((model) => partsOf(model).includes(part)));
+  return left.length === 0 ? [] : [`not rehearsed, since they belong to no data pipeline: ${left.map(({ path }) => path).join(', ')}`];
 }

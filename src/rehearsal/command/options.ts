@@ -11,7 +11,8 @@ Usage
 
 Options of rehearse
   --app DIR|CDK.OUT|"COMMAND"    folder with a cdk.json, a synthesized cloud assembly, or a command (default: .)
-  --data FILE                    CSV file to upload; without it the rehearsal ends after the deployment
+  --data FILE                    CSV file to upload; without it the rehearsal ends after the deployment; may be repeated for an app
+                                 with several data sets: --data <dataset>=FILE where the header of a file does not say which
   --parameter NAME=VALUE         another default for a parameter of the SageMaker pipeline; may be repeated
   --context KEY=VALUE            context for the CDK app; may be repeated
   --until STEP                   stop after this step: ${STEPS.map(({ id }) => id).join(', ')}
@@ -33,7 +34,7 @@ Exit codes
 export interface RehearseOptions {
   readonly command: 'rehearse';
   readonly app: string;
-  readonly data?: string;
+  readonly data: readonly string[];
   readonly parameters: Readonly<Record<string, string>>;
   readonly context: readonly string[];
   readonly until?: StepId;
@@ -55,7 +56,7 @@ export type Options =
 
 const FLAGS = {
   'app': { type: 'string' },
-  'data': { type: 'string' },
+  'data': { type: 'string', multiple: true },
   'parameter': { type: 'string', multiple: true },
   'context': { type: 'string', multiple: true },
   'until': { type: 'string' },
@@ -106,7 +107,7 @@ export function parseOptions(args: readonly string[]): Options {
   return {
     command: 'rehearse',
     app: values.app ?? '.',
-    data: values.data,
+    data: values.data ?? [],
     parameters: pairs('--parameter', values.parameter ?? []),
     context: Object.entries(pairs('--context', values.context ?? [])).map(([key, value]) => `${key}=${value}`),
     until: step(values.until),

@@ -29,6 +29,8 @@ export type StepStatus = 'passed' | 'failed' | 'skipped';
 export interface StepResult {
   readonly id: StepId;
   readonly title: string;
+  /** Name of the model that it belongs to, where the app has several. */
+  readonly model?: string;
   readonly status: StepStatus;
   /** One line: what was seen, why it was skipped, or what went wrong. */
   readonly summary: string;

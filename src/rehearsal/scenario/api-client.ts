@@ -4,6 +4,8 @@ import {
   InitiateAuthCommand,
 } from '@aws-sdk/client-cognito-identity-provider';
 import { signedHeaders } from './signed-headers';
+import { RouteKey, routeOf } from '../../api/routes';
+import { SELECTORS } from '../../api/shapes';
 import { RehearsalFacts } from '../../shared/rehearsal-facts';
 import { RehearsalError } from '../command/errors';
 import { AwsClients, ClientOptions } from '../emulator/aws-clients';
@@ -31,18 +33,26 @@ export class ApiClient {
     this.base = emulatorUrl(facts.url, target.endpoint);
   }
 
-  /** Whether it has a route, such as `GET /models`. */
-  public has(route: string): boolean {
-    return this.facts.routes.includes(route);
+  /**
+   * The path of a route for the part of this name; undefined where the API has no such route or does not serve that part. The query
+   * selects the part where the API serves several of its kind.
+   */
+  public pathOf(key: RouteKey, name: string | undefined, parameters: Readonly<Record<string, string | number>> = {}): string | undefined {
+    const { path, part, query = {} } = routeOf(key);
+    const names = part ? this.facts.serves[part] : [];
+    if (!part || name === undefined || !this.facts.routes.includes(key) || !names.includes(name)) {
+      return undefined;
+    }
+    const filled = path.replace(/\{(\w+)\}/g, (_, parameter: string) => encodeURIComponent(parameters[parameter]));
+    return names.length > 1 && SELECTORS[part] in query ? `${filled}?${SELECTORS[part]}=${encodeURIComponent(name)}` : filled;
   }
 
-  /** Makes a user in the approvers' group and logs in as that user; returns who that is. */
-  public async logIn(aws: AwsClients): Promise<string> {
+  /** Makes a user of this address in the approvers' group and logs in as that user; returns who that is. */
+  public async logIn(aws: AwsClients, Username: string): Promise<string> {
     const { userPoolId, userPoolClientId, approverGroup } = this.facts;
     if (!userPoolId || !userPoolClientId) {
       throw new RehearsalError('the API is protected by Cognito, but its metadata names no user pool or no client');
     }
-    const Username = 'rehearsal@example.com';
     const Password = `${randomBytes(18).toString('base64url')}aA1!`;
     await aws.cognito.send(new AdminCreateUserCommand({
       UserPoolId: userPoolId,

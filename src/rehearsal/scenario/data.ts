@@ -36,8 +36,9 @@ export interface Ingestion {
 /** Uploads the file and follows it through the data pipeline. */
 export async function ingest(runner: StepRunner, context: RunContext, data: DataPart, file: string): Promise<Ingestion> {
   const { aws } = context;
-  const { stateMachineArn, bucket, rawPrefix } = data.facts;
+  const { stateMachineArn, bucket, rawPrefix, pipelineName } = data.facts;
   const before = await executionsOf(aws.stepFunctions, stateMachineArn);
+  const trainedBefore = pipelineName ? await pipelineExecutions(aws.sageMaker, pipelineName) : [];
   await runner.run('upload', async (step) => {
     const { size } = fs.statSync(file);
     const Key = `${rawPrefix.replace(/\/?$/, '/')}${path.basename(file)}`;
@@ -52,7 +53,7 @@ export async function ingest(runner: StepRunner, context: RunContext, data: Data
     const execution = await followExecution(aws.stepFunctions, step, executionArn);
     const dataSet = await findDataSet(context, data, executionArn);
     if (dataSet?.status === 'QUARANTINED') {
-      throw await quarantined(context, data, dataSet);
+      throw await quarantined(context, data, dataSet, trainedBefore);
     }
     if (execution.status !== 'SUCCEEDED') {
       throw new RehearsalError(await failureOf(aws.stepFunctions, execution));
@@ -75,9 +76,10 @@ async function findDataSet({ aws }: RunContext, { facts }: DataPart, executionAr
 }
 
 /** The error that names what validation found, after a check that nothing was trained on the data. */
-async function quarantined(context: RunContext, data: DataPart, dataSet: DataSet): Promise<RehearsalError> {
+async function quarantined(context: RunContext, data: DataPart, dataSet: DataSet, trainedBefore: readonly string[]): Promise<RehearsalError> {
   const { pipelineName } = data.facts;
-  const trained = pipelineName ? await pipelineExecutions(context.aws.sageMaker, pipelineName) : [];
+  const executions = pipelineName ? await pipelineExecutions(context.aws.sageMaker, pipelineName) : [];
+  const trained = executions.filter((arn) => !trainedBefore.includes(arn));
   if (trained.length > 0) {
     return new RehearsalError(`data set ${dataSet.id} is in quarantine, yet the training pipeline ${pipelineName} was started: ${trained[0]}`);
   }

@@ -1,12 +1,12 @@
 import {
   DescribeEndpointCommand, DescribeModelPackageCommand, ListModelPackagesCommand, SageMakerClient, UpdateModelPackageCommand,
 } from '@aws-sdk/client-sagemaker';
-import { describeResponse } from './api-client';
+import { ApiClient, describeResponse } from './api-client';
 import { executionsOf, failureOf, followExecution, newExecution } from './executions';
 import { RunContext } from './run-context';
 import { StepRunner, poll } from './step-runner';
 import { TrainingResult } from './training';
-import { Part } from '../app/app-parts';
+import { Part, groupOf } from '../app/app-parts';
 import { RehearsalError } from '../command/errors';
 
 export interface RegisteredModel {
@@ -20,7 +20,7 @@ export interface RegisteredModel {
 export async function findRegistered(runner: StepRunner, context: RunContext, trained: TrainingResult): Promise<RegisteredModel> {
   const { aws, parts, api } = context;
   return runner.run('registration', async (step) => {
-    const group = parts.registry?.facts.modelPackageGroupName;
+    const group = groupOf(parts);
     const ModelPackageName = trained.modelPackageArn ?? (group && await newest(aws.sageMaker, group));
     if (!ModelPackageName) {
       throw new RehearsalError(`the pipeline succeeded, but registered no model${group ? ` in ${group}` : ''}`);
@@ -32,8 +32,9 @@ export async function findRegistered(runner: StepRunner, context: RunContext, tr
       group: model.ModelPackageGroupName ?? group ?? '',
       status: model.ModelApprovalStatus ?? '',
     };
-    if (api?.has('GET /models')) {
-      await poll(step.signal, async () => (await listed(context)).some(({ version }) => version === found.version) || undefined, {
+    const path = api?.pathOf('GET /models', group);
+    if (api && path) {
+      await poll(step.signal, async () => (await listed(api, path)).some(({ version }) => version === found.version) || undefined, {
         within: 30_000, otherwise: () => `version ${found.version} is registered, but GET /models did not list it within 30 s: did the event reach the catalog?`,
       });
     }
@@ -56,8 +57,8 @@ interface ListedModel {
 }
 
 /** The models that GET /models lists. */
-export async function listed({ api }: RunContext): Promise<readonly ListedModel[]> {
-  const answer = await api!.get('/models');
+export async function listed(api: ApiClient, path: string): Promise<readonly ListedModel[]> {
+  const answer = await api.get(path);
   if (answer.status !== 200) {
     throw new RehearsalError(`GET /models answered ${describeResponse(answer)}`);
   }
@@ -66,11 +67,11 @@ export async function listed({ api }: RunContext): Promise<readonly ListedModel[
 
 /** Approves the version as users do: through the API, or in the registry where the app has no API. */
 export async function approve(runner: StepRunner, context: RunContext, model: RegisteredModel): Promise<void> {
-  const { aws } = context;
-  const api = context.api?.has('POST /models/{group}/versions/{version}/approval') ? context.api : undefined;
+  const { aws, api } = context;
+  const { group, version } = model;
+  const path = api?.pathOf('POST /models/{group}/versions/{version}/approval', group, { group, version });
   await runner.run('approval', async (step) => {
-    if (api) {
-      const path = `/models/${model.group}/versions/${model.version}/approval`;
+    if (api && path) {
       const answer = await api.post(path, { status: 'Approved', comment: 'approved in a rehearsal' });
       if (answer.status !== 200) {
         throw new RehearsalError(`POST ${path} answered ${describeResponse(answer)}`);
@@ -82,7 +83,7 @@ export async function approve(runner: StepRunner, context: RunContext, model: Re
     if (ModelApprovalStatus !== 'Approved') {
       throw new RehearsalError(`the approval was accepted, but version ${model.version} is ${ModelApprovalStatus} in the registry`);
     }
-    step.summary(`version ${model.version} approved ${api ? 'through the API' : 'in the registry (the app has no API for it)'}`);
+    step.summary(`version ${model.version} approved ${path ? 'through the API' : 'in the registry (the app has no API for it)'}`);
   });
 }
 

@@ -1,5 +1,5 @@
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
-import { describeResponse } from './api-client';
+import { ApiClient, describeResponse } from './api-client';
 import { HeldOut, featuresOf, makeWrong, targetOf } from './instances';
 import { RunContext } from './run-context';
 import { PredictedRow, Scores, score } from './scores';
@@ -31,8 +31,9 @@ export async function predictHeldOut(
   return runner.run('predictions', async (step) => {
     const all = await held();
     const chosen = all.slice(0, MOST);
-    const throughApi = takesPredictions(context);
-    const ask = throughApi ? apiPredictor(context, schema) : runtimePredictor(context, schema, endpointName);
+    const { api } = context;
+    const path = api?.pathOf('POST /inference/predict', endpointName);
+    const ask = api && path ? apiPredictor(api, path, schema) : runtimePredictor(context, schema, endpointName);
     const latencies: number[] = [];
     for (const row of chosen.slice(0, SINGLES)) {
       const start = performance.now();
@@ -49,22 +50,17 @@ export async function predictHeldOut(
     const complete = chosen.length === all.length;
     compare(step, schema, scores, evaluation, complete);
     const measured = Object.entries(scores).map(([name, value]) => `${name} ${short(value)}`).join(', ');
-    step.summary(`${rows.length} rows ${throughApi ? 'through the API' : 'at the endpoint'}: ${measured}; one takes ${Math.round(Math.min(...latencies))} ms`);
+    step.summary(`${rows.length} rows ${path ? 'through the API' : 'at the endpoint'}: ${measured}; one takes ${Math.round(Math.min(...latencies))} ms`);
     return { rows, scores, latencies, complete };
   });
 }
 
-/** Whether the app has an API that predicts. */
-export function takesPredictions({ api }: RunContext): boolean {
-  return api?.has('POST /inference/predict') ?? false;
-}
-
 type Predictor = (rows: readonly HeldOut[]) => Promise<PredictedRow[]>;
 
-function apiPredictor({ api }: RunContext, schema: SchemaDocument): Predictor {
+function apiPredictor(api: ApiClient, path: string, schema: SchemaDocument): Predictor {
   const target = targetOf(schema).name;
   return async (rows) => {
-    const answer = await api!.post('/inference/predict', { instances: rows.map(({ instance }) => instance) });
+    const answer = await api.post(path, { instances: rows.map(({ instance }) => instance) });
     if (answer.status !== 200) {
       throw new RehearsalError(`POST /inference/predict answered ${describeResponse(answer)}`);
     }
@@ -122,12 +118,11 @@ function compare(step: Step, schema: SchemaDocument, scores: Scores, evaluation:
 }
 
 /** Sends requests that must be refused: one without credentials, one with a wrong field. */
-export async function refuse(runner: StepRunner, context: RunContext, schema: SchemaDocument, row: HeldOut): Promise<void> {
-  const api = context.api!;
+export async function refuse(runner: StepRunner, api: ApiClient, path: string, schema: SchemaDocument, row: HeldOut): Promise<void> {
   await runner.run('refusals', async (step) => {
     const seen: string[] = [];
     if (api.facts.access !== 'open') {
-      const answer = await api.post('/inference/predict', { instances: [row.instance] }, { anonymous: true });
+      const answer = await api.post(path, { instances: [row.instance] }, { anonymous: true });
       const wanted = api.facts.access === 'cognito' ? [401] : [401, 403];
       if (!wanted.includes(answer.status)) {
         throw new RehearsalError(`a prediction without credentials should be refused with ${wanted.join(' or ')}, but the answer was ${describeResponse(answer)}`);
@@ -135,7 +130,7 @@ export async function refuse(runner: StepRunner, context: RunContext, schema: Sc
       seen.push(`no credentials: ${answer.status}`);
     }
     const wrong = makeWrong(schema, row.instance);
-    const answer = await api.post('/inference/predict', { instances: [wrong.instance] });
+    const answer = await api.post(path, { instances: [wrong.instance] });
     if (answer.status !== 400) {
       throw new RehearsalError(`${wrong.field} = "${String(wrong.value)}" should be refused with 400, but the answer was ${describeResponse(answer)}`);
     }

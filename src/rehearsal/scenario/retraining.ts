@@ -9,37 +9,38 @@ import { StepRunner, poll } from './step-runner';
 import { DefinedParameter, definedParameters, pipelineExecutions } from './training';
 import { APPROVAL_PARAMETER } from '../../api/training.lambda-shared';
 import { TrainingParameter } from '../../data/environment';
-import { Part } from '../app/app-parts';
+import { datasetOf } from '../app/app-parts';
 import { RehearsalError } from '../command/errors';
 
 const ROUTE = 'POST /training/start';
 
 /** Why the API of this app does not start the training that is rehearsed; undefined when it does. */
-export function noRetraining({ api }: RunContext, training: Part<'cdk-mlops:training-pipeline'> | undefined): string | undefined {
-  if (!api?.has(ROUTE)) {
+export function noRetraining({ api, parts }: RunContext): string | undefined {
+  if (!api?.facts.routes.includes(ROUTE)) {
     return 'the app has no API that starts trainings';
   }
-  return training && api.facts.pipelines.includes(training.facts.pipelineName) ? undefined : 'the API starts another pipeline than the one that is rehearsed';
+  return api.pathOf(ROUTE, parts.training?.facts.pipelineName) ? undefined : 'the API starts another pipeline than the one that is rehearsed';
 }
 
 /**
  * Asks the API for a training: with a parameter that the pipeline lacks, which it must refuse; then rightly, and the same
  * once more. The one execution that begins is looked at and stopped, for the same data were trained on before.
  */
-export async function retrain(runner: StepRunner, context: RunContext, training: Part<'cdk-mlops:training-pipeline'>, ingested: Ingestion | undefined): Promise<void> {
+export async function retrain(runner: StepRunner, context: RunContext, ingested: Ingestion): Promise<void> {
   const client = context.aws.sageMaker;
-  const { pipelineName } = training.facts;
+  const { pipelineName } = context.parts.training!.facts;
   await runner.run('retraining', async (step) => {
     const api = context.api!;
+    const path = api.pathOf(ROUTE, pipelineName)!;
     const parameter = (await definedParameters(client, pipelineName)).find(isFree);
-    const dataset = api.has('GET /datasets') ? ingested?.dataSet.id : undefined;
-    const seen = parameter ? [await refuseParameter(api, parameter)] : [];
+    const dataset = api.pathOf('GET /datasets', datasetOf(context.parts)) && ingested.dataSet.id;
+    const seen = parameter ? [await refuseParameter(api, path, parameter)] : [];
     const before = await pipelineExecutions(client, pipelineName);
 
     const body = { dataset, ...(parameter ? { parameters: { [parameter.Name]: parameter.DefaultValue } } : {}) };
     const idempotencyKey = randomUUID();
-    const started = await start(api, body, idempotencyKey);
-    const again = await start(api, body, idempotencyKey);
+    const started = await start(api, path, body, idempotencyKey);
+    const again = await start(api, path, body, idempotencyKey);
     const begun = (await pipelineExecutions(client, pipelineName)).filter((arn) => !before.includes(arn));
     if (again !== started || begun.length !== 1 || begun[0] !== started) {
       throw new RehearsalError(`two equal requests with one idempotency key should start one training, but answered ${started} and ${again}, and started ${begun.join(', ') || 'none'}`);
@@ -67,17 +68,17 @@ function isFree({ Name, DefaultValue }: DefinedParameter): boolean {
   return DefaultValue !== undefined && Name.length > 4 && Name !== APPROVAL_PARAMETER && !Object.values<string>(TrainingParameter).includes(Name);
 }
 
-async function refuseParameter(api: ApiClient, { Name, DefaultValue }: DefinedParameter): Promise<string> {
+async function refuseParameter(api: ApiClient, path: string, { Name, DefaultValue }: DefinedParameter): Promise<string> {
   const wrong = Name.slice(0, -1);
-  const answer = await api.post('/training/start', { parameters: { [wrong]: DefaultValue } });
+  const answer = await api.post(path, { parameters: { [wrong]: DefaultValue } });
   if (answer.status !== 400 || !answer.text.includes(wrong) || !answer.text.includes(`"${Name}"`)) {
     throw new RehearsalError(`the parameter ${wrong} should be refused with a 400 that names ${Name}, but the answer was ${describeResponse(answer)}`);
   }
   return `${wrong}: 400 that names ${Name}`;
 }
 
-async function start(api: ApiClient, body: unknown, idempotencyKey: string): Promise<string> {
-  const answer = await api.post('/training/start', body, { idempotencyKey });
+async function start(api: ApiClient, path: string, body: unknown, idempotencyKey: string): Promise<string> {
+  const answer = await api.post(path, body, { idempotencyKey });
   const { executionArn } = (answer.body ?? {}) as { executionArn?: string };
   if (answer.status !== 202 || !executionArn) {
     throw new RehearsalError(`${ROUTE} answered ${describeResponse(answer)}`);

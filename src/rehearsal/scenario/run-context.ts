@@ -1,17 +1,28 @@
 import { ApiClient } from './api-client';
-import { AppParts } from '../app/app-parts';
+import { ModelParts } from '../app/app-parts';
 import { Cdk } from '../app/cdk';
 import { RehearseOptions } from '../command/options';
 import { AwsClients } from '../emulator/aws-clients';
 import { Emulator } from '../emulator/emulator';
 
 /** What the steps after the deployment work with. */
-export interface RunContext {
+export interface AppContext {
   readonly options: RehearseOptions;
   readonly emulator: Emulator;
   readonly cdk: Cdk;
   readonly aws: AwsClients;
-  readonly parts: AppParts;
-  /** Absent: the app has no API. */
+}
+
+/** What the steps of one model work with. */
+export interface RunContext extends AppContext {
+  readonly parts: ModelParts;
+  /** The API that serves the model. Absent: the app has none. */
   readonly api?: ApiClient;
+  /** The file that is uploaded. */
+  readonly file?: string;
+}
+
+/** A deployed app: the models that are rehearsed, one after the other. */
+export interface DeployedApp extends AppContext {
+  readonly models: readonly RunContext[];
 }

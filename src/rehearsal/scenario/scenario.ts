@@ -1,20 +1,25 @@
 import * as path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { describeResponse } from './api-client';
 import { Ingestion, deliverAgain, ingest } from './data';
 import { HeldOut, heldOutRows } from './instances';
 import { RegisteredModel, approve, awaitEndpoint, deploymentsSoFar, findRegistered, listed } from './models';
-import { PredictionResult, predictHeldOut, refuse, takesPredictions } from './predictions';
+import { PredictionResult, predictHeldOut, refuse } from './predictions';
 import { noRetraining, retrain } from './retraining';
-import { RunContext } from './run-context';
-import { StepRunner } from './step-runner';
-import { EvaluationResult, overrideParameters, startTraining, train } from './training';
+import { AppContext, DeployedApp, RunContext } from './run-context';
+import { ReachedUntil, StepRunner } from './step-runner';
+import { EvaluationResult, TrainingResult, overrideParameters, train } from './training';
 import { SchemaDocument } from '../../data/schema-document';
+import { datasetOf } from '../app/app-parts';
 import { RehearsalError } from '../command/errors';
 import { count } from '../command/text';
 import { Leftover } from '../emulator/emulator';
 
-/** What the report shows besides the steps. Filled as the rehearsal goes, so that a failed one shows what it reached. */
-export interface ScenarioResults {
+/** What the report shows of a model, besides the steps. Filled as the rehearsal goes, so that a failed one shows what it reached. */
+export interface ModelResults {
+  /** Name of the model. */
+  readonly name: string;
+  file?: string;
   schema?: SchemaDocument;
   ingested?: Ingestion;
   evaluated?: EvaluationResult;
@@ -23,74 +28,100 @@ export interface ScenarioResults {
   predicted?: PredictionResult;
 }
 
-/** Runs all steps that the app has parts for, from the upload to the last check before it is destroyed. */
-export async function runScenario(runner: StepRunner, context: RunContext, results: ScenarioResults): Promise<void> {
-  const { parts, options } = context;
-  const { data, training } = parts;
-  results.schema = (data?.facts.schema ?? parts.endpoint?.facts.schema) as SchemaDocument | undefined;
-  if (training) {
-    await overrideParameters(context.aws.sageMaker, training.facts.pipelineName, options.parameters);
-  } else if (Object.keys(options.parameters).length > 0) {
-    throw new RehearsalError('--parameter changes a training pipeline, but the app has none');
+/** Runs all steps that the app has parts for, model after model, from the upload to the last check before it is destroyed. */
+export async function runScenario(runner: StepRunner, { models, ...app }: DeployedApp, results: ModelResults[]): Promise<void> {
+  const pipelines = models.flatMap(({ parts }) => parts.training?.facts.pipelineName ?? []);
+  await overrideParameters(app.aws.sageMaker, [...new Set(pipelines)], app.options.parameters);
+  let until: ReachedUntil | undefined;
+  for (const context of models) {
+    const { name } = context.parts;
+    runner.model = models.length > 1 ? name : undefined;
+    try {
+      await runModel(runner, context, results);
+    } catch (thrown) {
+      if (!(thrown instanceof ReachedUntil)) {
+        throw thrown;
+      }
+      until = thrown;
+    }
   }
-  results.ingested = await runDataSteps(runner, context);
-  if (!training || !results.ingested) {
+  runner.model = undefined;
+  if (until) {
+    throw until;
+  }
+}
+
+async function runModel(runner: StepRunner, context: RunContext, results: ModelResults[]): Promise<void> {
+  const { parts: { name, data, training, endpoints }, file } = context;
+  const result: ModelResults = { name, file, schema: (data ?? endpoints[0])?.facts.schema as SchemaDocument | undefined };
+  results.push(result);
+  result.ingested = await runDataSteps(runner, context);
+  if (!training || !result.ingested) {
     runner.skip(['training', 'gate', 'registration', 'approval', 'endpoint', 'predictions', 'refusals'],
       training ? 'no data set to train on' : 'the app has no training pipeline that the data starts');
   } else {
-    await runModelSteps(runner, context, results);
+    await runModelSteps(runner, context, result, results);
   }
-  await runReadSteps(runner, context, results);
-  const why = noRetraining(context, training);
-  if (why === undefined && results.model) {
-    await retrain(runner, context, training!, results.ingested);
+  await runReadSteps(runner, context, result);
+  const why = noRetraining(context);
+  if (why === undefined && result.model && result.ingested) {
+    await retrain(runner, context, result.ingested);
   } else {
     runner.skip(['retraining'], why ?? 'no model was trained before');
   }
-  if (data && results.ingested) {
-    await deliverAgain(runner, context, data, results.ingested);
+  if (data && result.ingested) {
+    await deliverAgain(runner, context, data, result.ingested);
   } else {
     runner.skip(['duplicate'], 'nothing was uploaded');
   }
 }
 
 async function runDataSteps(runner: StepRunner, context: RunContext): Promise<Ingestion | undefined> {
-  const { parts: { data }, options } = context;
-  if (data && options.data) {
-    return ingest(runner, context, data, path.resolve(options.data));
+  const { parts: { data }, file } = context;
+  if (data && file !== undefined) {
+    return ingest(runner, context, data, path.resolve(file));
   }
   runner.skip(['upload', 'data'], data ? 'no file was named with --data' : 'the app has no data pipeline');
   return undefined;
 }
 
-async function runModelSteps(runner: StepRunner, context: RunContext, results: ScenarioResults): Promise<void> {
-  const { parts, aws } = context;
-  const { dataSet } = results.ingested!;
-  const training = parts.training!;
-  const started = parts.data?.facts.pipelineName ? dataSet.pipelineExecutionArn : await startTraining(aws.sageMaker, training.facts.pipelineName);
-  const trained = await train(runner, context, training, started, (evaluated) => results.evaluated = evaluated);
-  const model = results.model = await findRegistered(runner, context, trained);
-  const before = parts.endpoint ? await deploymentsSoFar(context, parts.endpoint) : [];
+async function runModelSteps(runner: StepRunner, context: RunContext, result: ModelResults, results: ModelResults[]): Promise<void> {
+  const { endpoints, training } = context.parts;
+  const { dataSet } = result.ingested!;
+  const trained = await train(runner, context, training!, dataSet.pipelineExecutionArn, (evaluated) => result.evaluated = evaluated);
+  const model = result.model = await findRegistered(runner, context, trained);
+  const before = await Promise.all(endpoints.map(async (endpoint) => deploymentsSoFar(context, endpoint)));
   await approve(runner, context, model);
-  if (!parts.endpoint) {
+  if (endpoints.length === 0) {
     runner.skip(['endpoint', 'predictions', 'refusals'], 'the app has no endpoint for this data');
     return;
   }
-  results.endpointName = await awaitEndpoint(runner, context, parts.endpoint, model, before);
-  const schema = parts.endpoint.facts.schema as SchemaDocument;
+  for (const [i, endpoint] of endpoints.entries()) {
+    // Of a model that several endpoints serve, each is a result of its own.
+    const served = i === 0 ? result : { ...result, name: `${result.name} at ${endpoint.facts.endpointName}` };
+    if (i > 0) {
+      results.push(served);
+    }
+    served.endpointName = await awaitEndpoint(runner, context, endpoint, model, before[i]);
+    await predict(runner, context, served, endpoint.facts.schema as SchemaDocument, trained);
+  }
+}
+
+async function predict(runner: StepRunner, context: RunContext, result: ModelResults, schema: SchemaDocument, trained: TrainingResult): Promise<void> {
+  const { api } = context;
   let held: HeldOut[] = [];
-  const rows = async () => held = await heldOutRows(context, schema, dataSet.id);
-  results.predicted = await predictHeldOut(runner, context, schema, results.endpointName, rows, trained.evaluation);
-  if (takesPredictions(context)) {
-    await refuse(runner, context, schema, held[0]);
+  const rows = async () => held = await heldOutRows(context, schema, result.ingested!.dataSet.id);
+  result.predicted = await predictHeldOut(runner, context, schema, result.endpointName!, rows, trained.evaluation);
+  const path = api?.pathOf('POST /inference/predict', result.endpointName);
+  if (api && path) {
+    await refuse(runner, api, path, schema, held[0]);
   } else {
     runner.skip(['refusals'], 'the app has no API that predicts');
   }
 }
 
-/** GET /health, /models and /datasets agree with what happened. */
-async function runReadSteps(runner: StepRunner, context: RunContext, results: ScenarioResults): Promise<void> {
-  const { api } = context;
+/** The routes that only read agree with what happened. */
+async function runReadSteps(runner: StepRunner, { api, parts }: RunContext, { model, endpointName, ingested }: ModelResults): Promise<void> {
   if (!api) {
     runner.skip(['reads'], 'the app has no API');
     return;
@@ -101,19 +132,22 @@ async function runReadSteps(runner: StepRunner, context: RunContext, results: Sc
       throw new RehearsalError(`GET /health answered ${describeResponse(health)}`);
     }
     const seen = ['healthy'];
-    const { model, endpointName, ingested } = results;
-    if (model && api.has('GET /models')) {
-      const models = await listed(context);
-      const mine = models.find(({ version }) => version === model.version);
-      if (mine?.status !== 'Approved' || (endpointName && mine.serving !== true)) {
-        throw new RehearsalError(`GET /models should list version ${model.version} as Approved${endpointName ? ' and serving' : ''}, but says ${JSON.stringify(mine)}`);
+    const models = api.pathOf('GET /models', model?.group);
+    if (model && models) {
+      const all = await listed(api, models);
+      const mine = all.find(({ version }) => version === model.version);
+      const one = await api.get(api.pathOf('GET /models/{group}/versions/{version}', model.group, { ...model })!);
+      if (mine?.status !== 'Approved' || (endpointName && mine.serving !== true) || !isDeepStrictEqual(one.body, mine)) {
+        throw new RehearsalError(`GET ${models} should list version ${model.version} as Approved${endpointName ? ' and serving' : ''}, but says ${JSON.stringify(mine)}, `
+          + `and of the version itself ${describeResponse(one)}`);
       }
-      seen.push(`${count(models.length, 'model')}, version ${model.version} ${endpointName ? 'serves' : 'approved'}`);
+      seen.push(`${count(all.length, 'model')}, version ${model.version} ${endpointName ? 'serves' : 'approved'}`);
     }
-    if (ingested && api.has('GET /datasets')) {
-      const answer = await api.get('/datasets');
+    const datasets = api.pathOf('GET /datasets', datasetOf(parts));
+    if (ingested && datasets) {
+      const answer = await api.get(datasets);
       if (answer.status !== 200 || !answer.text.includes(ingested.dataSet.id)) {
-        throw new RehearsalError(`GET /datasets should list ${ingested.dataSet.id}, but answered ${describeResponse(answer)}`);
+        throw new RehearsalError(`GET ${datasets} should list ${ingested.dataSet.id}, but answered ${describeResponse(answer)}`);
       }
       seen.push('the data set is listed');
     }
@@ -122,7 +156,7 @@ async function runReadSteps(runner: StepRunner, context: RunContext, results: Sc
 }
 
 /** Destroys the stacks and checks that nothing outlives them. */
-export async function tearDown(runner: StepRunner, context: RunContext): Promise<void> {
+export async function tearDown(runner: StepRunner, context: AppContext): Promise<void> {
   await runner.run('destroy', async (step) => {
     await context.cdk.destroy(step.signal);
     step.summary('all stacks are gone');

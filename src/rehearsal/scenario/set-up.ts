@@ -1,8 +1,9 @@
 import * as path from 'node:path';
 import { ApiClient } from './api-client';
-import { RunContext } from './run-context';
-import { StepRunner } from './step-runner';
-import { chooseAppParts } from '../app/app-parts';
+import { assignDataFiles, dataPipelinesOf, DataFile } from './data-files';
+import { AppContext, DeployedApp, RunContext } from './run-context';
+import { Step, StepRunner } from './step-runner';
+import { AppParts, findAppParts } from '../app/app-parts';
 import { AppSource } from '../app/app-source';
 import { AssembledStack, readStacks } from '../app/assembly';
 import { Cdk, findCdkCli } from '../app/cdk';
@@ -20,6 +21,7 @@ const REGION = 'us-east-1';
 
 export interface SetUp {
   readonly options: RehearseOptions;
+  readonly files: readonly DataFile[];
   readonly app: AppSource;
   readonly env: NodeJS.ProcessEnv;
   readonly work: string;
@@ -30,7 +32,7 @@ export interface SetUp {
 }
 
 /** From nothing to a deployed app. */
-export async function setUp(runner: StepRunner, given: SetUp): Promise<RunContext> {
+export async function setUp(runner: StepRunner, given: SetUp): Promise<DeployedApp> {
   const cli = findCdkCli(given.app.folder, given.env); // before the first rehearsal downloads its environment
   const environment = await runner.run('prepare', async (step) => {
     const made = await preparePythonEnvironment({ dev: false, env: given.env, processes: given.processes, signal: step.signal, progress: step.now });
@@ -56,7 +58,7 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<RunContex
     processes: given.processes,
     onLine: given.onVerbose,
   });
-  const { cdk, emulator, stacks } = await runner.run('synth', async (step) => {
+  const { cdk, emulator, stacks, files } = await runner.run('synth', async (step) => {
     const trial = cdkAt(first);
     await trial.synth(step.signal);
     const read = readStacks(trial.assembly);
@@ -64,16 +66,17 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<RunContex
       throw new RehearsalError(`the app synthesized no stack (${trial.assembly})`);
     }
     const { account, region } = oneEnvironment(read);
+    const assigned = assignDataFiles(given.files, dataPipelinesOf(read));
     const types = read.flatMap(({ metadata }) => metadata.map(({ type }) => type));
     const kinds = [...new Set(types.filter((type) => type.startsWith('cdk-mlops:')))];
     step.summary(`${count(read.length, 'stack')}: ${kinds.map((kind) => kind.replace('cdk-mlops:', '')).join(', ') || 'no construct of cdk-mlops'}`);
     if (account === first.account && region === first.region) {
-      return { cdk: trial, emulator: first, stacks: read };
+      return { cdk: trial, emulator: first, stacks: read, files: assigned };
     }
     step.detail(`the stacks name ${account} in ${region}: the emulator is started again for them`);
     await first.stop();
     const again = await start(step.signal, account, region);
-    return { cdk: cdkAt(again), emulator: again, stacks: read };
+    return { cdk: cdkAt(again), emulator: again, stacks: read, files: assigned };
   });
   await runner.run('bootstrap', async (step) => {
     const qualifiers = new Set(stacks.map(({ qualifier }) => qualifier));
@@ -83,20 +86,32 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<RunContex
     step.summary(`aws://${emulator.account}/${emulator.region}`);
   });
   const aws = new AwsClients(emulator);
-  const { parts, api } = await runner.run('deploy', async (step) => {
+  const app = { options: given.options, emulator, cdk, aws };
+  const models = await runner.run('deploy', async (step) => {
     await cdk.deploy(step.signal);
     const deployed = await readDeployed(aws.cloudFormation, stacks);
-    const chosen = chooseAppParts(stacks, { account: emulator.account, region: emulator.region, stacks: deployed });
-    chosen.remarks.forEach((remark) => step.detail(remark));
+    const parts = findAppParts(stacks, { account: emulator.account, region: emulator.region, stacks: deployed });
+    parts.remarks.forEach((remark) => step.detail(remark));
     const resources = deployed.reduce((sum, stack) => sum + stack.resources.size, 0);
     step.summary(`${count(resources, 'resource')} in ${count(stacks.length, 'stack')}`);
-    const client = chosen.api && new ApiClient(chosen.api.facts, emulator);
-    if (client?.facts.access === 'cognito') {
-      step.detail(`logged in as ${await client.logIn(aws)}`);
-    }
-    return { parts: chosen, api: client };
+    return modelContexts(step, app, parts, files);
   });
-  return { options: given.options, emulator, cdk, aws, parts, api };
+  return { ...app, models };
+}
+
+/** One client for each API, logged in. */
+async function modelContexts(step: Step, app: AppContext, { models }: AppParts, files: ReadonlyMap<string, string>): Promise<RunContext[]> {
+  const clients = new Map<string, ApiClient>();
+  for (const { path: api, facts } of new Set(models.flatMap((model) => model.api ?? []))) {
+    const client = new ApiClient(facts, app.emulator);
+    if (facts.access === 'cognito') {
+      step.detail(`logged in as ${await client.logIn(app.aws, `rehearsal${clients.size > 0 ? `-${clients.size + 1}` : ''}@example.com`)}`);
+    }
+    clients.set(api, client);
+  }
+  return models.map((parts) => ({
+    ...app, parts, api: parts.api && clients.get(parts.api.path), file: parts.data && files.get(parts.data.path),
+  }));
 }
 
 async function startEmulator(

@@ -34,6 +34,8 @@ export class StepRunner {
   public readonly began = Date.now();
   public readonly results: StepResult[] = [];
   /** What is known of a failure besides its message. */
+  /** Name of the model to which the next steps belong, where there are several. */
+  public model?: string;
   public explain: Explain;
   public audit: Audit;
 
@@ -48,7 +50,9 @@ export class StepRunner {
 
   /** Runs one step; what its work throws becomes a `RehearsalError`. */
   public async run<T>(id: StepId, work: (step: Step) => Promise<T>): Promise<T> {
-    const { title, timeout, ...more } = STEPS.find((step) => step.id === id)!;
+    const { timeout, ...more } = STEPS.find((step) => step.id === id)!;
+    const { model } = this;
+    const title = this.titled(more.title);
     const start = Date.now();
     const details: string[] = [];
     const spans: Span[] = [];
@@ -66,7 +70,7 @@ export class StepRunner {
     };
     const close = (status: 'passed' | 'failed', line: string) => {
       this.terminal.end(status, title, line, Date.now() - start);
-      this.results.push({ id, title, status, summary: line, start: start - this.began, end: Date.now() - this.began, details, spans });
+      this.results.push({ id, title, model, status, summary: line, start: start - this.began, end: Date.now() - this.began, details, spans });
     };
     this.terminal.begin(title);
     try {
@@ -94,14 +98,19 @@ export class StepRunner {
   /** Records that steps have nothing to do in this app. */
   public skip(ids: readonly StepId[], why: string): void {
     const now = Date.now() - this.began;
-    const skipped = STEPS.filter(({ id }) => ids.includes(id));
+    const { model } = this;
+    const skipped = STEPS.filter(({ id }) => ids.includes(id)).map(({ id, title }) => ({ id, title: this.titled(title) }));
     this.terminal.end('skipped', 'skipped', `${skipped.map(({ title }) => title).join(', ')}: ${why}`, 0);
     for (const { id, title } of skipped) {
-      this.results.push({ id, title, status: 'skipped', summary: why, start: now, end: now, details: [], spans: [] });
+      this.results.push({ id, title, model, status: 'skipped', summary: why, start: now, end: now, details: [], spans: [] });
     }
     if (this.until && ids.includes(this.until)) {
       throw new ReachedUntil();
     }
+  }
+
+  private titled(title: string): string {
+    return this.model === undefined ? title : `${title} (${this.model})`;
   }
 }
 

@@ -1,13 +1,13 @@
 import {
   DescribePipelineCommand, DescribePipelineExecutionCommand, DescribeProcessingJobCommand, ListEndpointsCommand, ListModelPackagesCommand,
-  ListPipelineParametersForExecutionCommand, PipelineExecutionStep, SageMakerClient, StartPipelineExecutionCommand, UpdatePipelineCommand,
+  ListPipelineParametersForExecutionCommand, PipelineExecutionStep, SageMakerClient, UpdatePipelineCommand,
   paginateListPipelineExecutionSteps, paginateListPipelineExecutions,
 } from '@aws-sdk/client-sagemaker';
 import { RunContext } from './run-context';
 import { getText, parseS3Uri } from './s3-objects';
 import { StepRunner, Step, poll } from './step-runner';
 import { nearest, suggestion } from '../../shared/validation';
-import { Part } from '../app/app-parts';
+import { Part, groupOf } from '../app/app-parts';
 import { GateRejected, RehearsalError, UsageError } from '../command/errors';
 import { seconds, short } from '../command/text';
 
@@ -64,21 +64,28 @@ export async function definedParameters(client: SageMakerClient, PipelineName: s
   return (await definitionOf(client, PipelineName)).Parameters ?? [];
 }
 
-/** Gives parameters of the deployed pipeline other defaults, so that whoever starts it gets them. */
-export async function overrideParameters(client: SageMakerClient, PipelineName: string, values: Readonly<Record<string, string>>): Promise<void> {
+/** Gives parameters of the deployed pipelines other defaults, so that whoever starts them gets them: in each pipeline that has such a parameter. */
+export async function overrideParameters(client: SageMakerClient, pipelineNames: readonly string[], values: Readonly<Record<string, string>>): Promise<void> {
   if (Object.keys(values).length === 0) {
     return;
   }
-  const definition = await definitionOf(client, PipelineName);
-  for (const [name, text] of Object.entries(values)) {
-    const parameter = definition.Parameters?.find(({ Name }) => Name === name);
-    if (!parameter) {
-      const known = (definition.Parameters ?? []).map(({ Name }) => Name);
-      throw new UsageError(`pipeline ${PipelineName} has no parameter "${name}": ${nearest(name, known) ? suggestion(name, known) : `it has ${known.join(', ')}`}`);
-    }
-    parameter.DefaultValue = typed(name, parameter.Type, text);
+  if (pipelineNames.length === 0) {
+    throw new RehearsalError('--parameter changes a training pipeline, but the app has none');
   }
-  await client.send(new UpdatePipelineCommand({ PipelineName, PipelineDefinition: JSON.stringify(definition) }));
+  const definitions = await Promise.all(pipelineNames.map(async (name) => definitionOf(client, name)));
+  const declared = definitions.flatMap(({ Parameters = [] }) => Parameters);
+  for (const [name, text] of Object.entries(values)) {
+    const parameters = declared.filter(({ Name }) => Name === name);
+    if (parameters.length === 0) {
+      const known = [...new Set(declared.map(({ Name }) => Name))];
+      const which = pipelineNames.length === 1 ? `pipeline ${pipelineNames[0]} has no` : `none of the pipelines ${pipelineNames.join(', ')} has a`;
+      throw new UsageError(`${which} parameter "${name}": ${nearest(name, known) ? suggestion(name, known) : `known are ${known.join(', ')}`}`);
+    }
+    parameters.forEach((parameter) => (parameter.DefaultValue = typed(name, parameter.Type, text)));
+  }
+  for (const [i, PipelineName] of pipelineNames.entries()) {
+    await client.send(new UpdatePipelineCommand({ PipelineName, PipelineDefinition: JSON.stringify(definitions[i]) }));
+  }
 }
 
 function typed(name: string, type: string, text: string): unknown {
@@ -88,12 +95,6 @@ function typed(name: string, type: string, text: string): unknown {
     throw new UsageError(`--parameter ${name}="${text}" is not ${type === 'Integer' ? 'an' : 'a'} ${type}`);
   }
   return value;
-}
-
-/** Starts the pipeline by hand, for an app without a data pipeline that would. */
-export async function startTraining(client: SageMakerClient, PipelineName: string): Promise<string> {
-  const { PipelineExecutionArn } = await client.send(new StartPipelineExecutionCommand({ PipelineName, ClientRequestToken: `rehearsal-${Date.now()}-${'0'.repeat(20)}` }));
-  return PipelineExecutionArn!;
 }
 
 /** Follows the execution to its end and checks the decision of the gate. */
@@ -122,7 +123,7 @@ export async function train(
     onEvaluated({ evaluation, checks });
     if (status !== 'Succeeded') {
       const verdict = steps.find(({ StepName }) => isVerdict(steps, StepName));
-      throw await rejected(context, checks, verdict?.Metadata?.Fail?.ErrorMessage ?? verdict?.FailureReason ?? reason ?? `the pipeline ended ${status}`);
+      throw await rejected(context, arn, checks, verdict?.Metadata?.Fail?.ErrorMessage ?? verdict?.FailureReason ?? reason ?? `the pipeline ended ${status}`);
     }
     const wrong = checks.find(({ passed }) => !passed);
     if (wrong) {
@@ -202,21 +203,23 @@ export function sentence({ metric, value, operator, limit, passed }: GateCheck):
 }
 
 /** The error of a rejected model, after a check that nothing was registered and no endpoint made. */
-async function rejected(context: RunContext, checks: readonly GateCheck[], reason: string): Promise<RehearsalError> {
+async function rejected({ aws, parts }: RunContext, PipelineExecutionArn: string, checks: readonly GateCheck[], reason: string): Promise<RehearsalError> {
   const missed = checks.filter(({ passed }) => !passed).map(sentence);
   if (missed.length === 0 && checks.length > 0) {
     return new RehearsalError(`the gate rejected a model that keeps all its limits (${checks.map(sentence).join(', ')}): ${reason}`);
   }
-  const group = context.parts.registry?.facts.modelPackageGroupName;
-  const { ModelPackageSummaryList: packages = [] } = group
-    ? await context.aws.sageMaker.send(new ListModelPackagesCommand({ ModelPackageGroupName: group }))
-    : {};
-  if (packages.length > 0) {
-    return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet ${packages[0].ModelPackageArn} was registered`);
+  const { CreationTime: began = new Date(0) } = await aws.sageMaker.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn }));
+  const isNew = ({ CreationTime }: { CreationTime?: Date }) => CreationTime === undefined || CreationTime >= began;
+  const group = groupOf(parts);
+  const { ModelPackageSummaryList: packages = [] } = group ? await aws.sageMaker.send(new ListModelPackagesCommand({ ModelPackageGroupName: group })) : {};
+  const registered = packages.find(isNew);
+  if (registered) {
+    return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet ${registered.ModelPackageArn} was registered`);
   }
-  const { Endpoints = [] } = await context.aws.sageMaker.send(new ListEndpointsCommand({}));
-  if (Endpoints.length > 0) {
-    return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet there is an endpoint ${Endpoints[0].EndpointName}`);
+  const { Endpoints = [] } = await aws.sageMaker.send(new ListEndpointsCommand({}));
+  const made = Endpoints.filter(isNew).find(({ EndpointName }) => parts.endpoints.some(({ facts }) => facts.endpointName === EndpointName));
+  if (made) {
+    return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet there is an endpoint ${made.EndpointName}`);
   }
   return new GateRejected(`${missed.join(', ') || reason}: the gate rejected the model, nothing was registered, there is no endpoint${missed.length > 0 ? ` (${reason})` : ''}`);
 }
