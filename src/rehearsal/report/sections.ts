@@ -5,7 +5,7 @@ import { short } from '../command/text';
 import { sentence } from '../scenario/training';
 
 /** What the model is worth: metrics of the pipeline beside those of the deployed model, and the plot. */
-export function modelSection({ evaluation, gate, predictions, model, endpoint, dataSet }: ModelDocument, name?: string): Markup | undefined {
+export function modelSection({ evaluation, gate, predictions, model, endpoint, dataSet }: ModelDocument, modelName?: string): Markup | undefined {
   const measured = metricsIn(evaluation);
   if (measured.length === 0 && !predictions && gate.length === 0) {
     return undefined;
@@ -13,7 +13,7 @@ export function modelSection({ evaluation, gate, predictions, model, endpoint, d
   const scores = predictions?.scores ?? {};
   const names = [...new Set([...measured.map(({ name }) => name), ...Object.keys(scores)])];
   const served = (name: string) => scores[name] === undefined ? '' : short(scores[name]);
-  return html`<h2>Model${name === undefined ? '' : ` ${name}`}</h2><div class="columns"><div>
+  return html`<h2>Model${modelName === undefined ? '' : ` ${modelName}`}</h2><div class="columns"><div>
 <div class="card"><table><tr><th>metric on the test split</th><th class="number">evaluated in the pipeline</th><th class="number">served${predictions?.complete ? '' : ' (a part)'}</th></tr>
 ${names.map((name) => html`<tr><td>${name}</td><td class="number">${number(measured.find((metric) => metric.name === name)?.value)}</td><td class="number">${served(name)}</td></tr>`)}</table></div>
 ${gate.length > 0 && html`<p>${gate.map((check) => html`<span class="badge ${check.passed ? 'good' : 'bad'}">gate: ${sentence(check)}</span> `)}</p>`}

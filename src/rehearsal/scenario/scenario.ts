@@ -107,14 +107,16 @@ async function runModelSteps(runner: StepRunner, context: RunContext, result: Mo
   }
 }
 
-async function predict(runner: StepRunner, context: RunContext, result: ModelResults, schema: SchemaDocument, trained: TrainingResult): Promise<void> {
+async function predict(
+  runner: StepRunner, context: RunContext, result: ModelResults, schema: SchemaDocument, trained: TrainingResult,
+): Promise<void> {
   const { api } = context;
   let held: HeldOut[] = [];
   const rows = async () => held = await heldOutRows(context, schema, result.ingested!.dataSet.id);
   result.predicted = await predictHeldOut(runner, context, schema, result.endpointName!, rows, trained.evaluation);
-  const path = api?.pathOf('POST /inference/predict', result.endpointName);
-  if (api && path) {
-    await refuse(runner, api, path, schema, held[0]);
+  const route = api?.pathOf('POST /inference/predict', result.endpointName);
+  if (api && route) {
+    await refuse(runner, api, route, schema, held[0]);
   } else {
     runner.skip(['refusals'], 'the app has no API that predicts');
   }

@@ -64,8 +64,10 @@ export async function definedParameters(client: SageMakerClient, PipelineName: s
   return (await definitionOf(client, PipelineName)).Parameters ?? [];
 }
 
-/** Gives parameters of the deployed pipelines other defaults, so that whoever starts them gets them: in each pipeline that has such a parameter. */
-export async function overrideParameters(client: SageMakerClient, pipelineNames: readonly string[], values: Readonly<Record<string, string>>): Promise<void> {
+/** Gives parameters of the deployed pipelines other defaults, so that whoever starts them gets them: in each pipeline that has the parameter. */
+export async function overrideParameters(
+  client: SageMakerClient, pipelineNames: readonly string[], values: Readonly<Record<string, string>>,
+): Promise<void> {
   if (Object.keys(values).length === 0) {
     return;
   }
@@ -203,7 +205,9 @@ export function sentence({ metric, value, operator, limit, passed }: GateCheck):
 }
 
 /** The error of a rejected model, after a check that nothing was registered and no endpoint made. */
-async function rejected({ aws, parts }: RunContext, PipelineExecutionArn: string, checks: readonly GateCheck[], reason: string): Promise<RehearsalError> {
+async function rejected(
+  { aws, parts }: RunContext, PipelineExecutionArn: string, checks: readonly GateCheck[], reason: string,
+): Promise<RehearsalError> {
   const missed = checks.filter(({ passed }) => !passed).map(sentence);
   if (missed.length === 0 && checks.length > 0) {
     return new RehearsalError(`the gate rejected a model that keeps all its limits (${checks.map(sentence).join(', ')}): ${reason}`);
@@ -211,7 +215,9 @@ async function rejected({ aws, parts }: RunContext, PipelineExecutionArn: string
   const { CreationTime: began = new Date(0) } = await aws.sageMaker.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn }));
   const isNew = ({ CreationTime }: { CreationTime?: Date }) => CreationTime === undefined || CreationTime >= began;
   const group = groupOf(parts);
-  const { ModelPackageSummaryList: packages = [] } = group ? await aws.sageMaker.send(new ListModelPackagesCommand({ ModelPackageGroupName: group })) : {};
+  const { ModelPackageSummaryList: packages = [] } = group
+    ? await aws.sageMaker.send(new ListModelPackagesCommand({ ModelPackageGroupName: group }))
+    : {};
   const registered = packages.find(isNew);
   if (registered) {
     return new RehearsalError(`the gate rejected the model (${missed.join(', ')}), yet ${registered.ModelPackageArn} was registered`);
