@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ministack.core import iam_actions
+from ministack.services import dynamodb
 
 from emulator.ministack.emulator import Emulator
 
@@ -43,7 +45,38 @@ def of_request(action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         context = request.get("EncryptionContext")
         pairs = context.items() if isinstance(context, Mapping) else ()
         return {f"kms:encryptioncontext:{key}".lower(): str(value) for key, value in pairs}
+    if action.startswith("dynamodb:"):
+        partitions = leading_keys(request, _partition_key(str(request.get("TableName"))))
+        return {"dynamodb:leadingkeys": partitions} if partitions else {}
     return {}
+
+
+def leading_keys(request: Mapping[str, Any], partition_key: str) -> list[str]:
+    """Values of the partition key that a request of one item or a query names."""
+    item = request.get("Key") or request.get("Item")
+    if isinstance(item, Mapping):
+        return _values([item.get(partition_key)])
+    names, values = (
+        request.get("ExpressionAttributeNames") or {},
+        request.get("ExpressionAttributeValues") or {},
+    )
+    compared = re.findall(r"([\w#.-]+)\s*=\s*(:\w+)", str(request.get("KeyConditionExpression") or ""))
+    return _values(values.get(value) for name, value in compared if names.get(name, name) == partition_key)
+
+
+def _values(attributes: Iterable[Any]) -> list[str]:
+    """`{"S": "x"}` as `x`."""
+    return [
+        str(value)
+        for attribute in attributes
+        if isinstance(attribute, Mapping)
+        for value in attribute.values()
+    ]
+
+
+def _partition_key(table: str) -> str:
+    found = dynamodb._tables.get(table.rsplit("/", 1)[-1])
+    return str(found["pk_name"]) if found else ""
 
 
 def _one(values: Iterable[Any]) -> Any:

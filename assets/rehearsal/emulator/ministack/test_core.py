@@ -523,6 +523,63 @@ def test_grants_may_depend_on_what_is_sent(emulator: Running, stack: Stack) -> N
     refused(lambda: client("cloudwatch").put_metric_data(Namespace="Other", MetricData=data))
 
 
+def test_grants_on_a_table_may_be_for_some_partitions(emulator: Running, stack: Stack) -> None:
+    actions = [
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:Query",
+    ]
+    ours = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["ours"]}}
+    stack.deploy(
+        {
+            "Table": {
+                "Type": "AWS::DynamoDB::Table",
+                "Properties": {
+                    "AttributeDefinitions": [
+                        {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
+                    ],
+                    "KeySchema": [
+                        {"AttributeName": "pk", "KeyType": "HASH"},
+                        {"AttributeName": "sk", "KeyType": "RANGE"},
+                    ],
+                    "BillingMode": "PAY_PER_REQUEST",
+                },
+            },
+            "Reader": role_resource(
+                {
+                    "Effect": "Allow",
+                    "Action": actions,
+                    "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
+                    "Condition": ours,
+                }
+            ),
+        }
+    )
+    client = acting_as(emulator, stack.physical("Reader"))("dynamodb")
+    table = stack.physical("Table")
+
+    def each(partition: str) -> list[Callable[[], Any]]:
+        key = {"pk": {"S": partition}, "sk": {"S": "a"}}
+        query = {
+            "ExpressionAttributeNames": {"#p": "pk"},
+            "ExpressionAttributeValues": {":v": {"S": partition}},
+        }
+        return [
+            lambda: client.put_item(TableName=table, Item={**key, "x": {"N": "1"}}),
+            lambda: client.update_item(TableName=table, Key=key, UpdateExpression="REMOVE x"),
+            lambda: client.get_item(TableName=table, Key=key),
+            lambda: client.query(TableName=table, KeyConditionExpression="#p = :v", **query),
+            lambda: client.delete_item(TableName=table, Key=key),
+        ]
+
+    for call in each("ours"):
+        call()
+    for call in each("theirs"):
+        refused(call)
+
+
 # --- HTTP APIs ----------------------------------------------------------------------------------------------------------
 
 
