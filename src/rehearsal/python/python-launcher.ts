@@ -20,6 +20,7 @@ export async function relaunch(args: readonly string[], env: NodeJS.ProcessEnv):
   const child = spawn(process.execPath, [process.argv[1], ...args], {
     env: environmentOfApp(env, callersInterpreter()), detached: true, stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
+  child.channel?.unref(); // the wait ends with the child, whether its end of the channel is closed by then or not
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => child.kill(signal));
   }
@@ -31,7 +32,7 @@ export async function relaunch(args: readonly string[], env: NodeJS.ProcessEnv):
   }, 500);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => {
+    child.on('exit', (code) => {
       clearInterval(watch);
       resolve(code ?? 1);
     });
