@@ -58,6 +58,16 @@ class Host(Protocol):
         """
         ...
 
+    def permits(
+        self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> bool:
+        """Whether `authorize` would allow it; a refusal is not reported. A grant counts as exercised."""
+        ...
+
+    def key_arn(self, key: str) -> str | None:
+        """ARN of the customer key that an id, an ARN or an alias names; None for a key that AWS manages."""
+        ...
+
     def client(self, service: str, role_arn: str | None = None) -> Any:
         """A boto3 client of `service` that acts as the role (None: as the emulator itself) against
         `endpoint`.

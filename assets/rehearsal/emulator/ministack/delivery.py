@@ -1,7 +1,8 @@
 """Whether a service may deliver to a queue, a topic or a function: the target's own policy decides, as on AWS.
 
 EventBridge and SNS need a resource-based policy on the target (EventBridge user guide: "Using resource-based policies
-for Amazon EventBridge"; SNS developer guide: "Subscribing an Amazon SQS queue to an Amazon SNS topic").
+for Amazon EventBridge"; SNS developer guide: "Subscribing an Amazon SQS queue to an Amazon SNS topic"), and for a target with a
+customer key the policy of the key (SQS developer guide: "Key management").
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Any
 from ministack.core import iam_evaluator
 from ministack.services import sns
 
+from emulator.ministack import encryption
 from emulator.ministack.emulator import Emulator
+from emulator.ministack.keys import READ, WRITE, refused_to_service
 
 __all__ = ["ACTIONS", "install", "may_deliver"]
 
@@ -57,10 +60,16 @@ def may_deliver(emulator: Emulator, service: str, target_arn: str, source_arn: s
         secure_transport=True,
         service_context=keys,
     )
+    refused = (action, target_arn)
     if iam_evaluator.evaluate_resource_policy(found[0], context, service=service).decision == "Allow":
-        return True
+        # EventBridge gives KMS no source (EventBridge user guide: "Amazon SQS permissions", encrypted queues).
+        source = {} if service == "events.amazonaws.com" else keys
+        use = refused_to_service(service, encryption.key_of(target_arn), (*WRITE, *READ), source)
+        if use is None:
+            return True
+        refused = (use.action, use.resource)
     principal = f"{service} (for {source_arn.rsplit(':', 1)[-1]})"
-    what = f"{principal} is not authorized to perform: {action} on resource: {target_arn}"
+    what = f"{principal} is not authorized to perform: {refused[0]} on resource: {refused[1]}"
     reason = "because no resource-based policy allows it"
-    emulator.journal.denied(principal, action, target_arn, f"{what} {reason}")
+    emulator.journal.denied(principal, *refused, f"{what} {reason}")
     return False

@@ -20,7 +20,10 @@ from emulator.journal import Journal
 from emulator.ministack import not_rehearsed
 from emulator.ministack.settings import Settings
 
-__all__ = ["Grants", "role_name"]
+__all__ = ["ONLY_RESOURCE_POLICY", "Grants", "denial_message", "role_name"]
+
+ONLY_RESOURCE_POLICY = "the identity may, but the policy of the resource does not allow it"
+"""Reason of a result in which the policy of the resource is what is missing."""
 
 
 @dataclass
@@ -103,9 +106,31 @@ class Grants:
     ) -> None:
         """Raises `AccessDenied` unless the role is permitted to; see `emulator.host.Host.authorize`."""
         account, role = _account_and_role(role_arn, self._settings.account)
-        principal = f"arn:aws:sts::{account}:assumed-role/{role}/{session or 'rehearsal'}"
         if iam_service._roles.get_scoped(account, None, role) is None:
-            self._refuse(principal, action, resource, f"because the role {role} does not exist")
+            principal = _session_arn(account, role, session)
+            what = f"User: {principal} is not authorized to perform: {action} on resource: {resource}"
+            self._refuse(principal, action, resource, f"{what} because the role {role} does not exist")
+        principal, result = self._evaluate(role_arn, action, resource, context, session)
+        if result.decision != "Allow":
+            self._refuse(principal, action, resource, denial_message(result, principal, action, resource))
+
+    def permits(
+        self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> bool:
+        """Whether the role may; a refusal is not recorded, a grant counts as exercised."""
+        return bool(self._evaluate(role_arn, action, resource, context)[1].decision == "Allow")
+
+    def _evaluate(
+        self,
+        role_arn: str,
+        action: str,
+        resource: str,
+        context: Mapping[str, str] | None = None,
+        session: str = "",
+    ) -> tuple[str, Any]:
+        """The session that acts, and the result for it."""
+        account, role = _account_and_role(role_arn, self._settings.account)
+        principal = _session_arn(account, role, session)
         service = action.split(":", 1)[0]
         keys = {name.lower(): value for name, value in (context or {}).items()}
         keys.setdefault("aws:tagkeys", None)  # type: ignore[arg-type]
@@ -128,16 +153,9 @@ class Grants:
             result = iam_evaluator.combine_resource_policy(
                 result, evaluation, *found, required=required, limits=tuple(limits)
             )
-        if result.decision == "Deny":
-            kind = "a resource-based" if result.resource_policy_arn else "an identity-based"
-            self._refuse(principal, action, resource, f"with an explicit deny in {kind} policy")
-        if result.decision != "Allow":
-            self._refuse(
-                principal, action, resource, f"because no identity-based policy allows the {action} action"
-            )
+        return principal, result
 
-    def _refuse(self, principal: str, action: str, resource: str, reason: str) -> None:
-        message = f"User: {principal} is not authorized to perform: {action} on resource: {resource} {reason}"
+    def _refuse(self, principal: str, action: str, resource: str, message: str) -> None:
         self._journal.denied(principal, action, resource, message)
         raise AccessDenied(message, principal=principal, action=action, resource=resource)
 
@@ -186,6 +204,21 @@ def role_name(role_arn: str) -> str:
     if resource.startswith("assumed-role/"):
         return resource.split("/")[1]
     return resource.rsplit("/", 1)[-1]
+
+
+def denial_message(result: Any, principal: str, action: str, resource: str) -> str:
+    """AWS's sentence for a refusal: who, which action, on what, and which kind of policy is missing or denies."""
+    if result.decision == "Deny":
+        kind = "a resource-based" if result.resource_policy_arn else "an identity-based"
+        reason = f"with an explicit deny in {kind} policy"
+    else:
+        kind = "resource-based" if result.reason == ONLY_RESOURCE_POLICY else "identity-based"
+        reason = f"because no {kind} policy allows the {action} action"
+    return f"User: {principal} is not authorized to perform: {action} on resource: {resource} {reason}"
+
+
+def _session_arn(account: str, role: str, session: str) -> str:
+    return f"arn:aws:sts::{account}:assumed-role/{role}/{session or 'rehearsal'}"
 
 
 def _account_and_role(role_arn: str, default_account: str) -> tuple[str, str]:

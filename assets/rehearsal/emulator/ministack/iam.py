@@ -10,6 +10,7 @@ from typing import Any
 from ministack.core import iam_actions, iam_evaluator
 
 from emulator.ministack.emulator import Emulator
+from emulator.ministack.grants import ONLY_RESOURCE_POLICY, denial_message
 
 __all__ = ["install"]
 
@@ -35,18 +36,13 @@ def install(emulator: Emulator) -> None:
     ) -> Any:
         result = enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
         if isinstance(result, iam_evaluator.EvalResult):
-            principal = result.principal_arn
-            reason = (
-                "with an explicit deny"
-                if result.decision == "Deny"
-                else f"because no identity-based policy allows the {iam_action} action"
-            )
-            who = f"User: {principal} is not authorized to perform: {iam_action}"
-            message = f"{who} on resource: {resource_arn} {reason}"
-            journal.denied(principal, iam_action, resource_arn, message)
+            message = denial_message(result, result.principal_arn, iam_action, resource_arn)
+            journal.denied(result.principal_arn, iam_action, resource_arn, message)
         return result
 
     _name_resources()
+    _name_missing_policy()
+    _correct_actions()
     _correct_resources()
     iam_evaluator.evaluate = counted
     iam_evaluator.enforce = recorded
@@ -65,6 +61,38 @@ def _name_resources() -> None:
         return respond(service, action, principal_arn, request_id, **named)
 
     iam_actions.access_denied_response = responded
+
+
+def _name_missing_policy() -> None:
+    """A refusal tells whether it is the policy of the resource that does not allow the call, such as that of a key."""
+    combine = iam_evaluator.combine_resource_policy
+
+    def combined(identity: Any, *arguments: Any, **named: Any) -> Any:
+        result = combine(identity, *arguments, **named)
+        if identity.decision == "Allow" and result.decision == "ImplicitDeny":
+            result.reason = ONLY_RESOURCE_POLICY
+        return result
+
+    iam_evaluator.combine_resource_policy = combined
+
+
+_BATCHES = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sns:PublishBatch": "sns:Publish",
+}
+"""Calls that have no action of their own."""
+
+
+def _correct_actions() -> None:
+    extract = iam_actions.extract_iam_action
+
+    def extracted(*arguments: Any, **named: Any) -> Any:
+        action = extract(*arguments, **named)
+        return _BATCHES.get(action, action)
+
+    iam_actions.extract_iam_action = extracted
 
 
 def _correct_resources() -> None:

@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from ministack import app
-from ministack.core import concurrency, iam_actions, iam_evaluator, responses, router
+from ministack.core import concurrency, iam_evaluator, responses, router
 
 from emulator.host import AccessDenied, ApiError
 from emulator.ministack.emulator import Emulator
+from emulator.ministack.grants import denial_message
 
 __all__ = ["Permission", "authorize_caller", "caller", "error_answer", "serve_json"]
 
@@ -107,9 +108,13 @@ def authorize_caller(
     headers: dict[str, str],
     permissions: Iterable[Permission],
     query: dict[str, Any] | None = None,
+    signer: str | None = None,
 ) -> None:
-    """Raises AWS's error unless the signer of the request is permitted to do all of that."""
-    key = router.extract_access_key_id(headers, query or {})
+    """Raises AWS's error unless the signer of the request is permitted to do all of that.
+
+    `signer` is the access key where it does not stand in headers or query, as in the form of an upload.
+    """
+    key = signer or router.extract_access_key_id(headers, query or {})
     region = responses.get_region()
     for needed in permissions:
         service = needed.action.split(":", 1)[0]
@@ -119,10 +124,7 @@ def authorize_caller(
             continue
         if isinstance(denied, iam_evaluator.AuthError):
             raise ApiError(denied.code, denied.message, 403)
-        explicit = denied.decision == "Deny"
-        message = iam_actions.identity_denial_message(
-            needed.action, denied.principal_arn, needed.resource, explicit
-        )
+        message = denial_message(denied, denied.principal_arn, needed.action, needed.resource)
         raise AccessDenied(
             message, principal=denied.principal_arn, action=needed.action, resource=needed.resource
         )

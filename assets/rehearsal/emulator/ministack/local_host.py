@@ -20,6 +20,7 @@ from ministack.core import responses
 from ministack.services import sts as sts_service
 
 from emulator.journal import Journal
+from emulator.ministack import keys
 from emulator.ministack.grants import Grants, role_name
 from emulator.ministack.settings import ADMIN_KEY, ADMIN_SECRET, Settings
 
@@ -51,6 +52,17 @@ class LocalHost:
     ) -> None:
         """See `emulator.host.Host`."""
         self._grants.authorize(role_arn, action, resource, context)
+
+    def permits(
+        self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> bool:
+        """See `emulator.host.Host`."""
+        return self._grants.permits(role_arn, action, resource, context)
+
+    def key_arn(self, key: str) -> str | None:
+        """See `emulator.host.Host`."""
+        self.enter()
+        return keys.key_arn(key)
 
     def credentials(self, role_arn: str, session: str = "rehearsal") -> dict[str, str]:
         """Credentials of a session of the role; the same for the same role and session name; they do not expire."""

@@ -110,7 +110,6 @@ WHOLE: dict[str, str] = {
     "AWS::EC2::SecurityGroup": _NETWORK,
     "AWS::EC2::VPC": _NETWORK,
     "AWS::EC2::VPCEndpoint": _NETWORK,
-    "AWS::KMS::Key": "nothing is encrypted with this key here",
     "AWS::Logs::MetricFilter": "metrics are not extracted from logs here",
     "AWS::WAFv2::WebACL": "requests are not filtered here",
 }
@@ -132,10 +131,8 @@ PROPERTIES: dict[str, dict[str, str]] = {
     "AWS::Cognito::UserPool": {"UserPoolAddOns": "risk of sign-ins is not judged here"},
     "AWS::DynamoDB::Table": {
         "PointInTimeRecoverySpecification": "tables are not backed up here",
-        "SSESpecification": _UNENCRYPTED,
         "ContributorInsightsSpecification": "contributor insights are not evaluated here",
     },
-    "AWS::DynamoDB::GlobalTable": {"SSESpecification": _UNENCRYPTED},
     "AWS::Events::Rule": {
         "Targets.*.DeadLetterConfig": "only refused deliveries reach the queue here",
         "Targets.*.RetryPolicy": "events are delivered once here",
@@ -153,7 +150,6 @@ PROPERTIES: dict[str, dict[str, str]] = {
     "AWS::Logs::LogGroup": {"KmsKeyId": _UNENCRYPTED},
     "AWS::S3::Bucket": {
         "AccelerateConfiguration": "transfers are local here",
-        "BucketEncryption": _UNENCRYPTED,
         "IntelligentTieringConfigurations": "objects do not age here",
         "InventoryConfigurations": "inventories are not written here",
         "LifecycleConfiguration": "objects do not age here",
@@ -163,8 +159,6 @@ PROPERTIES: dict[str, dict[str, str]] = {
         "OwnershipControls": "there is one account only",
         "ReplicationConfiguration": "objects are not replicated here",
     },
-    "AWS::SNS::Topic": {"KmsMasterKeyId": _UNENCRYPTED},
-    "AWS::SQS::Queue": {"KmsMasterKeyId": _UNENCRYPTED, "SqsManagedSseEnabled": _UNENCRYPTED},
     "AWS::SecretsManager::Secret": {"KmsKeyId": _UNENCRYPTED},
     "AWS::StepFunctions::StateMachine": {
         "EncryptionConfiguration": _UNENCRYPTED,
@@ -179,7 +173,8 @@ ACTIONS: dict[str, str] = {
     "logs:*LogDeliver*": "executions are not logged to CloudWatch here",
     "logs:PutResourcePolicy": "executions are not logged to CloudWatch here",
     "logs:DescribeResourcePolicies": "executions are not logged to CloudWatch here",
-    "kms:*": _UNENCRYPTED,
+    "kms:DescribeKey": "services look up their keys without this call here",
+    "kms:ReEncrypt*": _UNENCRYPTED,
     "ec2:*NetworkInterface*": _NETWORK,
 }
 """Actions that nothing calls here, with the reason: their grants cannot be exercised."""

@@ -33,6 +33,7 @@ MODULES = (
     "delivery",
     "events",
     "storage",
+    "encryption",
     "apigateway",
     "log_delivery",
     "sagemaker_http",

@@ -18,7 +18,8 @@ from ..host import ApiError
 from . import service_shapes as shapes
 from .api import SageMaker
 
-CALLER = "arn:aws:iam::000000000000:role/cloudformation"
+CALLER = "arn:aws:iam::000000000000:root"
+"""Who deploys is an administrator."""
 Result = tuple[str, dict[str, str]]
 
 

@@ -58,10 +58,10 @@ class Endpoints(Runtime):
                 raise could_not_find("endpoint", self.core.arn("endpoint", name))
             return self.endpoints[name]
 
-    def create_endpoint(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
+    def create_endpoint(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
         name = request["EndpointName"]
         arn = self.core.arn("endpoint", name)
-        config = self._config(request["EndpointConfigName"])
+        config = self._config_for(request, caller)
         moment = shapes.now()
         with self.core.lock:
             if name.lower() in (other.lower() for other in self.endpoints):
@@ -193,9 +193,9 @@ class Endpoints(Runtime):
                 f" {record['EndpointStatus']}.",
             )
 
-    def update_endpoint(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
+    def update_endpoint(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
         record = self._endpoint(request["EndpointName"])
-        config = self._config(request["EndpointConfigName"])
+        config = self._config_for(request, caller)
         variants = [dict(variant) for variant in config["ProductionVariants"]]
         with self.core.lock:
             self._busy(record)

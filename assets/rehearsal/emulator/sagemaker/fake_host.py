@@ -30,7 +30,7 @@ class FakeS3:
         try:
             self.host.authorize(self.role, action, resource)
         except AccessDenied as error:
-            raise FakeError("AccessDenied", "Access Denied") from error
+            raise FakeError("AccessDenied", error.message) from error
 
     def list_objects_v2(self, Bucket: str, Prefix: str = "", ContinuationToken: str = "") -> dict[str, Any]:
         self._check("s3:ListBucket", f"arn:aws:s3:::{Bucket}")
@@ -55,8 +55,12 @@ class FakeS3:
             raise FakeError("404")
         return {"ContentLength": len(self.host.objects[Bucket, Key])}
 
-    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
+    def put_object(
+        self, Bucket: str, Key: str, Body: bytes, ServerSideEncryption: str = "", SSEKMSKeyId: str = ""
+    ) -> None:
         self._check("s3:PutObject", f"arn:aws:s3:::{Bucket}/{Key}")
+        if ServerSideEncryption == "aws:kms":
+            self._check("kms:GenerateDataKey", SSEKMSKeyId)
         self.host.objects[Bucket, Key] = bytes(Body)
 
 
@@ -85,10 +89,18 @@ class FakeLambda:
 
 
 class FakeSqs:
-    def __init__(self, host: FakeHost) -> None:
-        self.host = host
+    def __init__(self, host: FakeHost, role: str | None) -> None:
+        self.host, self.role = host, role
 
     def send_message(self, QueueUrl: str, MessageBody: str) -> None:
+        if self.role is not None:
+            *_, account, queue = QueueUrl.split("/")
+            try:
+                self.host.authorize(
+                    self.role, "sqs:SendMessage", f"arn:aws:sqs:{self.host.region}:{account}:{queue}"
+                )
+            except AccessDenied as error:
+                raise FakeError("AccessDenied", error.message) from error
         self.host.messages.append((QueueUrl, MessageBody))
 
 
@@ -132,12 +144,24 @@ class FakeHost:
                     resource=resource,
                 )
 
+    def permits(
+        self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
+    ) -> bool:
+        try:
+            self.authorize(role_arn, action, resource, context)
+        except AccessDenied:
+            return False
+        return True
+
+    def key_arn(self, key: str) -> str | None:
+        return key if key.startswith("arn:") else f"arn:aws:kms:{self.region}:{self.account}:key/{key}"
+
     def client(self, service: str, role_arn: str | None = None) -> Any:
         made: dict[str, Callable[[], Any]] = {
             "s3": lambda: FakeS3(self, role_arn),
             "logs": lambda: FakeLogs(self),
             "lambda": lambda: FakeLambda(self),
-            "sqs": lambda: FakeSqs(self),
+            "sqs": lambda: FakeSqs(self, role_arn),
         }
         return made[service]()
 

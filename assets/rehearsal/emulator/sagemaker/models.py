@@ -14,6 +14,7 @@ from ..host import ApiError
 from . import service_shapes as shapes
 from .core import Core, could_not_find, listing, page
 from .images import Images
+from .job_keys import authorize_volume
 from .registry import Registry
 from .serving import Fleet
 from .storage import Storage, StorageError, split
@@ -205,6 +206,12 @@ class Models:
                 f"Variant {variant['VariantName']} needs InstanceType and InitialInstanceCount, or"
                 " ServerlessConfig.",
             )
+
+    def _config_for(self, request: Mapping[str, Any], caller: str) -> dict[str, Any]:
+        """The config that an endpoint is to have; the caller must permit the use of its key."""
+        config = self._config(request["EndpointConfigName"])
+        authorize_volume(self.core.host, config.get("KmsKeyId"), caller)
+        return config
 
     def _config(self, name: str) -> dict[str, Any]:
         with self.core.lock:

@@ -12,6 +12,7 @@ from typing import Any
 from ..host import ApiError
 from . import service_shapes as shapes
 from .container import Container, LogStream
+from .job_keys import authorize_volume, output_key
 from .job_runner import Job, JobFailure, JobRunner
 from .storage import Storage
 
@@ -19,7 +20,7 @@ from .storage import Storage
 class ProcessingJobs(JobRunner):
     """Processing jobs as processes."""
 
-    def create_processing(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
+    def create_processing(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
         for entry in request.get("ProcessingInputs") or ():
             if "DatasetDefinition" in entry:
                 raise ApiError(
@@ -33,6 +34,8 @@ class ProcessingJobs(JobRunner):
                     "ValidationException", "FeatureStoreOutput is not played by the rehearsal; use S3Output."
                 )
             self._local_path(entry.get("S3Output", {}).get("LocalPath"), f"output {entry['OutputName']}")
+        key = request["ProcessingResources"]["ClusterConfig"].get("VolumeKmsKeyId")
+        authorize_volume(self.core.host, key, caller, request["RoleArn"])
         return {"ProcessingJobArn": self._begin("Processing", request, self._process)}
 
     @staticmethod
@@ -104,7 +107,9 @@ class ProcessingJobs(JobRunner):
                 job.record["ExitMessage"] = message.read_text(errors="replace")[:1024]
         if job.stop.is_set():
             return
+        given = (request.get("ProcessingOutputConfig") or {}).get("KmsKeyId")
+        key = output_key(self.core.host, given, role)
         for entry in outputs:
             target = entry["S3Output"]
-            storage.upload(container.path(target["LocalPath"]), target["S3Uri"])
+            storage.upload(container.path(target["LocalPath"]), target["S3Uri"], key)
         container.remove()

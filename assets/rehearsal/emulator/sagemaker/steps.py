@@ -265,11 +265,6 @@ class StepHandlers:
     def _callback(self, run: StepRun) -> None:
         resolved = self._resolver(run.step).resolve(own(run.step))
         url, token = str(resolved["SqsQueueUrl"]), self.core.token(10)
-        account, _, queue = url.rstrip("/").rpartition("/")
-        owner = account.rsplit("/", 1)[-1]
-        self.core.host.authorize(
-            self.role, "sqs:SendMessage", f"arn:aws:sqs:{self.core.host.region}:{owner}:{queue}"
-        )
         run.answered.clear()
         with self.core.lock:
             self.services.callbacks[token] = (run, self.arn)
@@ -279,7 +274,15 @@ class StepHandlers:
             "status": "Executing",
             "arguments": resolved.get("Arguments") or {},
         }
-        self.core.host.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(message))
+        try:
+            queue = self.core.host.client("sqs", self.role)
+            queue.send_message(QueueUrl=url, MessageBody=json.dumps(message))
+        except Exception as error:  # the class of botocore's errors is made at run time
+            answer: dict[str, Any] = getattr(error, "response", None) or {}
+            said = answer.get("Error", {}).get("Message") or error
+            raise StepFailure(
+                f"ClientError: Failed to send a message to {url}. Error Details: {said}"
+            ) from error
         run.row["Metadata"] = {
             "Callback": {"CallbackToken": token, "SqsQueueUrl": url, "OutputParameters": []}
         }

@@ -44,6 +44,10 @@ class Storage:
     def _explain(self, error: Exception, action: str, resource: str) -> str:
         answer: dict[str, Any] = getattr(error, "response", None) or {}
         code = str(answer.get("Error", {}).get("Code", ""))
+        said = str(answer.get("Error", {}).get("Message", ""))
+        if "is not authorized to perform" in said:
+            # What is missing may be a permission on the key of the bucket.
+            return said
         if code in ("AccessDenied", "403", "Forbidden", "AccessDeniedException"):
             return (
                 f"User: {self.role_arn} is not authorized to perform: {action} on resource: {resource} "
@@ -102,19 +106,29 @@ class Storage:
             count += 1
         return count
 
-    def put(self, uri: str, body: bytes) -> None:
-        """Writes one object."""
+    def put(self, uri: str, body: bytes, encryption_key: str | None = None) -> None:
+        """Writes one object, encrypted with the key of this ARN; without one as the bucket says."""
         bucket, key = split(uri)
+        encryption = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": encryption_key} if encryption_key else {}
+        )
         self.call(
-            "put_object", "s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", Bucket=bucket, Key=key, Body=body
+            "put_object",
+            "s3:PutObject",
+            f"arn:aws:s3:::{bucket}/{key}",
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            **encryption,
         )
 
-    def upload(self, folder: Path, uri: str) -> int:
+    def upload(self, folder: Path, uri: str, encryption_key: str | None = None) -> int:
         """Copies every file below a folder under the URI; returns the number of files."""
         count = 0
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                self.put(f"{uri.rstrip('/')}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+                target = f"{uri.rstrip('/')}/{path.relative_to(folder).as_posix()}"
+                self.put(target, path.read_bytes(), encryption_key)
                 count += 1
         return count
 

@@ -714,7 +714,7 @@ def test_json_get_needs_the_pipeline_role_and_the_path(sm: SageMaker, host: Fake
     host.denied.append((PIPELINE_ROLE, "s3:GetObject", "arn:aws:s3:::b/out/e.json"))
     reason = execute(sm)[1]["Gate"]["FailureReason"]
     assert (
-        "role/pipeline is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/out/e.json"
+        "role/pipeline/SageMaker is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/out/e.json"
         in reason
     )
 

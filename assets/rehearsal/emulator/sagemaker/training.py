@@ -15,6 +15,7 @@ from ..host import ApiError
 from . import service_shapes as shapes
 from .container import Container, LogStream
 from .images import CONTAINERS
+from .job_keys import authorize_volume, output_key
 from .job_runner import Job, JobFailure, JobRunner
 from .storage import Storage, StorageError, pack, unpack
 
@@ -22,7 +23,7 @@ from .storage import Storage, StorageError, pack, unpack
 class TrainingJobs(JobRunner):
     """Training jobs as processes."""
 
-    def create_training(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
+    def create_training(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
         specification = request.get("AlgorithmSpecification") or {}
         if "TrainingImage" not in specification:
             raise ApiError(
@@ -35,6 +36,8 @@ class TrainingJobs(JobRunner):
         names = [channel["ChannelName"] for channel in request.get("InputDataConfig") or ()]
         if len(set(names)) != len(names):
             raise ApiError("ValidationException", f"Channel names must be unique, got {', '.join(names)}.")
+        key = request["ResourceConfig"].get("VolumeKmsKeyId")
+        authorize_volume(self.core.host, key, caller, request["RoleArn"])
         arn = self._begin("Training", {**request, "SecondaryStatus": "Starting"}, self._train)
         return {"TrainingJobArn": arn}
 
@@ -189,20 +192,21 @@ class TrainingJobs(JobRunner):
     def _upload_model(self, job: Job, container: Container, storage: Storage) -> None:
         output = job.record["OutputDataConfig"]
         base = f"{output['S3OutputPath'].rstrip('/')}/{job.name}/output"
+        key = output_key(self.core.host, output.get("KmsKeyId"), job.record["RoleArn"])
         try:
             if output.get("CompressionType", "GZIP") == "NONE":
                 artifact = f"{base}/model/"
-                storage.upload(container.opt_ml / "model", artifact)
+                storage.upload(container.opt_ml / "model", artifact, key)
             else:
                 artifact = f"{base}/model.tar.gz"
                 archive = container.root / "model.tar.gz"
                 pack(container.opt_ml / "model", archive)
-                storage.put(artifact, archive.read_bytes())
+                storage.put(artifact, archive.read_bytes(), key)
             data = container.opt_ml / "output" / "data"
             if any(data.iterdir()):
                 archive = container.root / "output.tar.gz"
                 pack(data, archive)
-                storage.put(f"{base}/output.tar.gz", archive.read_bytes())
+                storage.put(f"{base}/output.tar.gz", archive.read_bytes(), key)
         except StorageError as error:
             raise JobFailure(f"ClientError: Failed to upload the model to {base}: {error}") from error
         job.record["ModelArtifacts"] = {"S3ModelArtifacts": artifact}
