@@ -13,6 +13,7 @@ from . import service_shapes as shapes
 from .core import Core, Operation
 from .endpoints import Endpoints
 from .images import Images
+from .job_runner import KINDS
 from .jobs import Jobs
 from .permissions import required_permissions
 from .pipelines import Pipelines
@@ -31,8 +32,8 @@ class SageMaker:
         self.core = Core(host)
         self.images = Images(host)
         self.registry = Registry(self.core, self.images)
-        self.jobs = Jobs(self.core, self.images)
         self.endpoints = Endpoints(self.core, self.images, self.registry)
+        self.jobs = Jobs(self.core, self.images, self.endpoints.model)
         self.pipelines = Pipelines(self.core, self.call_as, self.jobs.find)
         self._operations: dict[str, Operation] = {
             **self.registry.operations(),
@@ -141,8 +142,7 @@ class SageMaker:
             "model": self.endpoints.models,
             "endpoint-config": self.endpoints.configs,
             "endpoint": self.endpoints.endpoints,
-            "processing-job": self.jobs.processing,
-            "training-job": self.jobs.training,
+            **{KINDS[kind].arn: table for kind, table in self.jobs.tables.items()},
         }
         found = arn in self.registry.packages if kind == "model-package" else name in tables.get(kind, ())
         if not found:

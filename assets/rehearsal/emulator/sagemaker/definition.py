@@ -25,12 +25,21 @@ EXECUTION_VARIABLES = frozenset(
     )
 )
 STEP_TYPES = frozenset(
-    ["Processing", "Training", "RegisterModel", "Model", "Condition", "Fail", "Lambda", "Callback"]
+    [
+        "Processing",
+        "Training",
+        "Transform",
+        "Tuning",
+        "RegisterModel",
+        "Model",
+        "Condition",
+        "Fail",
+        "Lambda",
+        "Callback",
+    ]
 )
 NOT_PLAYED = frozenset(
     [
-        "Tuning",
-        "Transform",
         "AutoML",
         "EMR",
         "EMRServerless",

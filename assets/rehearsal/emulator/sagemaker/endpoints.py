@@ -27,9 +27,7 @@ class Endpoints(Runtime):
         """Operation name to function."""
         return {
             "CreateModel": self.create_model,
-            "DescribeModel": lambda request, _: shapes.fit(
-                "DescribeModel", self._model(request["ModelName"])
-            ),
+            "DescribeModel": lambda request, _: shapes.fit("DescribeModel", self.model(request["ModelName"])),
             "ListModels": lambda request, _: self._list(
                 "ListModels", "Models", self.models, "ModelName", request
             ),
@@ -102,7 +100,7 @@ class Endpoints(Runtime):
         try:
             for variant in config["ProductionVariants"]:
                 # The config has names only: the model may have been deleted since, as on AWS.
-                used = self._model(variant["ModelName"])
+                used = self.model(variant["ModelName"])
                 fleet = fleets[variant["VariantName"]] = Fleet(
                     self.core,
                     self.images,

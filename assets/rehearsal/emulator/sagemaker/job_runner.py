@@ -1,22 +1,24 @@
-"""What processing and training jobs have in common: their record, their process, their data.
+"""What jobs have in common: their record, their process, their data.
 
-Statuses and fields: botocore model `sagemaker`, DescribeProcessingJob and DescribeTrainingJob.
+Statuses and fields: botocore model `sagemaker`, DescribeProcessingJob and those of the other kinds.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..host import AccessDenied, ApiError
 from . import service_shapes as shapes
 from .container import Container
-from .core import Core, listing, page
+from .core import Core, Operation, listing, page
 from .images import Images
 from .storage import Storage, StorageError
 
@@ -26,6 +28,26 @@ LITERAL_PATHS = (
     " paths as arguments or from the environment (both are rewritten), not as literals in the code."
 )
 _FINAL = ("Completed", "Failed", "Stopped")
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """How a kind of job is called in ARNs, in events and in sentences, and the member that tells when it ended."""
+
+    arn: str
+    event: str
+    noun: str
+    end: str
+
+
+KINDS = {
+    "Processing": JobKind("processing-job", "Processing", "processing", "ProcessingEndTime"),
+    "Training": JobKind("training-job", "Training", "training", "TrainingEndTime"),
+    "Transform": JobKind("transform-job", "Transform", "transform", "TransformEndTime"),
+    "HyperParameterTuning": JobKind(
+        "hyper-parameter-tuning-job", "HyperParameter Tuning", "tuning", "HyperParameterTuningEndTime"
+    ),
+}
 
 
 class JobFailure(Exception):
@@ -55,31 +77,46 @@ class JobRunner:
     def __init__(self, core: Core, images: Images) -> None:
         self.core = core
         self.images = images
-        self.processing: dict[str, Job] = {}
-        self.training: dict[str, Job] = {}
+        self.tables: dict[str, dict[str, Job]] = {kind: {} for kind in KINDS}
+        """The jobs of each kind by name."""
 
     def find(self, kind: str, name: str) -> Job:
-        """A job by kind (`Processing`, `Training`) and name."""
+        """A job by kind, one of `KINDS`, and name."""
         with self.core.lock:
-            job = (self.processing if kind == "Processing" else self.training).get(name)
+            job = self.tables[kind].get(name)
         if job is None:
             raise ApiError(
                 "ResourceNotFound",
-                f"Requested resource not found: {kind.lower()} job {name} does not exist.",
+                f"Requested resource not found: {KINDS[kind].noun} job {name} does not exist.",
                 400,
             )
         return job
 
-    def _list(self, kind: str, jobs: dict[str, Job], request: dict[str, Any]) -> dict[str, Any]:
+    def operations(self) -> dict[str, Operation]:
+        """The operations that are the same for every kind of job."""
+        found: dict[str, Operation] = {}
+        for kind in KINDS:
+            found[f"Describe{kind}Job"] = functools.partial(self._describe, kind)
+            found[f"List{kind}Jobs"] = functools.partial(self._list, kind)
+            found[f"Stop{kind}Job"] = functools.partial(self._stop, kind)
+        return found
+
+    def _describe(self, kind: str, request: dict[str, Any], _caller: str) -> dict[str, Any]:
+        job = self.find(kind, request[f"{kind}JobName"])
         with self.core.lock:
-            rows = [dict(job.record) for job in jobs.values()]
+            return shapes.fit(f"Describe{kind}Job", job.record)
+
+    def _list(self, kind: str, request: dict[str, Any], _caller: str) -> dict[str, Any]:
+        with self.core.lock:
+            rows = [dict(job.record) for job in self.tables[kind].values()]
         if request.get("StatusEquals"):
             rows = [row for row in rows if row[f"{kind}JobStatus"] == request["StatusEquals"]]
         sort = {"Name": f"{kind}JobName", "Status": f"{kind}JobStatus"}
         rows, token = page(request, rows, sort=sort, name_key=f"{kind}JobName")
         return listing(f"List{kind}Jobs", f"{kind}JobSummaries", rows, token)
 
-    def _stop(self, job: Job) -> dict[str, Any]:
+    def _stop(self, kind: str, request: dict[str, Any], _caller: str) -> dict[str, Any]:
+        job = self.find(kind, request[f"{kind}JobName"])
         with self.core.lock:
             if job.status in _FINAL:
                 raise ApiError(
@@ -114,12 +151,14 @@ class JobRunner:
         with self.core.lock:
             detail = shapes.wire(shapes.fit(f"Describe{job.kind}Job", job.record), "ms")
         detail["Tags"] = self.core.tags.get(job.record[f"{job.kind}JobArn"], {})
-        self.core.emit(f"SageMaker {job.kind} Job State Change", detail, [job.record[f"{job.kind}JobArn"]])
+        self.core.emit(
+            f"SageMaker {KINDS[job.kind].event} Job State Change", detail, [job.record[f"{job.kind}JobArn"]]
+        )
 
     def _begin(self, kind: str, request: dict[str, Any], work: Callable[[Job], None]) -> str:
         name = request[f"{kind}JobName"]
-        table = self.processing if kind == "Processing" else self.training
-        arn = self.core.arn(f"{kind.lower()}-job", name)
+        table, noun = self.tables[kind], KINDS[kind].noun
+        arn = self.core.arn(KINDS[kind].arn, name)
         record = {key: value for key, value in request.items() if key != "Tags"}
         moment = shapes.now()
         record.update(
@@ -134,19 +173,19 @@ class JobRunner:
             if name in table:
                 raise ApiError(
                     "ResourceInUse",
-                    f"Job name must be unique within an AWS account and region, and a {kind.lower()} job"
+                    f"Job name must be unique within an AWS account and region, and a {noun} job"
                     f" {arn} already exists.",
                 )
             job = table[name] = Job(kind, name, record)
             self.core.set_tags(arn, request.get("Tags"))
-        self.core.spawn(f"{kind.lower()}-{name}", lambda: self._run(job, work))
+        self.core.spawn(f"{noun}-{name}", lambda: self._run(job, work))
         return arn
 
     def _run(self, job: Job, work: Callable[[Job], None]) -> None:
         host = self.core.host
         begun = time.monotonic()
-        host.note("job", f"{job.kind.lower()} job {job.name} started", name=job.name, status="InProgress")
-        end = {"Processing": "ProcessingEndTime", "Training": "TrainingEndTime"}[job.kind]
+        noun = KINDS[job.kind].noun
+        host.note("job", f"{noun} job {job.name} started", name=job.name, status="InProgress")
         secondary = job.kind == "Training"
         try:
             work(job)
@@ -156,7 +195,7 @@ class JobRunner:
             reason = _reason(error)
         except Exception as error:
             status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
-        fields: dict[str, Any] = {end: shapes.now()}
+        fields: dict[str, Any] = {KINDS[job.kind].end: shapes.now()}
         if status == "Failed":
             fields["FailureReason"] = (reason or "")[:1024]
         if secondary and not (
@@ -174,7 +213,7 @@ class JobRunner:
         detail = f": {reason}" if status == "Failed" else ""
         host.note(
             "job",
-            f"{job.kind.lower()} job {job.name} {status} after {seconds_text}{detail}",
+            f"{noun} job {job.name} {status} after {seconds_text}{detail}",
             name=job.name,
             status=status,
         )
@@ -201,15 +240,18 @@ class JobRunner:
             )
 
     @staticmethod
-    def _download_manifest(storage: Storage, uri: str, folder: Path) -> int:
+    def _manifest(storage: Storage, uri: str) -> tuple[str, list[str]]:
+        """The prefix and the names of a manifest."""
         try:
             entries = json.loads(storage.read(uri))
-            prefix = entries[0]["prefix"]
-            names = [str(name) for name in entries[1:]]
+            return str(entries[0]["prefix"]), [str(name) for name in entries[1:]]
         except (ValueError, LookupError, TypeError) as error:
             raise JobFailure(
                 f'ClientError: {uri} is not a manifest; it must look like [{{"prefix": "s3://b/p/"}}, "file"]'
             ) from error
+
+    def _download_manifest(self, storage: Storage, uri: str, folder: Path) -> int:
+        prefix, names = self._manifest(storage, uri)
         for name in names:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,36 +1,34 @@
-"""The operations of processing and training jobs (shapes: botocore model `sagemaker`)."""
+"""The operations of jobs of every kind (shapes: botocore model `sagemaker`)."""
 
 from __future__ import annotations
 
-from . import service_shapes as shapes
-from .core import Operation
+from collections.abc import Callable
+from typing import Any
+
+from .core import Core, Operation
+from .images import Images
 from .job_runner import Job, JobFailure
 from .processing import ProcessingJobs
-from .training import TrainingJobs
+from .transform import TransformJobs
+from .tuning import TuningJobs
 
 __all__ = ["Job", "JobFailure", "Jobs"]
 
 
-class Jobs(ProcessingJobs, TrainingJobs):
-    """Processing and training jobs of the account."""
+class Jobs(ProcessingJobs, TransformJobs, TuningJobs):
+    """The jobs of the account. `model` gives the record of a model by its name."""
+
+    def __init__(self, core: Core, images: Images, model: Callable[[str], dict[str, Any]]) -> None:
+        super().__init__(core, images)
+        self.model = model
 
     def operations(self) -> dict[str, Operation]:
         """Operation name to function."""
         return {
+            **super().operations(),
             "CreateProcessingJob": self.create_processing,
-            "DescribeProcessingJob": lambda request, _: shapes.fit(
-                "DescribeProcessingJob", self.find("Processing", request["ProcessingJobName"]).record
-            ),
-            "ListProcessingJobs": lambda request, _: self._list("Processing", self.processing, request),
-            "StopProcessingJob": lambda request, _: self._stop(
-                self.find("Processing", request["ProcessingJobName"])
-            ),
             "CreateTrainingJob": self.create_training,
-            "DescribeTrainingJob": lambda request, _: shapes.fit(
-                "DescribeTrainingJob", self.find("Training", request["TrainingJobName"]).record
-            ),
-            "ListTrainingJobs": lambda request, _: self._list("Training", self.training, request),
-            "StopTrainingJob": lambda request, _: self._stop(
-                self.find("Training", request["TrainingJobName"])
-            ),
+            "CreateTransformJob": self.create_transform,
+            "CreateHyperParameterTuningJob": self.create_tuning,
+            "ListTrainingJobsForHyperParameterTuningJob": self.list_training_of_tuning,
         }

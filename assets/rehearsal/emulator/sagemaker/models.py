@@ -134,7 +134,8 @@ class Models:
                 f" that the object is located in {self.core.host.region}. {error}",
             ) from error
 
-    def _model(self, name: str) -> dict[str, Any]:
+    def model(self, name: str) -> dict[str, Any]:
+        """A model's record by name."""
         with self.core.lock:
             if name not in self.models:
                 raise could_not_find("model", self.core.arn("model", name))
@@ -142,7 +143,7 @@ class Models:
 
     def delete_model(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         with self.core.lock:
-            record = self._model(request["ModelName"])
+            record = self.model(request["ModelName"])
             del self.models[request["ModelName"]]
             self.core.tags.pop(record["ModelArn"], None)
         return {}
@@ -186,7 +187,7 @@ class Models:
         return {"EndpointConfigArn": arn}
 
     def _check_variant(self, variant: Mapping[str, Any]) -> None:
-        used = self._model(variant["ModelName"])
+        used = self.model(variant["ModelName"])
         serverless = variant.get("ServerlessConfig")
         if serverless:
             if used.get("Containers"):

@@ -39,6 +39,7 @@ _ON_EVERYTHING = frozenset(
         "ListProcessingJobs",
         "ListTrainingJobs",
         "ListTransformJobs",
+        "ListHyperParameterTuningJobs",
         "SendPipelineExecutionStepSuccess",
         "SendPipelineExecutionStepFailure",
     )
@@ -86,10 +87,10 @@ def _tag_context(request: Mapping[str, Any]) -> dict[str, str]:
 def _roles(operation: str, request: Mapping[str, Any]) -> Iterator[str]:
     if not operation.startswith(("Create", "Update")):
         return
-    for member in ("RoleArn", "ExecutionRoleArn"):
-        role = request.get(member)
-        if isinstance(role, str):
-            yield role
+    definitions = [request.get("TrainingJobDefinition"), *(request.get("TrainingJobDefinitions") or ())]
+    holders = [request, *(definition for definition in definitions if isinstance(definition, Mapping))]
+    found = [holder.get(member) for holder in holders for member in ("RoleArn", "ExecutionRoleArn")]
+    yield from dict.fromkeys(role for role in found if isinstance(role, str))
 
 
 def _resources(operation: str, request: Mapping[str, Any], region: str, account: str) -> Iterator[str]:
@@ -105,6 +106,9 @@ def _resources(operation: str, request: Mapping[str, Any], region: str, account:
         return
     if operation == "InvokeEndpoint":
         yield arn("endpoint", request.get("EndpointName"))
+        return
+    if operation == "ListTrainingJobsForHyperParameterTuningJob":
+        yield arn("hyper-parameter-tuning-job", request.get("HyperParameterTuningJobName"))
         return
     if operation in ("StartPipelineExecution", "ListPipelineExecutions", "ListPipelineVersions"):
         yield arn("pipeline", request.get("PipelineName"))

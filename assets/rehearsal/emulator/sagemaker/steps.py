@@ -20,8 +20,16 @@ from .definition import NOT_PLAYED, Definition, Step, own
 from .references import Resolver, Unresolved, walk
 from .step_run import StepFailure, StepRun, StepServices
 from .storage import Storage, StorageError
+from .tuning import best_first
 
-_JOB_MEMBER = {"Processing": "ProcessingJobName", "Training": "TrainingJobName"}
+_JOB_OF_STEP = {
+    "Processing": "Processing",
+    "Training": "Training",
+    "Transform": "Transform",
+    "Tuning": "HyperParameterTuning",
+}
+"""Kind of step to the kind of job that it runs."""
+_LONGEST_NAME = {"HyperParameterTuning": 32}
 
 
 class StepHandlers:
@@ -53,6 +61,8 @@ class StepHandlers:
             "Fail": self._fail,
             "Processing": self._job,
             "Training": self._job,
+            "Transform": self._job,
+            "Tuning": self._job,
             "RegisterModel": self._register,
             "Model": self._model,
             "Lambda": self._lambda,
@@ -71,8 +81,8 @@ class StepHandlers:
             "PipelineExecutionId": self.id,
             "PipelineExecutionArn": self.arn,
         }
-        if job_name and step.type in _JOB_MEMBER:
-            execution[_JOB_MEMBER[step.type]] = job_name
+        if job_name:
+            execution[f"{_JOB_OF_STEP[step.type]}JobName"] = job_name
         return Resolver(self.parameters, execution, self._property, self._json_file, shapes.text_of)
 
     def _property(self, step: str, path: str) -> Any:
@@ -129,10 +139,12 @@ class StepHandlers:
         raise StepFailure(message or "The Fail step has no ErrorMessage.")
 
     def _name(self, step: Step, longest: int = 63) -> str:
-        tail = self.core.token(10)
-        room = longest - len("pipelines-") - len(self.id) - len(tail) - 2
-        middle = re.sub(r"[^A-Za-z0-9-]", "-", step.name)[:room].strip("-") or "step"
-        return f"pipelines-{self.id}-{middle}-{tail}"
+        head = f"pipelines-{self.id}-"
+        # In the short names of tuning jobs both the step and the suffix are cut.
+        tail = self.core.token(10 if longest > 50 else 4)
+        room = longest - len(head) - len(tail) - 1
+        middle = re.sub(r"[^A-Za-z0-9-]", "-", step.name)[:room].strip("-") or "step"[:room]
+        return f"{head}{middle}-{tail}"
 
     def _own_tags(self, step: Step, request: dict[str, Any]) -> list[dict[str, str]]:
         """The tags that the pipeline service gives to what it creates (they need sagemaker:AddTags)."""
@@ -144,36 +156,42 @@ class StepHandlers:
         ]
 
     def _job(self, run: StepRun) -> None:
-        step, kind = run.step, run.step.type
-        member = _JOB_MEMBER[kind]
+        step, kind = run.step, _JOB_OF_STEP[run.step.type]
+        member, longest = f"{kind}JobName", _LONGEST_NAME.get(kind, 63)
         given = step.arguments.get(member)
-        name = self._name(step)
+        name = self._name(step, longest)
         if isinstance(given, str):
             # The job name of a definition is a prefix: the service makes it unique.
-            name = f"{given[: 63 - 24]}-{self.id}-{self.core.token(10)}"
+            tail = f"-{self.id}-{self.core.token(10)}"
+            name = given[: longest - len(tail)] + tail
         arguments = self._resolver(step, name).resolve(
             {key: value for key, value in step.arguments.items() if key not in (member, "ExperimentConfig")}
         )
         if self._from_cache(run, arguments):
             return
         request = {**arguments, member: name}
-        request.setdefault("RoleArn", self.role)
+        if kind in ("Processing", "Training"):
+            request.setdefault("RoleArn", self.role)
         request["Tags"] = self._own_tags(step, request)
         answer = self._call(f"Create{kind}Job", shapes.check(f"Create{kind}Job", request, lenient=True))
-        run.row["Metadata"] = {f"{kind}Job": {"Arn": answer[f"{kind}JobArn"]}}
+        run.row["Metadata"] = {f"{step.type}Job": {"Arn": answer[f"{kind}JobArn"]}}
         job = self.services.find_job(kind, name)
         while not job.done.wait(0.05):
             if self._halted():
                 self._stop_job(kind, name, job)
                 break
         run.properties = self._call(f"Describe{kind}Job", {member: name})
+        if f"Steps.{step.name}.TrainingJobSummaries" in self.definition_text:
+            request = {member: name, "SortBy": "FinalObjectiveMetricValue"}
+            summaries = self._call("ListTrainingJobsForHyperParameterTuningJob", request)
+            run.properties["TrainingJobSummaries"] = best_first(summaries["TrainingJobSummaries"])
         if job.status == "Failed":
             raise StepFailure(str(job.record.get("FailureReason")))
         if job.status == "Stopped":
             run.properties = run.properties if not self._halted() else {}
             exit_message = job.record.get("ExitMessage", "")
             raise StepFailure(
-                f"ClientError: the {kind.lower()} job {name} was stopped. {exit_message}".strip()
+                f"ClientError: the {step.type.lower()} job {name} was stopped. {exit_message}".strip()
             )
         self._keep(run, arguments)
 

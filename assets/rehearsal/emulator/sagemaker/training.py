@@ -136,7 +136,7 @@ class TrainingJobs(JobRunner):
         there is one.
         """
         decoded = {key: _decode(value) for key, value in hyper.items()}
-        own = {key: value for key, value in decoded.items() if not key.startswith("sagemaker_")}
+        own = {key: value for key, value in decoded.items() if not key.startswith(("sagemaker_", "_tuning_"))}
         environment = {
             **(request.get("Environment") or {}),
             "TRAINING_JOB_NAME": request["TrainingJobName"],

@@ -34,6 +34,7 @@ NOT_FOR_BOOSTER = (
     "csv_weights",
     "save_model_on_termination",
     "_kfold",
+    "_tuning_objective_metric",
     "_num_cv_round",
     "deterministic_histogram",
 )
@@ -85,6 +86,9 @@ def parameters(raw: dict[str, str]) -> tuple[dict[str, Any], int, int | None]:
                 out[name] = float(text)
             except ValueError:
                 out[name] = text
+    tuned_by = raw.get("_tuning_objective_metric", "").rpartition(":")[2]
+    if tuned_by and tuned_by not in out.get("eval_metric", ()):
+        out["eval_metric"] = [*out.get("eval_metric", ()), tuned_by]
     out.setdefault("objective", "reg:squarederror")
     if str(out["objective"]).startswith("multi:") and "num_class" not in out:
         fail(
