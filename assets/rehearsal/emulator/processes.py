@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -20,7 +21,9 @@ __all__ = [
     "adopt_orphans",
     "descendants",
     "end_children",
+    "free_port",
     "kill_group",
+    "listening_ports",
     "signal_group",
     "watch_parent",
 ]
@@ -118,3 +121,21 @@ def _group(process: psutil.Process) -> int | None:
         return os.getpgid(process.pid)
     except (ProcessLookupError, PermissionError):
         return None
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listening_ports(pid: int) -> list[int]:
+    """The ports that a process and those below it listen on."""
+    try:
+        leader = psutil.Process(pid)
+        family = [leader, *leader.children(recursive=True)]
+        connections = [each for process in family for each in process.net_connections(kind="tcp")]
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+    return sorted({int(each.laddr.port) for each in connections if each.status == psutil.CONN_LISTEN})

@@ -118,7 +118,8 @@ async function startEmulator(
   given: SetUp, environment: PythonEnvironment, signal: AbortSignal, account: string | undefined, region: string,
 ): Promise<Emulator> {
   const { processes, env, work, options } = given;
-  return Emulator.start({ environment, processes, env, work: path.resolve(work), region, account, port: options.port, signal });
+  const forEmulator = { ...env, CDK_MLOPS_STAND_INS_FOLDER: given.app.folder };
+  return Emulator.start({ environment, processes, env: forEmulator, work: path.resolve(work), region, account, port: options.port, signal });
 }
 
 /** The emulator is one account in one region; stacks that name none are deployed to any. */

@@ -88,6 +88,15 @@ class FakeLambda:
         return {"Payload": io.BytesIO(self.host.functions[FunctionName](Payload))}
 
 
+class FakeEcr:
+    def __init__(self, host: FakeHost) -> None:
+        self.host = host
+
+    def describe_repositories(self, repositoryNames: list[str]) -> None:
+        if not set(repositoryNames) <= self.host.repositories:
+            raise FakeError("RepositoryNotFoundException")
+
+
 class FakeSqs:
     def __init__(self, host: FakeHost, role: str | None) -> None:
         self.host, self.role = host, role
@@ -115,6 +124,7 @@ class FakeHost:
         self.log_groups: set[str] = set()
         self.logs: dict[tuple[str, str], list[str]] = {}
         self.functions: dict[str, Callable[[bytes], bytes]] = {}
+        self.repositories: set[str] = set()
         self.messages: list[tuple[str, str]] = []
         self.denied: list[tuple[str, str, str]] = []
         """(role pattern, action pattern, resource pattern) that are refused."""
@@ -161,6 +171,7 @@ class FakeHost:
             "s3": lambda: FakeS3(self, role_arn),
             "logs": lambda: FakeLogs(self),
             "lambda": lambda: FakeLambda(self),
+            "ecr": lambda: FakeEcr(self),
             "sqs": lambda: FakeSqs(self, role_arn),
         }
         return made[service]()

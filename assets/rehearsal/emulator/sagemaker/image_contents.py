@@ -96,7 +96,7 @@ def compare(uri: str, tag: str | None, stand_in: str, *, own: bool = False) -> F
     """Compares an image with its stand-in; `own`: which one plays it was said by the user."""
     known = {} if own else _CONTENTS[stand_in].get((tag or "").removesuffix("-cpu-py3"), {})
     names = known or dict.fromkeys(next(iter(_CONTENTS[stand_in].values())))
-    libraries = tuple((name, known.get(name), _installed(name)) for name in names)
+    libraries = tuple((name, known.get(name), installed(name)) for name in names)
     main, there, here = libraries[0]
     plays = f"played by {main} {here}"
     if not known:
@@ -114,7 +114,16 @@ def compare(uri: str, tag: str | None, stand_in: str, *, own: bool = False) -> F
     return Fidelity(uri, stand_in, "exact", "", libraries)
 
 
-def _installed(name: str) -> str | None:
+def of_programs(uri: str, repository: str, programs: list[str]) -> Fidelity:
+    """For an image that programs of the team play."""
+    summary = (
+        f"played by the team's own {', '.join(programs)} with the libraries of the rehearsal's Python; what the image"
+        " holds is not known"
+    )
+    return Fidelity(uri, repository, "other", summary, ())
+
+
+def installed(name: str) -> str | None:
     if name == PYTHON:
         return f"{sys.version_info.major}.{sys.version_info.minor}"
     for distribution in _DISTRIBUTIONS.get(name, (name,)):

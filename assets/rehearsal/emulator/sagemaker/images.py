@@ -1,4 +1,4 @@
-"""Which scripts play a container image, on a machine without Docker.
+"""Finds what plays a container image on a machine without Docker, and checks that a role may pull it.
 
 SageMaker pulls the image from Amazon ECR with the role of the job or model (SageMaker AI developer guide: "How to use
 SageMaker AI execution roles").
@@ -7,19 +7,14 @@ SageMaker AI execution roles").
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..host import ApiError, Host
-from .image_contents import Fidelity, compare
-
-CONTAINERS = Path(__file__).parent / "containers"
-STAND_INS_VARIABLE = "CDK_MLOPS_STAND_INS"
-"""Environment variable with own stand-ins: `{"<repository>": "<known stand-in>"}` as JSON."""
+from .image_contents import Fidelity, compare, of_programs
+from .stand_ins import KNOWN, STAND_INS_VARIABLE, StandIn, own_stand_ins
 
 _URI = re.compile(
     r"(?:(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.(?P<domain>[a-z0-9.-]+)/)?"
@@ -46,52 +41,15 @@ class Image:
         return f"arn:{partition}:ecr:{self.region}:{self.account}:repository/{self.repository}"
 
 
-@dataclass(frozen=True)
-class StandIn:
-    """How an image is played: scripts of `containers/` for training and serving, None where the image has
-    none.
-    """
-
-    name: str
-    train: str | None
-    """Played when no entry point is given; `script` runs the user's program (script mode)."""
-    serve: str | None
-    example: str
-    """A tag that exists."""
-
-
-_KNOWN = {
-    "sagemaker-scikit-learn": StandIn(
-        "sagemaker-scikit-learn", train=None, serve="sklearn_serve.py", example="1.9-0-cpu-py3"
-    ),
-    "sagemaker-xgboost": StandIn(
-        "sagemaker-xgboost", train="xgboost_train.py", serve="xgboost_serve.py", example="3.2-0"
-    ),
-}
-
-
 class Images:
     """Looks up stand-ins by the repository name of an image."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._own: dict[str, str] = {}
+        self._own = own_stand_ins()
         self._played: dict[str, Fidelity] = {}
+        self._foreign: set[str] = set()
         self._lock = threading.Lock()
-        text = os.environ.get(STAND_INS_VARIABLE)
-        if text:
-            try:
-                self._own = {str(key): str(value) for key, value in json.loads(text).items()}
-            except (ValueError, AttributeError) as error:
-                raise ValueError(
-                    f"{STAND_INS_VARIABLE} must be a JSON object of repository names, got {text!r}"
-                ) from error
-            wrong = sorted({value for value in self._own.values() if value not in _KNOWN})
-            if wrong:
-                raise ValueError(
-                    f"{STAND_INS_VARIABLE} names unknown stand-ins {', '.join(wrong)}; there are"
-                    f" {', '.join(_KNOWN)}"
-                )
 
     def parse(self, uri: str) -> Image:
         """Splits an image URI into its parts."""
@@ -108,20 +66,22 @@ class Images:
     def stand_in(self, uri: str) -> StandIn:
         """The stand-in of an image, or an error that explains how to name one."""
         image = self.parse(uri)
-        name = self._own.get(image.repository, image.repository)
-        found = _KNOWN.get(name)
-        if found is not None and name == image.repository and not re.match(r"\d+\.\d+", image.tag or ""):
-            raise ApiError(
-                "ValidationException",
-                f"Requested image {uri} not found: its tags begin with a version, e.g. {found.example}.",
-            )
+        found = self._own.get(image.repository)
         if found is None:
-            example = json.dumps({image.repository: "sagemaker-scikit-learn"})
+            found = KNOWN.get(image.repository)
+            if found is not None and not re.match(r"\d+\.\d+", image.tag or ""):
+                raise ApiError(
+                    "ValidationException",
+                    f"Requested image {uri} not found: its tags begin with a version, e.g. {found.example}.",
+                )
+        if found is None:
+            similar = json.dumps({image.repository: "sagemaker-scikit-learn"})
+            programs = json.dumps({image.repository: {"train": "train.py", "serve": "serve.py"}})
             raise ApiError(
                 "ValidationException",
-                f"the rehearsal has no stand-in for the image {uri}: it plays {' and '.join(_KNOWN)}. Name"
-                f" a similar one in the environment variable {STAND_INS_VARIABLE}, e.g."
-                f" {STAND_INS_VARIABLE}='{example}'.",
+                f"the rehearsal has no stand-in for the image {uri}: it plays {' and '.join(KNOWN)}. Name in the"
+                f" environment variable {STAND_INS_VARIABLE} a similar one, e.g. {STAND_INS_VARIABLE}='{similar}', or"
+                f" programs of your own: {STAND_INS_VARIABLE}='{programs}'.",
             )
         self._remember(image, found)
         return found
@@ -135,27 +95,57 @@ class Images:
         with self._lock:
             if image.uri in self._played:
                 return
-            own = image.repository in self._own
-            found = compare(image.uri, image.tag, stand_in.name, own=own)
+            if stand_in.own:
+                programs = [each.name for each in (stand_in.train, stand_in.serve, stand_in.process) if each]
+                found = of_programs(image.uri, image.repository, list(dict.fromkeys(programs)))
+            else:
+                chosen = image.repository in self._own
+                found = compare(image.uri, image.tag, stand_in.name, own=chosen)
             self._played[image.uri] = found
         if found.summary:
             kind = "warning" if found.level == "other" else "image"
             self.host.note(kind, f"image {image.uri}: {found.summary}", image=image.uri)
 
-    def serving(self, uri: str) -> Path:
-        """The script that plays the image's model server."""
+    def serving(self, uri: str) -> StandIn:
+        """The stand-in of an image that serves."""
         found = self.stand_in(uri)
         if found.serve is None:
-            raise ApiError(
-                "ValidationException", f"the stand-in {found.name} of the image {uri} cannot serve models."
-            )
-        return CONTAINERS / found.serve
+            raise ApiError("ValidationException", f"{found.missing('serve')} (image {uri})")
+        return found
 
     def authorize_pull(self, role_arn: str, uri: str) -> None:
         """Checks that the role may pull the image, as SageMaker does when it starts a container."""
         image = self.parse(uri)
         if image.repository_arn is None:
             return
+        if image.account == self.host.account:
+            self._must_exist(image)
+        elif image.repository not in KNOWN:
+            self._tell_foreign(image)
         self.host.authorize(role_arn, "ecr:GetAuthorizationToken", "*")
         for action in ("ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"):
             self.host.authorize(role_arn, action, image.repository_arn)
+
+    def _must_exist(self, image: Image) -> None:
+        try:
+            self.host.client("ecr").describe_repositories(repositoryNames=[image.repository])
+        except Exception as error:  # the class of botocore's errors is made at run time
+            answer: dict[str, Any] = getattr(error, "response", None) or {}
+            if answer.get("Error", {}).get("Code") != "RepositoryNotFoundException":
+                raise
+            raise ApiError(
+                "ValidationException",
+                f"Requested image {image.uri} not found: the repository {image.repository} does not exist in the registry"
+                f" of the account {image.account}.",
+            ) from error
+
+    def _tell_foreign(self, image: Image) -> None:
+        with self._lock:
+            if image.repository_arn is None or image.repository_arn in self._foreign:
+                return
+            self._foreign.add(image.repository_arn)
+        self.host.note(
+            "not-rehearsed",
+            f"the repository {image.repository_arn} belongs to another account: whether its policy lets"
+            f" {self.host.account} pull cannot be seen",
+        )

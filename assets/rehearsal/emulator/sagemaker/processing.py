@@ -72,7 +72,11 @@ class ProcessingJobs(JobRunner):
             *(specification.get("ContainerEntrypoint") or ()),
             *(specification.get("ContainerArguments") or ()),
         ]
-        if not specification.get("ContainerEntrypoint"):
+        if not specification.get("ContainerEntrypoint") and stand_in.process:
+            argv = ["python3", str(stand_in.process), *argv]
+        elif not specification.get("ContainerEntrypoint"):
+            if stand_in.own:
+                raise JobFailure(f"ClientError: {stand_in.missing('process')}")
             raise JobFailure(
                 f"ClientError: the stand-in {stand_in.name} has no entry point of its own; give"
                 " AppSpecification.ContainerEntrypoint"

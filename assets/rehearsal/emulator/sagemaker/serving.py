@@ -16,9 +16,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..host import AccessDenied, ApiError
+from ..processes import free_port, listening_ports
 from .container import Container, LogStream
 from .core import Core
 from .images import Images
+from .requirements_of_code import MissingPackages, check_requirements
 from .storage import Storage, StorageError, unpack
 
 START_TIMEOUT = 90.0
@@ -57,13 +59,15 @@ class Server:
         self.log_group = log_group
         self.process: subprocess.Popen[bytes] | None = None
         self.port = 0
+        self._own_port: int | None = None
+        """The port that a program of the team is asked to listen on."""
         self._log: LogStream | None = None
 
     def prepare(self) -> None:
         """Pulls the image and downloads the model data as the model's role."""
         image = self.spec["Image"]
         self.images.authorize_pull(self.role_arn, image)
-        script = self.images.serving(image)
+        stand_in = self.images.serving(image)
         model_dir = self.container.opt_ml / "model"
         model_dir.mkdir(parents=True, exist_ok=True)
         storage = Storage(self.core.host, self.role_arn)
@@ -78,6 +82,10 @@ class Server:
                 unpack(archive, model_dir)
                 archive.unlink()
         self._fetch_code(storage)
+        for folder in (self.container.opt_ml / "code", model_dir / "code"):
+            check_requirements(self.core.host, folder, f"the container {self.label}")
+        self._own_port = free_port() if stand_in.own else None
+        own = {"SAGEMAKER_BIND_TO_PORT": str(self._own_port)} if self._own_port else {}
         stream = f"{self.container.name.replace('/', '-')}"
         self._log = LogStream(self.core, self.role_arn, self.log_group, stream)
         environment = self.container.environment(
@@ -87,11 +95,13 @@ class Server:
                 **(self.spec.get("Environment") or {}),
                 **self.extra,
                 **self._code,
+                **own,
                 "REHEARSAL_PORT_FILE": str(self.container.root / "port.json"),
                 "OMP_NUM_THREADS": "1",
             },
         )
-        self.process = self.container.start([sys.executable, str(script)], environment)
+        argv = [sys.executable, str(stand_in.serve), *(["serve"] if stand_in.own else [])]
+        self.process = self.container.start(argv, environment)
         log = self._log
 
         def line(text: str) -> None:
@@ -121,14 +131,31 @@ class Server:
             assert self.process is not None
             if self.process.poll() is not None or time.monotonic() > deadline:
                 time.sleep(0.1)  # the last lines of the log may not have been read yet
-                raise LoadFailure(
-                    "; ".join(text for text in list(self.container.tail)[-6:] if text.strip())
-                    or "the server wrote no log"
-                )
+                said = "; ".join(text for text in list(self.container.tail)[-6:] if text.strip())
+                hint = " (it must answer /ping on the port of SAGEMAKER_BIND_TO_PORT, or on 8080)"
+                raise LoadFailure((said or "the server wrote no log") + (hint if self._own_port else ""))
             if port_file.is_file():
                 self.port = int(json.loads(port_file.read_text())["port"])
                 return
-            time.sleep(0.03)
+            if self._own_port and self._answers_ping():
+                return
+            time.sleep(0.03 if self._own_port is None else 0.2)
+
+    def _answers_ping(self) -> bool:
+        """Whether a program of the team answers: on the port that it was given, or on another that it listens on, such as 8080."""
+        assert self.process is not None and self._own_port is not None
+        for port in (self._own_port, *listening_ports(self.process.pid)):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+            try:
+                connection.request("GET", "/ping")
+                if connection.getresponse().status == 200:
+                    self.port = port
+                    return True
+            except (OSError, http.client.HTTPException):
+                continue
+            finally:
+                connection.close()
+        return False
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> tuple[bytes, str]:
         """One call of `/invocations`."""
@@ -201,7 +228,7 @@ class Fleet:
             for server in self.servers:
                 try:
                     server.prepare()
-                except (AccessDenied, ApiError, StorageError) as error:
+                except (AccessDenied, ApiError, MissingPackages, StorageError) as error:
                     raise LoadFailure(
                         f"container {server.label}: {getattr(error, 'message', None) or error}"
                     ) from error

@@ -16,7 +16,7 @@ import xgboost
 from emulator.sagemaker import SageMaker, image_contents
 from emulator.sagemaker.fake_host import FakeHost
 from emulator.sagemaker.image_contents import PYTHON, compare
-from emulator.sagemaker.images import CONTAINERS
+from emulator.sagemaker.stand_ins import CONTAINERS
 
 ECR = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
 SKLEARN, XGBOOST = "sagemaker-scikit-learn", "sagemaker-xgboost"
@@ -26,7 +26,7 @@ HERE = {"scikit-learn": "1.9.0", "xgboost": "3.2.0", PYTHON: "3.12", "numpy": "2
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     versions = {**HERE, "scipy": "1.18.0", "pyarrow": "25.0.0", "joblib": "1.5.3"}
-    monkeypatch.setattr(image_contents, "_installed", versions.get)
+    monkeypatch.setattr(image_contents, "installed", versions.get)
     return versions
 
 

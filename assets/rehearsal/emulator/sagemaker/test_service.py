@@ -296,7 +296,7 @@ def test_own_stand_in(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     sm.close()
     monkeypatch.setenv("CDK_MLOPS_STAND_INS", '{"mine": "nothing"}')
-    with pytest.raises(ValueError, match="unknown stand-ins nothing"):
+    with pytest.raises(ValueError, match="unknown stand-in nothing for mine"):
         SageMaker(host)
 
 

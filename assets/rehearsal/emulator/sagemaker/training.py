@@ -14,9 +14,9 @@ from typing import Any
 from ..host import ApiError
 from . import service_shapes as shapes
 from .container import Container, LogStream
-from .images import CONTAINERS
 from .job_keys import authorize_volume, output_key
 from .job_runner import Job, JobFailure, JobRunner
+from .requirements_of_code import MissingPackages, check_requirements
 from .storage import Storage, StorageError, pack, unpack
 
 
@@ -66,14 +66,20 @@ class TrainingJobs(JobRunner):
             self.core.host.note(
                 "not-rehearsed", f"{job.name} asks for {count} instances; one process plays them"
             )
-        environment, arguments = self._script_mode(request, container, storage, list(channels), hyper)
+        # A container of the team's own decides itself what its hyperparameters mean.
+        scripted = not (stand_in.own and stand_in.train)
+        environment, arguments = self._script_mode(
+            request, container, storage, list(channels), hyper, scripted
+        )
         entry = list(specification.get("ContainerEntrypoint") or ())
         if entry:
             argv = [*entry, *(specification.get("ContainerArguments") or ())]
         elif arguments:
             argv = arguments
         elif stand_in.train:
-            argv = ["python3", str(CONTAINERS / stand_in.train)]
+            argv = ["python3", str(stand_in.train), *(["train"] if stand_in.own else [])]
+        elif stand_in.own:
+            raise JobFailure(f"ClientError: {stand_in.missing('train')}")
         else:
             raise JobFailure(
                 f"ClientError: the stand-in {stand_in.name} trains in script mode only; give the"
@@ -82,7 +88,7 @@ class TrainingJobs(JobRunner):
         self._set(job, "InProgress", SecondaryStatus="Training")
         metrics = _Metrics(
             specification.get("MetricDefinitions") or (),
-            built_in=stand_in.train is not None and not arguments and not entry,
+            built_in=stand_in.train is not None and not stand_in.own and not arguments and not entry,
         )
 
         def line(text: str) -> None:
@@ -131,9 +137,10 @@ class TrainingJobs(JobRunner):
         storage: Storage,
         channels: list[str],
         hyper: dict[str, str],
+        scripted: bool,
     ) -> tuple[dict[str, str], list[str]]:
         """Environment as SageMaker's training toolkit sets it, and the command of the user's program, if
-        there is one.
+        there is one and it is to be run.
         """
         decoded = {key: _decode(value) for key, value in hyper.items()}
         own = {key: value for key, value in decoded.items() if not key.startswith(("sagemaker_", "_tuning_"))}
@@ -165,7 +172,7 @@ class TrainingJobs(JobRunner):
             {f"SM_HP_{key.upper().replace('-', '_')}": str(value) for key, value in own.items()}
         )
         program, code = decoded.get("sagemaker_program"), decoded.get("sagemaker_submit_directory")
-        if not program:
+        if not program or not scripted:
             return environment, []
         folder = container.opt_ml / "code"
         if isinstance(code, str) and code.startswith("s3://"):
@@ -178,12 +185,10 @@ class TrainingJobs(JobRunner):
         environment.update(
             SM_MODULE_DIR=str(code), SM_USER_ENTRY_POINT=str(program), PYTHONPATH="/opt/ml/code"
         )
-        if (folder / "requirements.txt").is_file():
-            self.core.host.note(
-                "not-rehearsed",
-                f"{request['TrainingJobName']}: requirements.txt is not installed; the rehearsal's own"
-                " packages are used",
-            )
+        try:
+            check_requirements(self.core.host, folder, f"the training job {request['TrainingJobName']}")
+        except MissingPackages as error:
+            raise JobFailure(f"AlgorithmError: {error}") from error
         arguments = [
             text for key, value in sorted(own.items()) for text in (f"--{key}", shapes.text_of(value))
         ]

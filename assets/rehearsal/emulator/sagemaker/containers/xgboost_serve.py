@@ -1,11 +1,14 @@
-"""Plays the model server of the built-in XGBoost image: content types, errors and answers as there (source:
+"""Plays the model server of the XGBoost image: content types, errors and answers as there (source:
 aws/sagemaker-xgboost-container, `algorithm_mode/serve_utils.py`).
+
+With SAGEMAKER_PROGRAM it serves the functions of the user's script, or the defaults of the image (`serving.py` there).
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import pickle  # nosec: the image loads pickled boosters too; the model is the user's own
 import threading
@@ -14,6 +17,7 @@ from typing import Any
 
 import lean_xgboost
 from model_server import Refused, fail_loading, serve
+from script_serve import serve_script
 
 MODEL_DIR = Path(os.environ["SM_MODEL_DIR"])
 BATCH = bool(os.environ.get("SAGEMAKER_BATCH"))
@@ -69,7 +73,37 @@ def features(body: bytes, content_type: str) -> Any:
     raise Refused(415, f"Content type {content_type!r} is not supported; use text/csv or text/libsvm")
 
 
+def default_input_fn(body: Any, content_type: str) -> Any:
+    return features(body.encode() if isinstance(body, str) else body, content_type)
+
+
+def default_predict_fn(data: Any, model: Any) -> Any:
+    return model.predict(data, validate_features=False)
+
+
+def default_output_fn(prediction: Any, accept: str) -> tuple[str, str]:
+    kind = accept.split(",")[0].split(";")[0].strip().lower()
+    if kind == "application/json":
+        return json.dumps(prediction.tolist()), kind
+    if kind == "text/csv":
+        return "\n".join(str(value) for value in prediction.tolist()) + "\n", kind
+    raise Refused(406, f"Accept {accept!r} is not supported by the default output_fn")
+
+
 def main() -> None:
+    """Serves the user's script where there is one, else the model itself."""
+    if os.environ.get("SAGEMAKER_PROGRAM"):
+        defaults = {
+            "input_fn": default_input_fn,
+            "predict_fn": default_predict_fn,
+            "output_fn": default_output_fn,
+        }
+        serve_script(defaults, "text/csv")
+    else:
+        serve_booster()
+
+
+def serve_booster() -> None:
     """Loads, then serves."""
     try:
         booster = load()
