@@ -26,12 +26,16 @@ const CASES: { readonly [pipeline: string]: readonly (readonly [role: string, ac
     ['jobs', 's3:GetObject'], ['jobs', 's3:ListBucket'], ['jobs', 's3:PutObject'], ['jobs', 'ecr:BatchGetImage'], ['pipeline', 's3:GetObject'],
     ['pipeline', 'iam:PassRole'], ['pipeline', 'sagemaker:CreateProcessingJob'],
   ],
-  EncryptedBucket: [['jobs', 's3:GetObject'], ['pipeline', 's3:GetObject']],
+  EncryptedBucket: [['jobs', 's3:GetObject'], ['jobs', 'kms:Decrypt'], ['jobs', 'kms:GenerateDataKey*'], ['pipeline', 's3:GetObject'], ['pipeline', 'kms:Decrypt']],
   OwnImage: [['jobs', 'ecr:BatchGetImage'], ['jobs', 'ecr:GetDownloadUrlForLayer'], ['jobs', 'ecr:GetAuthorizationToken']],
   OtherRegistry: [['pipeline', 'sagemaker:CreateModelPackage']],
   Function: [['pipeline', 'lambda:InvokeFunction']],
-  Callback: [['pipeline', 'sqs:SendMessage']],
-  Model: [['pipeline', 'sagemaker:CreateModel'], ['pipeline', 'iam:PassRole'], ['own', 's3:GetObject']],
+  Callback: [['pipeline', 'sqs:SendMessage'], ['pipeline', 'kms:GenerateDataKey*']],
+  ModelAndTransform: [
+    ['pipeline', 'sagemaker:CreateModel'], ['pipeline', 'sagemaker:CreateTransformJob'], ['pipeline', 'iam:PassRole'], ['own', 's3:GetObject'],
+    ['own', 's3:PutObject'], ['own', 'ecr:BatchGetImage'],
+  ],
+  Tuning: [['pipeline', 'sagemaker:CreateHyperParameterTuningJob'], ['pipeline', 'iam:PassRole'], ['own', 's3:GetObject'], ['own', 's3:PutObject']],
   RoleOfParameter: [['pipeline', 'iam:PassRole'], ['own', 's3:GetObject'], ['own', 's3:PutObject']],
 };
 

@@ -106,11 +106,42 @@ pipeline('Function', [greet, new ConditionStep({
 pipeline('Callback', [new CallbackStep({ name: 'Ask', queue, inputs: { question: 'really?' } })]);
 
 const image = ContainerImage.xgboost().imageUri(stack);
+const s3Source = (uri: string) => ({ DataSource: { S3DataSource: { S3DataType: 'S3Prefix', S3Uri: uri } } });
 const trained = train();
-pipeline('Model', [trained, json({
+pipeline('ModelAndTransform', [trained, json({
   Name: 'Model',
   Type: 'Model',
   Arguments: { ExecutionRoleArn: ownRole.roleArn, PrimaryContainer: { Image: image, ModelDataUrl: { Get: 'Steps.Train.ModelArtifacts.S3ModelArtifacts' } } },
+}), json({
+  Name: 'Transform',
+  Type: 'Transform',
+  Arguments: {
+    ModelName: { Get: 'Steps.Model.ModelName' },
+    TransformInput: { ...s3Source(`s3://${plain.bucketName}/features/`), ContentType: 'text/csv', SplitType: 'Line' },
+    TransformOutput: { S3OutputPath: `s3://${plain.bucketName}/transformed`, AssembleWith: 'Line' },
+    TransformResources: { InstanceType: 'ml.m5.xlarge', InstanceCount: 1 },
+  },
+})]);
+pipeline('Tuning', [json({
+  Name: 'Tune',
+  Type: 'Tuning',
+  Arguments: {
+    HyperParameterTuningJobConfig: {
+      Strategy: 'Random',
+      ResourceLimits: { MaxNumberOfTrainingJobs: 2, MaxParallelTrainingJobs: 1 },
+      HyperParameterTuningJobObjective: { Type: 'Minimize', MetricName: 'train:rmse' },
+      ParameterRanges: { ContinuousParameterRanges: [{ Name: 'eta', MinValue: '0.1', MaxValue: '0.5', ScalingType: 'Auto' }] },
+    },
+    TrainingJobDefinition: {
+      RoleArn: ownRole.roleArn,
+      AlgorithmSpecification: { TrainingImage: image, TrainingInputMode: 'File' },
+      StaticHyperParameters: { num_round: '2' },
+      InputDataConfig: [{ ChannelName: 'train', ContentType: 'text/csv', ...s3Source(`s3://${plain.bucketName}/train/`) }],
+      OutputDataConfig: { S3OutputPath: `s3://${plain.bucketName}/tuned` },
+      ResourceConfig: { InstanceType: 'ml.m5.large', InstanceCount: 1, VolumeSizeInGB: 10 },
+      StoppingCondition: { MaxRuntimeInSeconds: 600 },
+    },
+  },
 })]);
 
 const role = PipelineParameter.ofString('Role');

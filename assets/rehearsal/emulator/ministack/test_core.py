@@ -276,12 +276,10 @@ def test_a_type_that_nobody_knows_fails_with_its_logical_id(emulator: Running, s
 
 
 def test_what_has_no_effect_is_reported(emulator: Running, stack: Stack) -> None:
-    encryption = {
-        "ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
-    }
+    lifecycle = {"Rules": [{"Status": "Enabled", "ExpirationInDays": 1}]}
     outputs = stack.deploy(
         {
-            "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketEncryption": encryption}},
+            "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"LifecycleConfiguration": lifecycle}},
             "Trail": {
                 "Type": "AWS::CloudTrail::Trail",
                 "Properties": {"IsLogging": True, "S3BucketName": {"Ref": "Bucket"}},
@@ -306,7 +304,7 @@ def test_what_has_no_effect_is_reported(emulator: Running, stack: Stack) -> None
         ("AWS::Budgets::Budget", "Budget"),
         ("AWS::SageMaker::Domain", "Domain"),
     }
-    assert told[("AWS::S3::Bucket", "Bucket")].startswith("BucketEncryption: ")
+    assert told[("AWS::S3::Bucket", "Bucket")].startswith("LifecycleConfiguration: ")
 
 
 def test_references_are_as_on_aws(emulator: Running, stack: Stack) -> None:

@@ -677,9 +677,9 @@ def test_lambda_and_callback_steps(sm: SageMaker, host: FakeHost) -> None:
 
 
 def test_a_step_that_is_not_played_says_so(sm: SageMaker, host: FakeHost) -> None:
-    pipeline(sm, step("T", "Tuning", {}))
-    assert any(kind == "not-rehearsed" and "T (Tuning)" in message for kind, message, _ in host.notes)
-    assert "a step of type Tuning is not played by the rehearsal" in execute(sm)[1]["T"]["FailureReason"]
+    pipeline(sm, step("T", "EMR", {}))
+    assert any(kind == "not-rehearsed" and "T (EMR)" in message for kind, message, _ in host.notes)
+    assert "a step of type EMR is not played by the rehearsal" in execute(sm)[1]["T"]["FailureReason"]
 
 
 def test_json_get_needs_the_pipeline_role_and_the_path(sm: SageMaker, host: FakeHost) -> None:
