@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from tabular.contract import SPLITS, DataFile, Json, Manifest, Schema
 from tabular.rows import Header, canonical, parse_header, read_rows, well_formed
 from tabular.session import spark_session
-from tabular.storage import Storage, open_storage
+from tabular.storage import Storage
 
 # One part file per this many bytes of input: small data are one file.
 PART_BYTES = 128 * 1024 * 1024
@@ -88,7 +88,6 @@ def write_part(placed: DataFrame, part: int, schema: Schema, files: int, path: s
 
 def preprocess(
     spark: SparkSession,
-    storage: Storage,
     files: list[tuple[DataFile, str, Header]],
     schema: Schema,
     split: Split,
@@ -111,9 +110,7 @@ def preprocess(
             )
     parts = max(1, -(-sum(file.size for file, _, _ in files) // PART_BYTES))
     for part, name in enumerate(SPLITS):
-        target = f"{output}/{name}"
-        write_part(placed, part, schema, parts, storage.output_path(target))
-        storage.publish(target)
+        write_part(placed, part, schema, parts, f"{output}/{name}")
     return {
         "read": read,
         "duplicates": read - distinct_rows,
@@ -124,10 +121,10 @@ def preprocess(
 
 
 def run(arguments: argparse.Namespace) -> Json:
-    storage = open_storage()
+    storage = Storage()
     schema = Schema.of(storage.read_json(arguments.schema))
     manifest = Manifest.of(storage.read_json(arguments.manifest))
-    spark = spark_session("preprocess", local=storage.is_local)
+    spark = spark_session("preprocess")
     files = [
         (file, storage.spark_path(file), parse_header(storage.head(file)))
         for file in manifest.files
@@ -136,7 +133,7 @@ def run(arguments: argparse.Namespace) -> Json:
     if not files:
         raise RuntimeError(f"manifest {manifest.id} names no file with content")
     split = Split(arguments.split, arguments.seed)
-    counts = preprocess(spark, storage, files, schema, split, arguments.output)
+    counts = preprocess(spark, files, schema, split, arguments.output)
     document: Json = {
         "version": 1,
         "dataset": schema.name,

@@ -11,7 +11,7 @@ from typing import Any
 
 import preprocess
 import pytest
-from conftest import MemoryS3
+from conftest import MemoryS3, etag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
@@ -55,7 +55,7 @@ def run(s3: MemoryS3, text: str, *arguments: str, schema: dict[str, Any] = SCHEM
     body = text.encode()
     s3.objects["b", "raw/a b+ü.csv"] = body
     s3.objects["b", "schema.json"] = json.dumps(schema).encode()
-    file = {"bucket": "b", "key": "raw/a b+ü.csv", "etag": "e", "size": len(body), "versionId": "v"}
+    file = {"bucket": "b", "key": "raw/a b+ü.csv", "etag": etag(body), "size": len(body), "versionId": "v"}
     s3.objects["b", "manifest.json"] = json.dumps({"version": 1, "id": "i", "files": [file]}).encode()
     fixed = ["--schema", "s3://b/schema.json", "--manifest", "s3://b/manifest.json"]
     places = ["--output", "s3://b/processed/i", "--summary", "s3://b/reports/i/preprocess.json"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
 import validate
-from conftest import MemoryS3
+from conftest import MemoryS3, etag
 from pyspark.sql import SparkSession
+from tabular.contract import DataFile
 from tabular.rows import parse_header
+from tabular.storage import Storage
 
 NUMBERS = ("length", "weight")
 
@@ -54,12 +57,16 @@ def rows(count: int) -> list[str]:
 
 
 def check(
-    s3: MemoryS3, content: bytes | str, schema: dict[str, Any] = SCHEMA, *arguments: str
+    s3: MemoryS3,
+    content: bytes | str,
+    schema: dict[str, Any] = SCHEMA,
+    *arguments: str,
+    key: str = "raw/animals.csv",
 ) -> dict[str, Any]:
     body = content.encode() if isinstance(content, str) else content
-    s3.objects["b", "raw/animals.csv"] = body
+    s3.objects["b", key] = body
     s3.objects["b", "schema.json"] = json.dumps(schema).encode()
-    file = {"bucket": "b", "key": "raw/animals.csv", "etag": "e", "size": len(body), "versionId": "v"}
+    file = {"bucket": "b", "key": key, "etag": etag(body), "size": len(body), "versionId": "v"}
     manifest = {"version": 1, "id": "0" * 64, "files": [file]}
     s3.objects["b", "manifest.json"] = json.dumps(manifest).encode()
     validate.main(
@@ -173,6 +180,53 @@ def test_an_empty_file_is_reported_without_starting_spark(
     document = check(s3, b"")
     assert list(broken(document)) == [(None, "empty")] and not document["valid"]
     assert document["rows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("raw/_x.csv", "Spark takes names that begin with '_' for hidden"),
+        ("raw/.x.csv", "Spark takes names that begin with '.' for hidden"),
+        ("raw/a:b.csv", "a path of Spark cannot hold ':'"),
+        ("raw//x.csv", "a path of Spark cannot hold an empty folder name, '.' or '..'"),
+        ("raw/a/../x.csv", "a path of Spark cannot hold an empty folder name, '.' or '..'"),
+    ],
+)
+def test_an_object_whose_name_spark_would_not_read_is_a_finding(
+    s3: MemoryS3, monkeypatch: pytest.MonkeyPatch, key: str, reason: str
+) -> None:
+    monkeypatch.setattr(validate, "spark_session", lambda *_: pytest.fail("no Spark is needed"))
+    document = check(s3, "\n".join([HEADER, *rows(100)]), key=key)
+    assert not document["valid"] and list(broken(document)) == [(None, "file_name")]
+    assert document["findings"][0]["message"] == (
+        f"{key} cannot be read under this name: {reason}; upload it under another name"
+    )
+    file = DataFile("b", key, etag(s3.objects["b", key]), 1)
+    with pytest.raises(ValueError, match=re.escape(f"s3://b/{key} cannot be read: {reason}")):
+        Storage().spark_path(file)
+
+
+@pytest.mark.parametrize("name", ["_x.csv", ".x.csv"])
+def test_spark_itself_would_leave_hidden_names_out_without_a_word(
+    spark: SparkSession, s3: MemoryS3, name: str
+) -> None:
+    s3.objects["b", f"raw/{name}"] = b"a\n1\n"
+    assert spark.read.text(f"s3://b/raw/{name}").count() == 0
+
+
+@pytest.mark.parametrize(
+    "key", ["raw/a[1].csv", "raw/{a,b}*?.csv", "raw/_folder/a b+ü%20.csv", "raw/d=1/x.csv"]
+)
+def test_other_names_are_read_as_they_are(spark: SparkSession, s3: MemoryS3, key: str) -> None:
+    s3.objects["b", "raw/a1.csv"] = s3.objects["b", "raw/{a,b}xx.csv"] = b"another file"
+    document = check(s3, "\n".join([HEADER, *rows(100)]), key=key)
+    assert document["valid"] and document["rows"] == 100
+
+
+def test_a_file_that_was_replaced_after_its_event_is_not_read(spark: SparkSession, s3: MemoryS3) -> None:
+    s3.objects["b", "raw/a.csv"] = b"newer"
+    with pytest.raises(RuntimeError, match="was replaced after its event"):
+        Storage().spark_path(DataFile("b", "raw/a.csv", etag(b"older"), 5))
 
 
 def test_columns_that_do_not_fit(spark: SparkSession, s3: MemoryS3) -> None:

@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from tabular.contract import Column, DataFile, Json, Manifest, Schema
 from tabular.rows import Header, canonical, line_number, line_numbers, parse_header, read_rows, well_formed
 from tabular.session import spark_session
-from tabular.storage import open_storage
+from tabular.storage import Storage, why_unreadable
 
 EXAMPLES = 5
 log = logging.getLogger("validate")
@@ -68,6 +68,21 @@ class Check:
     broken: Expression
     shown: Expression
     expected: str
+
+
+def check_files(files: Sequence[DataFile]) -> tuple[list[Finding], list[DataFile]]:
+    """What is wrong with the objects themselves, and those that Spark can read."""
+    findings, readable = [], []
+    for file in files:
+        reason = why_unreadable(file.key)
+        if reason:
+            message = f"{file.key} cannot be read under this name: {reason}; upload it under another name"
+            findings.append(Finding("file_name", message))
+        elif file.size == 0:
+            findings.append(Finding("empty", f"{file.key} is empty: it has not even a header", count=0))
+        else:
+            readable.append(file)
+    return findings, readable
 
 
 def check_header(header: Header, schema: Schema, where: str) -> list[Finding]:
@@ -300,17 +315,15 @@ def report(
 
 
 def run(arguments: argparse.Namespace) -> Json:
-    storage = open_storage()
+    storage = Storage()
     schema = Schema.of(storage.read_json(arguments.schema))
     manifest = Manifest.of(storage.read_json(arguments.manifest))
-    empty = [file for file in manifest.files if file.size == 0]
-    findings = [Finding("empty", f"{file.key} is empty: it has not even a header", count=0) for file in empty]
-    filled = [file for file in manifest.files if file.size > 0]
+    findings, readable = check_files(manifest.files)
     statistics: Json = {}
     rows = duplicates = 0
-    if filled:
-        spark = spark_session("validate", local=storage.is_local)
-        files = [(file, storage.spark_path(file), parse_header(storage.head(file))) for file in filled]
+    if readable:
+        spark = spark_session("validate")
+        files = [(file, storage.spark_path(file), parse_header(storage.head(file))) for file in readable]
         rules = Rules(arguments.minimum_rows, arguments.max_duplicates)
         more, statistics, rows, duplicates = validate(spark, files, schema, rules)
         findings += more

@@ -1,56 +1,20 @@
-"""Where Spark finds and leaves files.
+"""Where the jobs find and leave files.
 
-On Glue, Spark reads and writes `s3://` itself, in parallel. A plain Spark on one machine has no S3 file system: where
-the environment names a folder in `GLUE_LOCAL_S3`, objects are copied there and results are uploaded from there, with
-the credentials of the job's role as always. Small JSON documents go through boto3 everywhere.
+Spark reads and writes `s3://` itself, in parallel; small JSON documents and first lines go through boto3. Everything happens with the
+credentials of the job's role.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import tempfile
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 
 from tabular.contract import DataFile, Json
 
-LOCAL_FOLDER = "GLUE_LOCAL_S3"
 FIRST_BYTES = 1 << 20
-
-
-class Storage(Protocol):
-    """What the jobs need of a store."""
-
-    is_local: bool
-
-    def read_json(self, uri: str) -> Json: ...
-    def write_json(self, uri: str, document: Json) -> None: ...
-    def head(self, file: DataFile) -> bytes:
-        """The first bytes of a file, enough for its first line."""
-        ...
-
-    def spark_path(self, file: DataFile) -> str:
-        """A path from which Spark reads exactly this version."""
-        ...
-
-    def output_path(self, uri: str) -> str:
-        """A path to which Spark may write the folder `uri`."""
-        ...
-
-    def publish(self, uri: str) -> None:
-        """Makes what was written for `uri` the content of `uri`."""
-        ...
-
-
-def open_storage() -> Storage:
-    folder = os.environ.get(LOCAL_FOLDER)
-    client = boto3.client("s3")
-    return LocalStorage(client, Path(folder)) if folder else S3Storage(client)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -64,11 +28,29 @@ def version_of(file: DataFile) -> dict[str, str]:
     return {"VersionId": file.version_id} if file.version_id else {"IfMatch": file.etag}
 
 
-class _Documents:
-    """Documents and first bytes, the same in both stores."""
+def why_unreadable(key: str) -> str | None:
+    """Why Spark cannot read an object of this key, if it cannot.
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    S3 allows any key, Hadoop's paths do not: some names count as hidden, and a file is then left out without a word; others mean
+    another path than they say.
+    """
+    *folders, name = key.split("/")
+    if name.startswith(("_", ".")):
+        return f"Spark takes names that begin with {name[0]!r} for hidden"
+    if name.endswith("._COPYING_"):
+        return "Spark takes names that end in '._COPYING_' for files that are still being written"
+    if ":" in key:
+        return "a path of Spark cannot hold ':'"
+    if any(folder in ("", ".", "..") for folder in folders):
+        return "a path of Spark cannot hold an empty folder name, '.' or '..'"
+    return None
+
+
+class Storage:
+    """The bucket, as the jobs use it."""
+
+    def __init__(self, client: Any = None) -> None:
+        self.client = client or boto3.client("s3")
 
     def read_json(self, uri: str) -> Json:
         bucket, key = split_uri(uri)
@@ -81,6 +63,7 @@ class _Documents:
         self.client.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
 
     def head(self, file: DataFile) -> bytes:
+        """The first bytes of a file, enough for its first line."""
         if file.size == 0:
             return b""
         last = min(file.size, FIRST_BYTES) - 1
@@ -90,13 +73,11 @@ class _Documents:
         content: bytes = response["Body"].read()
         return content
 
-
-class S3Storage(_Documents):
-    """Spark with an S3 file system of its own, as on Glue."""
-
-    is_local = False
-
     def spark_path(self, file: DataFile) -> str:
+        """A path from which Spark reads exactly this version."""
+        reason = why_unreadable(file.key)
+        if reason:
+            raise ValueError(f"{file.uri} cannot be read: {reason}")
         # Spark reads the newest version only. It is the right one as long as its ETag is the manifest's.
         newest = self.client.head_object(Bucket=file.bucket, Key=file.key)["ETag"].strip('"')
         if newest != file.etag:
@@ -105,43 +86,3 @@ class S3Storage(_Documents):
                 "The newer version has an event, and a run, of its own"
             )
         return re.sub(r"([\\{}\[\]*?])", r"\\\1", file.uri)
-
-    def output_path(self, uri: str) -> str:
-        return uri
-
-    def publish(self, uri: str) -> None:
-        """Nothing to do: Spark wrote to the place itself."""
-
-
-class LocalStorage(_Documents):
-    """Copies between S3 and a folder of this machine, for a Spark without an S3 file system."""
-
-    is_local = True
-
-    def __init__(self, client: Any, folder: Path) -> None:
-        super().__init__(client)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(dir=folder))
-
-    def spark_path(self, file: DataFile) -> str:
-        path = Path(tempfile.mkdtemp(dir=self.folder)) / "data.csv"
-        response = self.client.get_object(Bucket=file.bucket, Key=file.key, **version_of(file))
-        with path.open("wb") as target:
-            shutil.copyfileobj(response["Body"], target)
-        return path.as_uri()
-
-    def output_path(self, uri: str) -> str:
-        return self._mirror(uri).as_uri()
-
-    def publish(self, uri: str) -> None:
-        bucket, prefix = split_uri(uri)
-        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
-            for item in page.get("Contents", []):
-                self.client.delete_object(Bucket=bucket, Key=item["Key"])
-        folder = self._mirror(uri)
-        for path in sorted(folder.rglob("part-*")):
-            self.client.upload_file(str(path), bucket, f"{prefix}/{path.relative_to(folder).as_posix()}")
-
-    def _mirror(self, uri: str) -> Path:
-        bucket, key = split_uri(uri)
-        return self.folder / "out" / bucket / key

@@ -147,7 +147,7 @@ class SparkWorker(_Group):
         request = {
             "script": str(job.script),
             "arguments": list(job.arguments),
-            "environment": {**self.environment, **job.environment, "GLUE_LOCAL_S3": str(self.staging)},
+            "environment": {**self.environment, **job.environment},
             "pythonPath": python_path,
             "properties": properties,
             "gateway": gateway,

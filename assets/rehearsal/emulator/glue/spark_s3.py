@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+_PRIVATE = 0xE000
+_ESCAPED = re.compile(r"\\([\x20-\x7e])")
+_HIDDEN = re.compile("[\ue020-\ue07e]")
 SCHEMES = ("s3://", "s3a://", "s3n://")
-GLOB = set("*?[{")
+GLOB = set("*?[{\\")
 
 
 class StagingFolder:
@@ -151,8 +155,18 @@ def _inside(name: str, pattern: str) -> bool:
     folder = pattern.rstrip("/")
     if not GLOB & set(pattern):
         return name == pattern or folder == "" or name.startswith(folder + "/")
-    options = list(_braces(folder))
+    options = [_literal(option) for option in _braces(_ESCAPED.sub(_hide, folder))]
     return any(fnmatch.fnmatchcase(name, one) or fnmatch.fnmatchcase(name, one + "/*") for one in options)
+
+
+def _hide(escaped: re.Match[str]) -> str:
+    """A letter of the private use area instead of `\\*` and the like, which mean the letter itself."""
+    return chr(_PRIVATE + ord(escaped[1]))
+
+
+def _literal(pattern: str) -> str:
+    """The hidden letters as what stands for themselves in Python's patterns."""
+    return _HIDDEN.sub(lambda hidden: f"[{chr(ord(hidden[0]) - _PRIVATE)}]", pattern)
 
 
 def _braces(pattern: str) -> Iterator[str]:

@@ -121,6 +121,10 @@ class TestS3Paths:
             ("in/d=1/a.csv", "in/d=*", True),
             ("in/a.json", "in/*.{csv,json}", True),
             ("in/a.txt", "in/*.{csv,json}", False),
+            (r"in/a[1].csv", r"in/a\[1\].csv", True),
+            ("in/a1.csv", r"in/a\[1\].csv", False),
+            (r"in/{a,b}*\c.csv", r"in/\{a,b\}\*\\c.csv", True),
+            ("in/a.csv", r"in/\*.csv", False),
             ("anything", "", True),
         ],
     )
