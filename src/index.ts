@@ -1,6 +1,7 @@
 export * from './api';
 export * from './data';
 export * from './inference';
+export * from './profile';
 export * from './references';
 export * from './registry';
 export * from './training';

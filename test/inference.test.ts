@@ -3,7 +3,8 @@ import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { statements } from './statements';
 import { Column, DatasetSchema } from '../src/data';
-import { Capacity, InferenceEndpoint, InferenceEndpointProps } from '../src/inference';
+import { InferenceEndpoint, InferenceEndpointProps } from '../src/inference';
+import { Capacity, StageProfile } from '../src/profile';
 import { ModelRegistry } from '../src/registry';
 
 const schema = DatasetSchema.of('abalone', [Column.numeric('length', { min: 0, max: 1 }), Column.target('rings', { min: 1, max: 40 })]);
@@ -44,7 +45,7 @@ function targetsOf(state: AslState): string[] {
 const arn = (name: string) => ({ 'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, `:sagemaker:eu-west-1:111122223333:${name}`]] });
 
 describe('an endpoint for production', () => {
-  const { template, endpoint, stack } = build({ capacity: Capacity.prod(), endpointName: 'abalone', pollInterval: Duration.seconds(20) }, (made, scope) => {
+  const { template, endpoint, stack } = build({ profile: StageProfile.prod(), endpointName: 'abalone', pollInterval: Duration.seconds(20) }, (made, scope) => {
     made.grantInvoke(new iam.User(scope, 'Caller'));
     made.onDeployed('Deployed');
     made.onDeploymentFailed('Failed');
@@ -226,7 +227,7 @@ describe('an endpoint for production', () => {
     template.hasResourceProperties('AWS::StepFunctions::StateMachine', {
       LoggingConfiguration: { Level: 'ALL' }, TracingConfiguration: { Enabled: true },
     });
-    template.hasResourceProperties('AWS::Logs::LogGroup', { LogGroupName: '/aws/sagemaker/Endpoints/abalone', RetentionInDays: 90 });
+    template.hasResourceProperties('AWS::Logs::LogGroup', { LogGroupName: '/aws/sagemaker/Endpoints/abalone', RetentionInDays: 365 });
   });
 
   test('is an ordinary SageMaker endpoint to others', () => {
@@ -313,7 +314,7 @@ describe('tags', () => {
 describe('two endpoints in one stack', () => {
   test('share nothing but the registry', () => {
     const { template } = build({}, (_, stack) => {
-      new InferenceEndpoint(stack, 'Other', { schema, registry: stack.node.findChild('Models') as ModelRegistry, capacity: Capacity.prod() });
+      new InferenceEndpoint(stack, 'Other', { schema, registry: stack.node.findChild('Models') as ModelRegistry, profile: StageProfile.prod() });
     });
     const names = Object.values(template.findResources('AWS::StepFunctions::StateMachine')).map((machine) => machine.Properties.StateMachineName);
     expect(new Set(names).size).toBe(2);

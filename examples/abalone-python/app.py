@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """From measures of an abalone to its age: the same app as ../abalone/app.ts."""
 
-from aws_cdk import App, Duration, RemovalPolicy, Stack, Tags
+from aws_cdk import App, Duration, Stack, Tags
 from cdk_mlops import (
     Algorithm,
-    Capacity,
     Column,
     DataPipeline,
     DatasetSchema,
@@ -13,13 +12,14 @@ from cdk_mlops import (
     ModelMetric,
     ModelRegistry,
     QualityGate,
+    StageProfile,
     TargetDisplay,
     TrainingPipeline,
 )
 
 app = App()
 prod = app.node.try_get_context("profile") == "prod"
-removal_policy = RemovalPolicy.RETAIN if prod else RemovalPolicy.DESTROY
+profile = StageProfile.prod() if prod else StageProfile.dev()
 stack = Stack(
     app,
     "Abalone" if prod else "AbaloneDev",
@@ -46,7 +46,7 @@ abalone = DatasetSchema.of(
     ],
 )
 
-registry = ModelRegistry(stack, "Models", model_package_group_name="AbaloneModelPackageGroup", removal_policy=removal_policy)
+registry = ModelRegistry(stack, "Models", model_package_group_name="AbaloneModelPackageGroup", profile=profile)
 
 training = TrainingPipeline(
     stack,
@@ -59,17 +59,17 @@ training = TrainingPipeline(
     gate=QualityGate.of(ModelMetric.mse().at_most(6.0)),
 )
 
-data = DataPipeline(stack, "Data", schema=abalone, training=training, removal_policy=removal_policy)
+data = DataPipeline(stack, "Data", schema=abalone, training=training, profile=profile)
 
 endpoint = InferenceEndpoint(
     stack,
     "Endpoint",
     schema=abalone,
     registry=registry,
-    capacity=Capacity.prod() if prod else Capacity.dev(),
+    profile=profile,
     poll_interval=Duration.seconds(15),
 )
 
-MlopsApi(stack, "Api", data=data, training=training, registry=registry, endpoint=endpoint, removal_policy=removal_policy)
+MlopsApi(stack, "Api", data=data, training=training, registry=registry, endpoint=endpoint, removal_policy=profile.removal_policy)
 
 app.synth()

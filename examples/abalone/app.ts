@@ -1,13 +1,14 @@
-import { App, Duration, RemovalPolicy, Stack, Tags, Validations } from 'aws-cdk-lib';
+import { App, Duration, Stack, Tags, Validations } from 'aws-cdk-lib';
 import {
-  Algorithm, Capacity, Column, DataPipeline, DatasetSchema, InferenceEndpoint, MlopsApi, ModelMetric, ModelRegistry, QualityGate, TrainingPipeline,
+  Algorithm, Column, DataPipeline, DatasetSchema, InferenceEndpoint, MlopsApi, ModelMetric, ModelRegistry, QualityGate, StageProfile,
+  TrainingPipeline,
 } from 'cdk-mlops';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { acknowledge } from './acknowledgements';
 
 const app = new App();
 const prod = app.node.tryGetContext('profile') === 'prod';
-const removalPolicy = prod ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY;
+const profile = prod ? StageProfile.prod() : StageProfile.dev();
 const stack = new Stack(app, prod ? 'Abalone' : 'AbaloneDev', {
   description: 'From measures of an abalone to its age: data, training, registry, endpoint and API',
 });
@@ -29,7 +30,7 @@ const abalone = DatasetSchema.of('abalone', [
   Column.target('rings', { integer: true, min: 1, max: 40, display: { name: 'age', unit: 'years', offset: 1.5 } }),
 ]);
 
-const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'AbaloneModelPackageGroup', removalPolicy });
+const registry = new ModelRegistry(stack, 'Models', { modelPackageGroupName: 'AbaloneModelPackageGroup', profile });
 
 const training = new TrainingPipeline(stack, 'Training', {
   schema: abalone,
@@ -38,16 +39,16 @@ const training = new TrainingPipeline(stack, 'Training', {
   gate: QualityGate.of(ModelMetric.mse().atMost(6.0)),
 });
 
-const data = new DataPipeline(stack, 'Data', { schema: abalone, training, removalPolicy });
+const data = new DataPipeline(stack, 'Data', { schema: abalone, training, profile });
 
 const endpoint = new InferenceEndpoint(stack, 'Endpoint', {
   schema: abalone,
   registry,
-  capacity: prod ? Capacity.prod() : Capacity.dev(),
+  profile,
   pollInterval: Duration.seconds(15),
 });
 
-const api = new MlopsApi(stack, 'Api', { data, training, registry, endpoint, removalPolicy });
+const api = new MlopsApi(stack, 'Api', { data, training, registry, endpoint, removalPolicy: profile.removalPolicy });
 
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 acknowledge({ data, training, registry, endpoint, api });

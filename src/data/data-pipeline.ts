@@ -20,12 +20,14 @@ import { DatasetSchema } from './schema';
 import { SparkJobs } from './spark-jobs';
 import { ITrainingTarget } from './training-target';
 import { Workflow } from './workflow';
+import { CommonProps } from '../profile';
+import { Settings, settingsOf } from '../profile/settings';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { SecureBucket } from '../shared/secure-bucket';
 import { Problems } from '../shared/validation';
 
 /** Properties of a `DataPipeline`. */
-export interface DataPipelineProps {
+export interface DataPipelineProps extends CommonProps {
   /** The contract that the data must keep. */
   readonly schema: DatasetSchema;
   /**
@@ -80,7 +82,7 @@ export interface DataPipelineProps {
   readonly crawlRawData?: boolean;
   /**
    * What becomes of bucket and table with the stack. With `DESTROY` everything goes, the data too.
-   * @default RemovalPolicy.RETAIN
+   * @default - as the profile says
    */
   readonly removalPolicy?: RemovalPolicy;
 }
@@ -129,14 +131,15 @@ export class DataPipeline extends Construct implements iam.IGrantable {
   constructor(scope: Construct, id: string, props: DataPipelineProps) {
     super(scope, id);
     validate(id, props);
-    const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
+    const settings = settingsOf(props);
+    const removalPolicy = props.removalPolicy ?? settings.profile.removalPolicy;
     this.schema = props.schema;
     this.bucket = this.dataBucket(props.bucket, removalPolicy);
     this.access = new DataAccess(this.bucket);
     this.topic = props.topic ?? this.notificationTopic();
     this.datasetTable = this.createDatasetTable(removalPolicy);
     const jobTimeout = props.jobTimeout ?? Duration.hours(1);
-    const jobs = this.jobs(props, jobTimeout);
+    const jobs = this.jobs(props, settings, jobTimeout);
     this.validateJob = jobs.validate;
     this.preprocessJob = jobs.preprocess;
     const glueTable = new GlueTable(this, 'GlueTable', {
@@ -145,10 +148,10 @@ export class DataPipeline extends Construct implements iam.IGrantable {
     this.database = glueTable.database;
 
     const functions = new IngestionFunctions(this, 'Functions', {
-      datasetName: props.schema.datasetName, access: this.access, datasetTable: this.datasetTable, training: props.training,
+      settings, datasetName: props.schema.datasetName, access: this.access, datasetTable: this.datasetTable, training: props.training,
     });
     const { stateMachine } = new Workflow(this, 'Workflow', {
-      datasetName: props.schema.datasetName, functions, jobs, jobTimeout, topic: this.topic, crawlerName: glueTable.crawlerName,
+      settings, datasetName: props.schema.datasetName, functions, jobs, jobTimeout, topic: this.topic, crawlerName: glueTable.crawlerName,
     });
     functions.grantSeeExecutions(stateMachine);
     this.stateMachine = stateMachine;
@@ -210,10 +213,11 @@ export class DataPipeline extends Construct implements iam.IGrantable {
     });
   }
 
-  private jobs(props: DataPipelineProps, timeout: Duration): SparkJobs {
+  private jobs(props: DataPipelineProps, settings: Settings, timeout: Duration): SparkJobs {
     const { train, validation, test, seed } = splitOf(props.split);
     const { minimumRows, maxDuplicates } = rulesOf(props.rules);
     return new SparkJobs(this, 'Jobs', {
+      settings,
       schema: props.schema._document(),
       access: this.access,
       workerConfiguration: props.workerConfiguration ?? { workerType: glue.WorkerType.G_1X, numberOfWorkers: 2 },

@@ -7,9 +7,11 @@ import { Construct } from 'constructs';
 import { DataAccess } from './data-access';
 import { Env, Prefix } from './environment';
 import { ITrainingTarget } from './training-target';
+import type { CommonSettings } from '../shared/common-settings';
 import { HandlerFunction } from '../shared/handler-function';
 
 export interface IngestionFunctionsProps {
+  readonly settings: CommonSettings;
   readonly datasetName: string;
   readonly access: DataAccess;
   readonly datasetTable: dynamodb.ITableV2;
@@ -50,6 +52,7 @@ export class IngestionFunctions extends Construct {
   private manifestFunction(): lambda.IFunction {
     const { access, datasetTable, datasetName } = this.props;
     const handler = new HandlerFunction(this, 'Manifest', {
+      ...this.props.settings,
       handler: 'data/manifest',
       description: `Writes the manifest of an uploaded ${datasetName} file and claims it`,
       environment: { [Env.TABLE_NAME]: datasetTable.tableName, [Env.DATASET_NAME]: datasetName },
@@ -64,6 +67,7 @@ export class IngestionFunctions extends Construct {
   private verdictFunction(): lambda.IFunction {
     const { access, datasetTable, datasetName } = this.props;
     const handler = new HandlerFunction(this, 'Verdict', {
+      ...this.props.settings,
       handler: 'data/verdict',
       description: `Reads what validation found in ${datasetName} data; moves invalid data to quarantine`,
       environment: { [Env.TABLE_NAME]: datasetTable.tableName },
@@ -81,6 +85,7 @@ export class IngestionFunctions extends Construct {
   private startTrainingFunction(training: ITrainingTarget): lambda.IFunction {
     const { access, datasetName } = this.props;
     const handler = new HandlerFunction(this, 'StartTraining', {
+      ...this.props.settings,
       handler: 'data/start-training',
       description: `Starts training on ${datasetName} data that are ready`,
       environment: { [Env.PIPELINE_NAME]: training.pipelineName },
@@ -94,6 +99,7 @@ export class IngestionFunctions extends Construct {
   private finishFunction(): lambda.IFunction {
     const { datasetTable, datasetName } = this.props;
     const handler = new HandlerFunction(this, 'Finish', {
+      ...this.props.settings,
       handler: 'data/finish',
       description: `Records how the processing of ${datasetName} data ended`,
       environment: { [Env.TABLE_NAME]: datasetTable.tableName },

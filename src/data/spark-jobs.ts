@@ -1,15 +1,17 @@
-import { Duration, IgnoreMode, Names, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, IgnoreMode, Names } from 'aws-cdk-lib';
 import * as glue from 'aws-cdk-lib/aws-glue';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import { Construct } from 'constructs';
 import { DataAccess } from './data-access';
 import { Prefix } from './environment';
 import type { SchemaDocument } from './schema-document';
 import { assetPath, jsonAsset } from '../shared/assets';
+import type { CommonSettings } from '../shared/common-settings';
+import { ServiceLogGroup } from '../shared/service-log-group';
 
 export interface SparkJobsProps {
+  readonly settings: CommonSettings;
   readonly schema: SchemaDocument;
   readonly access: DataAccess;
   readonly workerConfiguration: glue.WorkerConfiguration;
@@ -102,10 +104,9 @@ export class SparkJobs extends Construct {
   private logGroups(id: string, role: iam.IRole): string {
     const prefix = `/aws-glue/jobs/${Names.uniqueResourceName(this, { maxLength: 200, separator: '-' })}-${id}`;
     for (const stream of ['Error', 'Output']) {
-      const group = new logs.LogGroup(this, `${id}${stream}Logs`, {
+      const group = new ServiceLogGroup(this, `${id}${stream}Logs`, {
+        ...this.props.settings,
         logGroupName: `${prefix}/${stream.toLowerCase()}`,
-        retention: logs.RetentionDays.THREE_MONTHS,
-        removalPolicy: RemovalPolicy.DESTROY,
       });
       group.grantWrite(role);
     }

@@ -1,18 +1,20 @@
-import { Duration, Names, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, Names, Stack } from 'aws-cdk-lib';
 import * as glue from 'aws-cdk-lib/aws-glue';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
 import { IngestionFunctions } from './ingestion-functions';
 import { SparkJobs } from './spark-jobs';
+import type { CommonSettings } from '../shared/common-settings';
+import { ServiceLogGroup } from '../shared/service-log-group';
 import { condition, expr, inputWith, KEEP_INPUT } from '../shared/workflow/jsonata';
 import { Fields, permit, ServiceTask } from '../shared/workflow/service-task';
 import { GLUE, GLUE_JOBS, LAMBDA_TRANSIENT_ERRORS, retry, SNS_TRANSIENT_ERRORS } from '../shared/workflow/services';
 
 export interface WorkflowProps {
+  readonly settings: CommonSettings;
   readonly datasetName: string;
   readonly functions: IngestionFunctions;
   readonly jobs: SparkJobs;
@@ -46,11 +48,10 @@ export class Workflow extends Construct {
   constructor(scope: Construct, id: string, private readonly props: WorkflowProps) {
     super(scope, id);
     this.broken = this.failurePath();
-    const logGroup = new logs.LogGroup(this, 'Logs', {
+    const logGroup = new ServiceLogGroup(this, 'Logs', {
+      ...props.settings,
       // Log groups with this prefix do not use up the few resource policies that an account may have for logs.
       logGroupName: `/aws/vendedlogs/states/${Names.uniqueResourceName(this, { maxLength: 200, separator: '-' })}`,
-      retention: logs.RetentionDays.THREE_MONTHS,
-      removalPolicy: RemovalPolicy.DESTROY,
     });
     this.stateMachine = new sfn.StateMachine(this, 'Resource', {
       comment: `From a raw ${props.datasetName} file to a data set that is ready for training`,

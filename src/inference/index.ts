@@ -1,2 +1,1 @@
-export { AutoscaledCapacityOptions, Capacity, FixedSizeCapacityOptions } from './capacity';
 export * from './inference-endpoint';

@@ -1,18 +1,18 @@
-import { Duration, Names, RemovalPolicy, Resource, Stack, Token } from 'aws-cdk-lib';
+import { Duration, Names, Resource, Stack, Token } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { Capacity } from './capacity';
 import { CleanupProperties, DEPLOYED_EVENT, RELEASE_DIGITS, SCALABLE_DIMENSION, SCHEMA_FILE, VARIANT } from './environment';
 import { endpointMetric } from './metrics';
 import { grantToModelRole } from './model-role';
 import { DatasetSchema } from '../data';
+import { Capacity, CommonProps } from '../profile';
+import { Settings, settingsOf } from '../profile/settings';
 import { IModelRegistry } from '../registry';
 import { grantCatalog } from '../registry/catalog-grants';
 import { executionArns, stateMachineArn } from './workflow/arns';
@@ -21,10 +21,11 @@ import { sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
 import { HandlerFunction } from '../shared/handler-function';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
+import { ServiceLogGroup } from '../shared/service-log-group';
 import { Problems } from '../shared/validation';
 
 /** Properties of an `InferenceEndpoint`. */
-export interface InferenceEndpointProps {
+export interface InferenceEndpointProps extends CommonProps {
   /** The data contract: each model must answer a row of it before it serves. */
   readonly schema: DatasetSchema;
 
@@ -34,7 +35,7 @@ export interface InferenceEndpointProps {
   /**
    * How many instances of which type serve. A change takes effect with the next approval.
    *
-   * @default Capacity.dev()
+   * @default - as the profile says
    */
   readonly capacity?: Capacity;
 
@@ -90,7 +91,7 @@ const PREFIX_LENGTH = 63 - 1 - RELEASE_DIGITS;
  * @example
  * declare const animals: DatasetSchema;
  * declare const registry: ModelRegistry;
- * const endpoint = new InferenceEndpoint(this, 'Endpoint', { schema: animals, registry, capacity: Capacity.prod() });
+ * const endpoint = new InferenceEndpoint(this, 'Endpoint', { schema: animals, registry, profile: StageProfile.prod() });
  */
 export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, iam.IGrantable {
   /** An endpoint that exists, by its name, in the account and region of the stack. */
@@ -134,14 +135,15 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     this.endpointName = props.endpointName ?? Names.uniqueResourceName(this, { maxLength: PREFIX_LENGTH - 6, separator: '-' }).toLowerCase();
     this.prefix = releasePrefix(this, this.endpointName);
     this.endpointArn = Stack.of(this).formatArn({ service: 'sagemaker', resource: 'endpoint', resourceName: this.endpointName });
-    const containerLogs = this.createLogGroup();
+    const settings = settingsOf(props);
+    const containerLogs = this.createLogGroup(settings);
     this.role = props.role ?? this.createRole();
     this.grantPrincipal = this.role.grantPrincipal;
     const roleGrants = grantToModelRole(this, this.role, props.registry, this.endpointName);
-    const cleanup = this.createCleanup(props.registry);
+    const cleanup = this.createCleanup(props.registry, settings);
     // Deleted with the stack: workflow, then endpoint, then what its containers still need while they end.
     cleanup.resource.node.addDependency(this.role, roleGrants, containerLogs);
-    const workflow = this.createWorkflow(props);
+    const workflow = this.createWorkflow(props, settings);
     workflow.stateMachine.node.addDependency(cleanup.resource);
     this.stateMachine = workflow.stateMachine;
     this.startOnApproval(props.registry);
@@ -219,11 +221,10 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
   }
 
   /** SageMaker writes to a log group of this name: made here, it ends some day and goes with the stack. */
-  private createLogGroup(): logs.LogGroup {
-    return new logs.LogGroup(this, 'ContainerLogs', {
+  private createLogGroup(settings: Settings): ServiceLogGroup {
+    return new ServiceLogGroup(this, 'ContainerLogs', {
+      ...settings,
       logGroupName: `/aws/sagemaker/Endpoints/${this.endpointName}`,
-      retention: logs.RetentionDays.THREE_MONTHS,
-      removalPolicy: RemovalPolicy.DESTROY,
     });
   }
 
@@ -234,8 +235,9 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     });
   }
 
-  private createWorkflow(props: InferenceEndpointProps): DeployWorkflow {
+  private createWorkflow(props: InferenceEndpointProps, settings: Settings): DeployWorkflow {
     const smoke = new HandlerFunction(this, 'Smoke', {
+      ...settings,
       handler: 'inference/smoke',
       description: `Asks ${this.endpointName} for a prediction before a model is said to serve`,
       documents: { [SCHEMA_FILE]: props.schema._document() },
@@ -243,10 +245,11 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     });
     this.grantInvoke(smoke);
     return new DeployWorkflow(this, 'Deploy', {
+      settings,
       registry: props.registry,
       endpointName: this.endpointName,
       prefix: this.prefix,
-      capacity: props.capacity ?? Capacity.dev(),
+      capacity: props.capacity ?? settings.profile.capacity,
       modelRole: this.role,
       smoke,
       pollInterval: props.pollInterval ?? Duration.seconds(15),
@@ -254,7 +257,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     });
   }
 
-  private createCleanup(registry: IModelRegistry): Cleanup {
+  private createCleanup(registry: IModelRegistry, settings: Settings): Cleanup {
     const stack = Stack.of(this);
     const allow = (actions: string[], resources: string[], conditions?: { [operator: string]: unknown }) =>
       new iam.PolicyStatement({ actions, resources, conditions });
@@ -268,6 +271,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     };
     const scalableTargets = stack.formatArn({ service: 'application-autoscaling', resource: 'scalable-target', resourceName: '*' });
     const cleanup = new Cleanup(this, 'Cleanup', {
+      ...settings,
       handler: 'inference/cleanup',
       description: `Deletes ${this.endpointName} and what the deployments left when the stack is deleted`,
       resourceType: 'Custom::InferenceEndpoint',

@@ -8,9 +8,11 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { grantCatalog } from './catalog-grants';
 import { CATALOG_ENVIRONMENT } from './catalog.lambda-shared';
+import type { CommonSettings } from '../shared/common-settings';
 import { HandlerFunction } from '../shared/handler-function';
 
 export interface CatalogFeedProps {
+  readonly settings: CommonSettings;
   readonly modelPackageGroupName: string;
   /** ARNs that match each version of the group. */
   readonly packageArns: string[];
@@ -26,6 +28,7 @@ export class CatalogFeed extends Construct {
   constructor(scope: Construct, id: string, props: CatalogFeedProps) {
     super(scope, id);
     const handler = new HandlerFunction(this, 'Handler', {
+      ...props.settings,
       handler: 'registry/catalog',
       description: `Writes model versions of ${props.modelPackageGroupName} into the catalog`,
       environment: {

@@ -8,6 +8,8 @@ import { Construct } from 'constructs';
 import { CatalogFeed } from './catalog-feed';
 import { grantCatalog } from './catalog-grants';
 import { CATALOG, CATALOG_KINDS } from './catalog.lambda-shared';
+import { CommonProps } from '../profile';
+import { Settings, settingsOf } from '../profile/settings';
 import { ContainerImage } from '../references/container-image';
 import { modelPackageArns, sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
@@ -96,7 +98,7 @@ export interface ModelRegistryAttributes {
 /**
  * Properties of a `ModelRegistry`.
  */
-export interface ModelRegistryProps {
+export interface ModelRegistryProps extends CommonProps {
   /**
    * Name of the model package group: letters, digits and hyphens, at most 63.
    *
@@ -123,7 +125,7 @@ export interface ModelRegistryProps {
    * What happens to models, artifacts and catalog when the registry leaves the stack. With `DESTROY` all of them are deleted; of a table that
    * was given, the items of this group.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default - as the profile says
    */
   readonly removalPolicy?: RemovalPolicy;
 }
@@ -258,7 +260,8 @@ export class ModelRegistry extends ModelRegistryBase {
 
   constructor(scope: Construct, id: string, props: ModelRegistryProps = {}) {
     super(scope, id);
-    const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
+    const settings = settingsOf(props);
+    const removalPolicy = props.removalPolicy ?? settings.profile.removalPolicy;
     checkRegion(this, `ModelRegistry "${id}"`);
     if (props.modelPackageGroupName !== undefined) {
       checkGroupName(`ModelRegistry "${id}"`, props.modelPackageGroupName);
@@ -269,10 +272,10 @@ export class ModelRegistry extends ModelRegistryBase {
     const group = this.createGroup(removalPolicy);
     this.modelPackageGroupArn = group.attrModelPackageGroupArn;
     const { modelPackageGroupName, bucket, catalogTable } = this;
-    const feed = new CatalogFeed(this, 'Feed', { modelPackageGroupName, bucket, catalogTable, packageArns: this.packageArns() });
+    const feed = new CatalogFeed(this, 'Feed', { settings, modelPackageGroupName, bucket, catalogTable, packageArns: this.packageArns() });
     this.onChanged('Rule', { crossStackScope: feed, description: `Model versions of ${modelPackageGroupName} changed`, target: feed.target });
     if (removalPolicy === RemovalPolicy.DESTROY) {
-      this.deleteVersionsBefore(group, feed, props.catalogTable);
+      this.deleteVersionsBefore(group, feed, settings, props.catalogTable);
     }
     describeForRehearsal(this, 'cdk-mlops:model-registry', {
       modelPackageGroupName: this.modelPackageGroupName,
@@ -301,8 +304,9 @@ export class ModelRegistry extends ModelRegistryBase {
     return group;
   }
 
-  private deleteVersionsBefore(group: sagemaker.CfnModelPackageGroup, feed: CatalogFeed, givenTable?: dynamodb.ITableV2): void {
+  private deleteVersionsBefore(group: sagemaker.CfnModelPackageGroup, feed: CatalogFeed, settings: Settings, givenTable?: dynamodb.ITableV2): void {
     const cleanup = new Cleanup(this, 'Cleanup', {
+      ...settings,
       handler: 'registry/cleanup',
       description: `Deletes the model versions of ${this.modelPackageGroupName} when the stack is deleted`,
       resourceType: 'Custom::ModelVersions',

@@ -1,9 +1,10 @@
 import { CustomResource, Duration } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
+import type { CommonSettings } from './common-settings';
 import { HandlerFunction } from './handler-function';
 
-export interface CleanupProps {
+export interface CleanupProps extends CommonSettings {
   /** Room and name of the handler, as for `HandlerFunction`. */
   readonly handler: string;
   readonly description: string;
@@ -30,8 +31,7 @@ export class Cleanup extends Construct implements iam.IGrantable {
     super(scope, id);
     const timeout = props.timeout ?? Duration.minutes(5);
     const handler = new HandlerFunction(this, 'Handler', {
-      handler: props.handler,
-      description: props.description,
+      ...props,
       timeout,
     });
     this.grantPrincipal = handler.grantPrincipal;

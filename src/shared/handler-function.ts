@@ -1,11 +1,12 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { assetPath, folderWithFiles } from './assets';
+import type { CommonSettings } from './common-settings';
+import { ServiceLogGroup } from './service-log-group';
 
-export interface HandlerFunctionProps {
+export interface HandlerFunctionProps extends CommonSettings {
   /** Room and name of the handler: `data/manifest` is bundled from `src/data/manifest.lambda.ts`. */
   readonly handler: string;
   readonly description: string;
@@ -16,8 +17,6 @@ export interface HandlerFunctionProps {
   readonly timeout?: Duration;
   /** In MiB. @default 256 */
   readonly memorySize?: number;
-  /** How long its log is kept. @default - three months */
-  readonly logRetention?: logs.RetentionDays;
 }
 
 /**
@@ -30,10 +29,7 @@ export class HandlerFunction extends lambda.Function {
     const documents = Object.fromEntries(
       Object.entries(props.documents ?? {}).map(([file, content]) => [file, JSON.stringify(content)]),
     );
-    const logGroup = new logs.LogGroup(scope, `${id}Logs`, {
-      retention: props.logRetention ?? logs.RetentionDays.THREE_MONTHS,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
+    const logGroup = new ServiceLogGroup(scope, `${id}Logs`, { logRetention: props.logRetention });
     const role = new iam.Role(scope, `${id}Role`, { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
     logGroup.grantWrite(role);
     super(scope, id, {

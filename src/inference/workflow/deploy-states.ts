@@ -3,17 +3,19 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import type { Capacity } from '../../profile/capacity';
 import type { IModelRegistry } from '../../registry';
 import { CatalogKey, CatalogKind, catalogPartition } from '../../registry/catalog.lambda-shared';
 import { sageMakerArns } from '../../shared/arns';
+import type { CommonSettings } from '../../shared/common-settings';
 import { expr, KEEP_INPUT, orElse, text } from '../../shared/workflow/jsonata';
 import { Fields, ServiceTask } from '../../shared/workflow/service-task';
 import { APPLICATION_AUTO_SCALING, DYNAMODB, SAGEMAKER } from '../../shared/workflow/services';
-import type { Capacity } from '../capacity';
 import { SCALABLE_DIMENSION, scalableResourceId } from '../environment';
 
 /** What every part of the deploy workflow knows. */
 export interface DeploySettings {
+  readonly settings: CommonSettings;
   readonly registry: IModelRegistry;
   readonly endpointName: string;
   /** Models and endpoint configs are named by it and a random suffix. */

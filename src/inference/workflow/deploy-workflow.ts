@@ -1,6 +1,4 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { IAM_MINIMIZE_POLICIES } from 'aws-cdk-lib/cx-api';
 import { Construct } from 'constructs';
@@ -11,6 +9,7 @@ import { Failure } from './failure';
 import { Lock } from './lock';
 import { Recording } from './recording';
 import { Release } from './release';
+import { ServiceLogGroup } from '../../shared/service-log-group';
 import { expr, text } from '../../shared/workflow/jsonata';
 import { RELEASE_DIGITS } from '../environment';
 
@@ -54,10 +53,7 @@ export class DeployWorkflow extends Construct {
       logs: {
         level: sfn.LogLevel.ALL,
         includeExecutionData: true,
-        destination: new logs.LogGroup(this, 'Logs', {
-          retention: logs.RetentionDays.THREE_MONTHS,
-          removalPolicy: RemovalPolicy.DESTROY,
-        }),
+        destination: new ServiceLogGroup(this, 'Logs', props.settings),
       },
     });
   }

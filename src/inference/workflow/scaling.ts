@@ -1,8 +1,8 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { DeployStates } from './deploy-states';
+import type { Autoscaling } from '../../profile/capacity';
 import { permit, ServiceTask } from '../../shared/workflow/service-task';
-import type { Autoscaling } from '../capacity';
 
 const SERVICE = 'sagemaker.application-autoscaling.amazonaws.com';
 

@@ -1,9 +1,9 @@
 // An algorithm of a team's own, neither image nor model format of XGBoost: written here, outside of the library.
 import * as path from 'path';
-import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import {
   Algorithm, AlgorithmBindOptions, AlgorithmConfig, Column, ContainerImage, DataPipeline, DatasetSchema, HyperParameter, InferenceEndpoint, MlopsApi,
-  ModelMetric, ModelRegistry, ProblemType, QualityGate, TrainingPipeline,
+  ModelMetric, ModelRegistry, ProblemType, QualityGate, StageProfile, TrainingPipeline,
 } from 'cdk-mlops';
 import { Construct } from 'constructs';
 
@@ -29,17 +29,17 @@ class RandomForest extends Algorithm {
 }
 
 const stack = new Stack(new App(), 'Forest');
-const removalPolicy = RemovalPolicy.DESTROY;
+const profile = StageProfile.dev();
 const schema = DatasetSchema.of('shells', [
   Column.categorical('sex', { values: ['F', 'I', 'M'] }),
   ...['length', 'diameter', 'height', 'whole_weight', 'shucked_weight', 'viscera_weight', 'shell_weight'].map((name) => Column.numeric(name, { min: 0 })),
   Column.target('rings', { integer: true, min: 1, max: 40 }),
 ]);
 
-const registry = new ModelRegistry(stack, 'Models', { removalPolicy });
+const registry = new ModelRegistry(stack, 'Models', { profile });
 const training = new TrainingPipeline(stack, 'Training', {
   schema, registry, algorithm: new RandomForest(), gate: QualityGate.of(ModelMetric.mae().atMost(2)),
 });
-const data = new DataPipeline(stack, 'Data', { schema, training, removalPolicy });
-const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry });
-new MlopsApi(stack, 'Api', { data, training, registry, endpoint, removalPolicy });
+const data = new DataPipeline(stack, 'Data', { schema, training, profile });
+const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry, profile });
+new MlopsApi(stack, 'Api', { data, training, registry, endpoint, removalPolicy: profile.removalPolicy });

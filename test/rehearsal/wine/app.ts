@@ -1,13 +1,13 @@
 // Another data set, with three classes, and an API for callers with AWS credentials: an app of its own, for the rehearsal
 // of data that the library has never seen.
-import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import {
-  Algorithm, ApiAccess, Capacity, Column, DataPipeline, DatasetSchema, InferenceEndpoint, MlopsApi, ModelMetric, ModelRegistry, QualityGate,
-  TrainingPipeline,
+  Algorithm, ApiAccess, Column, DataPipeline, DatasetSchema, InferenceEndpoint, MlopsApi, ModelMetric, ModelRegistry, QualityGate,
+  StageProfile, TrainingPipeline,
 } from 'cdk-mlops';
 
 const stack = new Stack(new App(), 'Wine');
-const removalPolicy = RemovalPolicy.DESTROY;
+const profile = StageProfile.dev();
 
 const measures = [
   'alcohol', 'malic_acid', 'ash', 'alcalinity_of_ash', 'magnesium', 'total_phenols', 'flavanoids',
@@ -19,13 +19,13 @@ const schema = DatasetSchema.of('wine', [
   Column.target('cultivar', { values: ['barolo', 'grignolino', 'barbera'] }),
 ]);
 
-const registry = new ModelRegistry(stack, 'Models', { removalPolicy });
+const registry = new ModelRegistry(stack, 'Models', { profile });
 const training = new TrainingPipeline(stack, 'Training', {
   schema,
   registry,
   algorithm: Algorithm.xgboost({ maxDepth: 3, eta: 0.3, rounds: 30, earlyStoppingRounds: 10 }),
   gate: QualityGate.of(ModelMetric.accuracy().atLeast(0.8), ModelMetric.f1().atLeast(0.8)),
 });
-const data = new DataPipeline(stack, 'Data', { schema, training, crawlRawData: true, removalPolicy });
-const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry, capacity: Capacity.dev() });
-new MlopsApi(stack, 'Api', { data, training, registry, endpoint, access: ApiAccess.iam(), removalPolicy });
+const data = new DataPipeline(stack, 'Data', { schema, training, crawlRawData: true, profile });
+const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry, profile });
+new MlopsApi(stack, 'Api', { data, training, registry, endpoint, access: ApiAccess.iam(), removalPolicy: profile.removalPolicy });

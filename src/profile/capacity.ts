@@ -1,6 +1,6 @@
 import { Duration, Token } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
-import { CHEAPEST_EVERYWHERE, missingInstanceType } from '../shared/instance-types';
+import { missingInstanceType } from '../shared/instance-types';
 import { Problems } from '../shared/validation';
 
 /**
@@ -139,19 +139,6 @@ export class Capacity {
         scaleInSeconds: (options.scaleInCooldown ?? Duration.minutes(5)).toSeconds(),
       },
     });
-  }
-
-  /**
-   * For development: one `ml.c5.large`, the cheapest type that every region offers for endpoints. Where a region has the burstable
-   * `ml.t2.medium`, that costs about half: `Capacity.fixedSize({ instanceType: 'ml.t2.medium' })`.
-   */
-  public static dev(): Capacity {
-    return Capacity.fixedSize({ instanceType: CHEAPEST_EVERYWHERE.hosting, instanceCount: 1 });
-  }
-
-  /** For production: two to four `ml.m5.large`, over availability zones, as the load asks. */
-  public static prod(): Capacity {
-    return Capacity.autoscaled();
   }
 
   private constructor(private readonly settings: CapacitySettings) {}
