@@ -376,6 +376,9 @@ describe('fails', () => {
     ['when half an instance is asked for', () => Capacity.fixedSize({ instanceCount: 1.5 }), 'instanceCount 1.5 must be a whole number'],
     ['when the region does not offer the type', () => build({ capacity: Capacity.fixedSize({ instanceType: 'ml.t2.medium' }) }, undefined, 'eu-south-2'),
       'InferenceEndpoint "Endpoint": capacity: "ml.t2.medium" is not offered for hosting in eu-south-2; "ml.c5.large" is, for example'],
+    ['when the region does not offer the type of the profile',
+      () => build({ profile: StageProfile.of({ capacity: Capacity.fixedSize({ instanceType: 'ml.t2.medium' }) }) }, undefined, 'eu-south-2'),
+      'InferenceEndpoint "Endpoint": capacity: "ml.t2.medium" is not offered for hosting in eu-south-2'],
     ['when the type is not one of SageMaker', () => Capacity.fixedSize({ instanceType: 'm5.large' }), 'instanceType "m5.large" must be a SageMaker instance type'],
     ['when scaling aims at nothing', () => Capacity.autoscaled({ invocationsPerInstance: 0 }), 'invocationsPerInstance 0 must be more than 0'],
   ])('%s', (_, make, message) => {

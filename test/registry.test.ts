@@ -203,7 +203,7 @@ describe('two registries on one table and one bucket', () => {
 
 describe('a registry that exists', () => {
   const template = stackOf((stack) => {
-    const registry = ModelRegistry.fromAttributes(stack, 'Models', {
+    const registry = ModelRegistry.fromModelRegistryAttributes(stack, 'Models', {
       modelPackageGroupName: 'Abalone',
       bucket: s3.Bucket.fromBucketName(stack, 'Bucket', 'models'),
       catalogTable: dynamodb.TableV2.fromTableName(stack, 'Table', 'catalog'),

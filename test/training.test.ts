@@ -398,7 +398,7 @@ interface Made {
 const ENV = { account: '111122223333', region: 'us-east-1' };
 
 function registryIn(stack: Stack): IModelRegistry {
-  return ModelRegistry.fromAttributes(stack, 'Models', {
+  return ModelRegistry.fromModelRegistryAttributes(stack, 'Models', {
     modelPackageGroupName: 'Animals',
     bucket: Bucket.fromBucketName(stack, 'Artifacts', 'artifacts'),
     catalogTable: TableV2.fromTableName(stack, 'Catalog', 'catalog'),
@@ -849,7 +849,7 @@ describe('permission follows the reference', () => {
       const s3 = (uri: Loose) => ({ DataSource: { S3DataSource: { S3DataType: 'S3Prefix', S3Uri: uri } } });
       const json = (content: object) => PipelineStep.fromJson(JSON.stringify(content), { roles: [own] });
       return [
-        json({ Name: 'M', Type: 'Model', Arguments: { ExecutionRoleArn: own.roleArn, PrimaryContainer: { Image: XGBOOST, ModelDataUrl: 's3://models/m.tar.gz' } } }),
+        json({ Name: 'M', Type: 'Model', Arguments: { ExecutionRoleArn: own.roleArn, PrimaryContainer: { Image: XGBOOST, ModelDataUrl: 's3://models/m.tar.gz' }, VpcConfig: { Subnets: ['subnet-9'], SecurityGroupIds: ['sg-9'] } } }),
         json({
           Name: 'T',
           Type: 'Transform',
@@ -879,11 +879,13 @@ describe('permission follows the reference', () => {
     });
     expect(warnings).toEqual([]);
     const of = Object.values(template.findResources('AWS::IAM::Policy')).find((policy) => policy.Properties.Roles.some(({ Ref }: Loose) => /^Own/.test(Ref)))!;
-    const own = of.Properties.PolicyDocument.Statement.flatMap(({ Action, Resource }: Loose) => [Action].flat().map((action: string) => `${action} ${shown(Resource)}`));
+    const own = of.Properties.PolicyDocument.Statement.flatMap(({ Action, Resource }: Loose) => [Action].flat()
+      .flatMap((action: string) => [Resource].flat().map((arn: Loose) => `${action} ${shown(arn)}`)));
     expect(own).toEqual(expect.arrayContaining([
       's3:GetObject arn:s3:::models/m.tar.gz*', 's3:GetObject arn:s3:::in/*', 's3:PutObject arn:s3:::out/t*', 's3:GetObject arn:s3:::train/*',
       's3:PutObject arn:s3:::tuned/*', 'kms:GenerateDataKey* arn:aws:kms:us-east-1:1:key/k',
       'ecr:BatchGetImage arn:ecr:us-east-1:683313688378:repository/sagemaker-xgboost',
+      'ec2:CreateNetworkInterface arn:ec2:us-east-1:*:subnet/subnet-9', 'ec2:CreateNetworkInterface arn:ec2:us-east-1:111122223333:security-group/sg-9',
     ]));
     expect(jobRole.filter((line) => /^(s3|ecr|kms):/.test(line))).toEqual([]);
     for (const line of [
@@ -897,11 +899,13 @@ describe('permission follows the reference', () => {
 
   test('what cannot be told from JSON is a warning with step and permission', () => {
     const role = PipelineParameter.ofString('Role');
+    const VpcConfig = { Subnets: ['subnet-9'], SecurityGroupIds: [{ Get: 'Parameters.Role' }] };
     const job = { Name: 'P', Type: 'Processing', Arguments: { RoleArn: { Get: 'Parameters.Role' }, AppSpecification: { ImageUri: XGBOOST } } };
     const build = (roles?: (stack: Stack) => iam.IRole[]) => granted((stack) => define([
       PipelineStep.fromJson(JSON.stringify(job), { roles: roles?.(stack) }),
       PipelineStep.fromJson(JSON.stringify({ Name: 'E', Type: 'EMR', Arguments: {} })),
       PipelineStep.fromJson(JSON.stringify({ Name: 'T', Type: 'Transform', Arguments: { ModelName: 'm', TransformOutput: { S3OutputPath: 's3://out/' } } })),
+      PipelineStep.fromJson(JSON.stringify({ Name: 'N', Type: 'Processing', Arguments: { RoleArn: 'arn:aws:iam::1:role/r', NetworkConfig: { VpcConfig } } })),
       PipelineStep.fromJson(JSON.stringify({ Name: 'L', Type: 'Lambda', FunctionArn: { Get: 'Parameters.Role' }, Arguments: {} })),
     ], [...parameters(), role]));
     const warned = (found: string[], text: RegExp) => expect(found).toContainEqual(expect.stringMatching(text));
@@ -910,9 +914,10 @@ describe('permission follows the reference', () => {
     warned(warnings, /^step "P": the role .* needs to pull the image/);
     warned(warnings, /^step "E": steps of type EMR are passed through/);
     warned(warnings, /^step "T": the role of the model "m" needs s3:PutObject on "s3:\/\/out\/"/);
+    warned(warnings, /^step "N": the role .* needs ec2:CreateNetworkInterface and what belongs to it in the subnets \["subnet-9"\]/);
     warned(warnings, /^step "L": "Ml\/Training\/Role" needs lambda:InvokeFunction/);
     const withRoles = build((stack) => ['One', 'Two'].map((id) => new iam.Role(stack, id, { assumedBy: new iam.AccountRootPrincipal() })));
-    expect(withRoles.role.filter((line) => line.startsWith('iam:PassRole')).map((line) => line.split(' ')[1])).toEqual(['One', 'Two']);
+    expect(withRoles.role.filter((line) => line.startsWith('iam:PassRole')).map((line) => line.split(' ')[1])).toEqual(['One', 'Two', 'arn:aws:iam::1:role/r']);
     expect(withRoles.warnings.filter((warning) => warning.startsWith('step "P"'))).toEqual([]);
   });
 

@@ -57,6 +57,7 @@ training = TrainingPipeline(
         max_depth=5, eta=0.2, gamma=4, min_child_weight=6, subsample=0.7, rounds=50, early_stopping_rounds=10
     ),
     gate=QualityGate.of(ModelMetric.mse().at_most(6.0)),
+    profile=profile,
 )
 
 data = DataPipeline(stack, "Data", schema=abalone, training=training, profile=profile)
@@ -70,6 +71,6 @@ endpoint = InferenceEndpoint(
     poll_interval=Duration.seconds(15),
 )
 
-MlopsApi(stack, "Api", data=data, training=training, registry=registry, endpoint=endpoint, removal_policy=profile.removal_policy)
+MlopsApi(stack, "Api", data=data, training=training, registry=registry, endpoint=endpoint, profile=profile)
 
 app.synth()

@@ -37,6 +37,7 @@ const training = new TrainingPipeline(stack, 'Training', {
   registry,
   algorithm: Algorithm.xgboost({ maxDepth: 5, eta: 0.2, gamma: 4, minChildWeight: 6, subsample: 0.7, rounds: 50, earlyStoppingRounds: 10 }),
   gate: QualityGate.of(ModelMetric.mse().atMost(6.0)),
+  profile,
 });
 
 const data = new DataPipeline(stack, 'Data', { schema: abalone, training, profile });
@@ -48,7 +49,7 @@ const endpoint = new InferenceEndpoint(stack, 'Endpoint', {
   pollInterval: Duration.seconds(15),
 });
 
-const api = new MlopsApi(stack, 'Api', { data, training, registry, endpoint, removalPolicy: profile.removalPolicy });
+const api = new MlopsApi(stack, 'Api', { data, training, registry, endpoint, profile });
 
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
 acknowledge({ data, training, registry, endpoint, api });

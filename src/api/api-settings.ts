@@ -1,25 +1,25 @@
-import { Aws, Duration, Names, RemovalPolicy, Token } from 'aws-cdk-lib';
+import { Aws, Duration, Names, Token } from 'aws-cdk-lib';
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
 import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import type { CommonSettings } from '../shared/common-settings';
+import { ServiceLogGroup } from '../shared/service-log-group';
 import { Problems } from '../shared/validation';
 
 export interface LoggedStageOptions {
   readonly throttle: apigwv2.ThrottleSettings;
-  readonly retention: logs.RetentionDays;
+  readonly settings: CommonSettings;
   /** Expression that names the caller. */
   readonly caller?: string;
 }
 
 /** The stage `$default`, which deploys by itself and logs each request. */
 export function loggedStage(scope: Construct, httpApi: apigwv2.IHttpApi, options: LoggedStageOptions): apigwv2.HttpStage {
-  const logGroup = new logs.LogGroup(scope, 'AccessLogs', {
+  const logGroup = new ServiceLogGroup(scope, 'AccessLogs', {
+    ...options.settings,
     // Below this prefix API Gateway needs no entry in the account's log resource policy, whose size is limited. The
     // stack's name keeps apart what is deployed twice.
     logGroupName: `/aws/vendedlogs/apigateway/${Aws.STACK_NAME}/${Names.uniqueResourceName(scope, { maxLength: 100 })}`,
-    retention: options.retention,
-    removalPolicy: RemovalPolicy.DESTROY,
   });
   return new apigwv2.HttpStage(scope, 'Stage', {
     httpApi,

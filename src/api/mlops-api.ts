@@ -3,9 +3,9 @@ import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
-import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { ApiAccess } from './api-access';
 import { checkSettings, corsPreflight, loggedStage } from './api-settings';
@@ -14,14 +14,17 @@ import { ApiEnvironment, HANDLER_TIMEOUT_SECONDS } from './environment';
 import { HandlerName, HANDLERS, keyOf, RouteDescription, ROUTES } from './routes';
 import { ServedModel } from './served-model';
 import { ServedModels } from './served-models';
+import { CommonProps } from '../profile';
+import { Settings, settingsOf } from '../profile/settings';
 import { HandlerFunction } from '../shared/handler-function';
+import { connectionsOf } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { Problems } from '../shared/validation';
 
 /**
  * Properties of an `MlopsApi`. The parts of one model stand here; those of several in `models`.
  */
-export interface MlopsApiProps extends ServedModel {
+export interface MlopsApiProps extends ServedModel, CommonProps {
   /**
    * The parts of each model, where the API serves several: at most 10 parts of a kind. Callers name the one that they mean, see the
    * table of routes.
@@ -53,16 +56,9 @@ export interface MlopsApiProps extends ServedModel {
   readonly throttle?: apigwv2.ThrottleSettings;
 
   /**
-   * How long access logs and the logs of the functions are kept.
-   *
-   * @default logs.RetentionDays.THREE_MONTHS
-   */
-  readonly logRetention?: logs.RetentionDays;
-
-  /**
    * What happens to the user pool, if it is made here, when the API leaves the stack.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default - as the profile says
    */
   readonly removalPolicy?: RemovalPolicy;
 }
@@ -110,7 +106,7 @@ export interface MlopsApiProps extends ServedModel {
  * declare const wines: ServedModel;
  * new MlopsApi(this, 'Api', { models: [animals, wines] });
  */
-export class MlopsApi extends Construct {
+export class MlopsApi extends Construct implements ec2.IConnectable {
   /** Base URL, without a slash at its end. */
   public readonly url: string;
 
@@ -135,7 +131,7 @@ export class MlopsApi extends Construct {
   private readonly access: BoundAccess;
   private readonly served: ServedModels;
   private readonly routes: readonly RouteDescription[];
-  private readonly logRetention: logs.RetentionDays;
+  private readonly settings: Settings;
 
   constructor(scope: Construct, id: string, props: MlopsApiProps = {}) {
     super(scope, id);
@@ -147,7 +143,9 @@ export class MlopsApi extends Construct {
     problems.throwIfAny();
     this.routes = ROUTES.filter(({ part }: RouteDescription) => part === undefined || this.served.names(part).length > 0);
 
-    this.access = (props.access ?? ApiAccess.cognito())._bind(this, props.removalPolicy ?? RemovalPolicy.RETAIN);
+    this.settings = settingsOf(this, props);
+    const removalPolicy = props.removalPolicy ?? this.settings.profile.removalPolicy;
+    this.access = (props.access ?? ApiAccess.cognito())._bind(this, removalPolicy);
     this.userPool = this.access.userPool;
     this.userPoolClient = this.access.userPoolClient;
     this.approverGroup = this.access.approverGroup;
@@ -161,9 +159,9 @@ export class MlopsApi extends Construct {
       createDefaultStage: false,
       corsPreflight: corsPreflight(allowOrigins),
     });
+    this.node.defaultChild = this.httpApi.node.defaultChild;
     this.url = this.httpApi.apiEndpoint;
-    this.logRetention = props.logRetention ?? logs.RetentionDays.THREE_MONTHS;
-    this.stage = loggedStage(this, this.httpApi, { throttle, retention: this.logRetention, caller: this.access.callerInLog });
+    this.stage = loggedStage(this, this.httpApi, { throttle, settings: this.settings, caller: this.access.callerInLog });
 
     const handlers = new Set(this.routes.map(({ handler }) => handler));
     handlers.forEach((handler) => this.addRoutesOf(handler));
@@ -181,6 +179,11 @@ export class MlopsApi extends Construct {
       userPoolClientId: this.userPoolClient?.userPoolClientId,
       approverGroup: this.approverGroup,
     });
+  }
+
+  /** The security groups of its functions. Fails where they run in no VPC. */
+  public get connections(): ec2.Connections {
+    return connectionsOf(this, this.settings.network);
   }
 
   /** Grants the given identity permission to ask for predictions. With `ApiAccess.iam()` only. */
@@ -235,7 +238,7 @@ export class MlopsApi extends Construct {
       timeout: Duration.seconds(HANDLER_TIMEOUT_SECONDS),
       // Power follows memory, and somebody waits for the answer.
       memorySize: 512,
-      logRetention: this.logRetention,
+      ...this.settings,
     });
     this.functions.push(handler);
     const integration = new HttpLambdaIntegration(`${id}Integration`, handler);

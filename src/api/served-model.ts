@@ -1,5 +1,5 @@
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
-import { DataPipeline, DatasetSchema } from '../data';
+import { DatasetSchema, IDataPipeline } from '../data';
 import { IModelRegistry } from '../registry';
 
 /**
@@ -11,7 +11,7 @@ export interface ServedModel {
    *
    * @default - no data sets: who starts a training gives the place of the data as pipeline parameters
    */
-  readonly data?: DataPipeline;
+  readonly data?: IDataPipeline;
 
   /**
    * Brings `POST /training/start`: a `TrainingPipeline`, or any SageMaker pipeline.

@@ -1,5 +1,6 @@
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
+import { OBJECT_READ_KEY_ACTIONS, OBJECT_WRITE_KEY_ACTIONS } from '../shared/encryption';
 
 /**
  * Grants on parts of the data bucket. `bucket.grantRead()` would also let the grantee list and describe the whole bucket;
@@ -10,14 +11,12 @@ export class DataAccess {
 
   /** Reads objects, the exact versions too. */
   public read(grantee: iam.IGrantable, ...prefixes: string[]): iam.Grant {
-    const grant = this.objects(grantee, ['s3:GetObject', 's3:GetObjectVersion'], prefixes);
-    return this.bucket.encryptionKey ? grant.combine(this.bucket.encryptionKey.grantDecrypt(grantee)) : grant;
+    return this.objects(grantee, ['s3:GetObject', 's3:GetObjectVersion'], prefixes, OBJECT_READ_KEY_ACTIONS);
   }
 
   /** Writes new objects and replaces existing ones. */
   public write(grantee: iam.IGrantable, ...prefixes: string[]): iam.Grant {
-    const grant = this.objects(grantee, ['s3:PutObject', 's3:AbortMultipartUpload'], prefixes);
-    return this.bucket.encryptionKey ? grant.combine(this.bucket.encryptionKey.grantEncryptDecrypt(grantee)) : grant;
+    return this.objects(grantee, ['s3:PutObject', 's3:AbortMultipartUpload'], prefixes, OBJECT_WRITE_KEY_ACTIONS);
   }
 
   /** Deletes objects. */
@@ -48,7 +47,9 @@ export class DataAccess {
     return iam.Grant.addToPrincipal({ grantee, actions: ['s3:ListBucket'], resourceArns: [this.bucket.bucketArn] });
   }
 
-  private objects(grantee: iam.IGrantable, actions: string[], prefixes: string[]): iam.Grant {
-    return iam.Grant.addToPrincipal({ grantee, actions, resourceArns: prefixes.map((prefix) => this.bucket.arnForObjects(`${prefix}*`)) });
+  private objects(grantee: iam.IGrantable, actions: string[], prefixes: string[], keyActions: string[] = []): iam.Grant {
+    const grant = iam.Grant.addToPrincipal({ grantee, actions, resourceArns: prefixes.map((prefix) => this.bucket.arnForObjects(`${prefix}*`)) });
+    const key = this.bucket.encryptionKey;
+    return key && keyActions.length > 0 ? grant.combine(key.grant(grantee, ...keyActions)) : grant;
   }
 }

@@ -1,29 +1,34 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as glue from 'aws-cdk-lib/aws-glue';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import * as kms from 'aws-cdk-lib/aws-kms';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { DataAccess } from './data-access';
+import { DataPipelineAttributes, DataPipelineBase, IDataPipeline } from './data-pipeline-base';
 import { checkDataRules, DataSplit, rulesOf, splitOf, ValidationRules } from './data-rules';
 import { Prefix } from './environment';
+import { GlueNetwork } from './glue-network';
 import { GlueTable } from './glue-table';
 import { IngestionFunctions } from './ingestion-functions';
 import { DatasetSchema } from './schema';
-import { SparkJobs } from './spark-jobs';
+import { SparkJobs, SparkJobsProps } from './spark-jobs';
 import { ITrainingTarget } from './training-target';
 import { Workflow } from './workflow';
 import { CommonProps } from '../profile';
-import { Settings, settingsOf } from '../profile/settings';
+import { settingsOf } from '../profile/settings';
+import { DeadLetterQueue } from '../shared/dead-letter-queue';
+import { connectionsOf, Network } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { SecureBucket } from '../shared/secure-bucket';
+import { SecureTable } from '../shared/secure-table';
 import { Problems } from '../shared/validation';
 
 /** Properties of a `DataPipeline`. */
@@ -105,7 +110,19 @@ export interface DataPipelineProps extends CommonProps {
  * declare const training: TrainingPipeline;
  * const data = new DataPipeline(this, 'Data', { schema: animals, training });
  */
-export class DataPipeline extends Construct implements iam.IGrantable {
+export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec2.IConnectable {
+  /** A data pipeline that exists, made by another stack. */
+  public static fromDataPipelineAttributes(scope: Construct, id: string, attributes: DataPipelineAttributes): IDataPipeline {
+    class Import extends DataPipelineBase {
+      public readonly bucket = attributes.bucket;
+      public readonly datasetTable = attributes.datasetTable;
+      public readonly topic = attributes.topic;
+      public readonly stateMachine = attributes.stateMachine;
+      public readonly schema = attributes.schema;
+    }
+    return new Import(scope, id);
+  }
+
   /** Where the data lie: `raw/`, `manifests/`, `reports/`, `quarantine/`, `processed/`. */
   public readonly bucket: s3.IBucket;
   /** The workflow, one execution per uploaded object version. */
@@ -126,102 +143,67 @@ export class DataPipeline extends Construct implements iam.IGrantable {
   public readonly deadLetterQueue: sqs.IQueue;
   /** The role of the state machine. */
   public readonly grantPrincipal: iam.IPrincipal;
-  private readonly access: DataAccess;
+  private readonly network?: Network;
 
   constructor(scope: Construct, id: string, props: DataPipelineProps) {
     super(scope, id);
     validate(id, props);
-    const settings = settingsOf(props);
+    const settings = settingsOf(this, props);
     const removalPolicy = props.removalPolicy ?? settings.profile.removalPolicy;
+    const { encryptionKey } = settings;
+    this.network = settings.network;
     this.schema = props.schema;
-    this.bucket = this.dataBucket(props.bucket, removalPolicy);
-    this.access = new DataAccess(this.bucket);
-    this.topic = props.topic ?? this.notificationTopic();
-    this.datasetTable = this.createDatasetTable(removalPolicy);
+    this.bucket = this.dataBucket(props.bucket, removalPolicy, encryptionKey);
+    this.topic = props.topic ?? this.notificationTopic(encryptionKey);
+    this.datasetTable = new SecureTable(this, 'Datasets', { partitionKey: 'id', removalPolicy, encryptionKey });
+    const access = new DataAccess(this.bucket);
+    const network = this.network && new GlueNetwork(this, 'GlueNetwork', this.network);
     const jobTimeout = props.jobTimeout ?? Duration.hours(1);
-    const jobs = this.jobs(props, settings, jobTimeout);
+    const jobs = this.jobs(props, { settings, access, network, timeout: jobTimeout });
     this.validateJob = jobs.validate;
     this.preprocessJob = jobs.preprocess;
     const glueTable = new GlueTable(this, 'GlueTable', {
-      schema: props.schema._document(), bucket: this.bucket, access: this.access, crawlRawData: props.crawlRawData ?? false,
+      schema: props.schema._document(), bucket: this.bucket, access, network, crawlRawData: props.crawlRawData ?? false,
     });
     this.database = glueTable.database;
 
     const functions = new IngestionFunctions(this, 'Functions', {
-      settings, datasetName: props.schema.datasetName, access: this.access, datasetTable: this.datasetTable, training: props.training,
+      settings, access, datasetName: props.schema.datasetName, datasetTable: this.datasetTable, training: props.training,
     });
     const { stateMachine } = new Workflow(this, 'Workflow', {
       settings, datasetName: props.schema.datasetName, functions, jobs, jobTimeout, topic: this.topic, crawlerName: glueTable.crawlerName,
     });
     functions.grantSeeExecutions(stateMachine);
     this.stateMachine = stateMachine;
+    this.node.defaultChild = stateMachine.node.defaultChild;
     this.grantPrincipal = stateMachine.grantPrincipal;
-    this.deadLetterQueue = this.trigger();
+    this.deadLetterQueue = new DeadLetterQueue(this, 'UndeliveredEvents', { encryptionKey });
+    this.startOnUpload();
     this.describe(props.training);
   }
 
-  /** Grants the given identity permission to upload raw data: each CSV file below `raw/` starts the workflow. */
-  public grantUpload(grantee: iam.IGrantable): iam.Grant {
-    return this.access.write(grantee, Prefix.RAW);
+  /** The security groups of its functions and jobs. Fails where it runs in no VPC. */
+  public get connections(): ec2.Connections {
+    return connectionsOf(this, this.network);
   }
 
-  /** Grants the given identity permission to list and read processed data, reports and manifests. The table of data sets grants its own reading. */
-  public grantRead(grantee: iam.IGrantable): iam.Grant {
-    const prefixes = [Prefix.PROCESSED, Prefix.REPORTS, Prefix.MANIFESTS];
-    return this.access.read(grantee, ...prefixes).combine(this.access.list(grantee, ...prefixes));
-  }
-
-  /** A rule for executions that ended green: data that are ready, and events that had nothing new. */
-  public onSucceeded(id: string, options: events.OnEventOptions = {}): events.Rule {
-    return this.onStatus(id, ['SUCCEEDED'], options);
-  }
-
-  /** A rule for executions that ended red: data in quarantine, and what broke. */
-  public onFailed(id: string, options: events.OnEventOptions = {}): events.Rule {
-    return this.onStatus(id, ['FAILED', 'TIMED_OUT', 'ABORTED'], options);
-  }
-
-  /** Executions that ended red: data in quarantine, and what broke. */
-  public metricFailed(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.stateMachine.metricFailed(options);
-  }
-
-  /** Executions that ended green. */
-  public metricSucceeded(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.stateMachine.metricSucceeded(options);
-  }
-
-  private dataBucket(given: s3.IBucket | undefined, removalPolicy: RemovalPolicy): s3.IBucket {
+  private dataBucket(given: s3.IBucket | undefined, removalPolicy: RemovalPolicy, encryptionKey?: kms.IKey): s3.IBucket {
     given?.enableEventBridgeNotification();
-    return given ?? new SecureBucket(this, 'Bucket', { removalPolicy, eventBridgeEnabled: true });
+    return given ?? new SecureBucket(this, 'Bucket', { removalPolicy, encryptionKey, eventBridgeEnabled: true });
   }
 
-  private notificationTopic(): sns.ITopic {
-    return new sns.Topic(this, 'Notifications', {
-      displayName: `Data of ${this.schema.datasetName}`,
-      enforceSSL: true,
-      masterKey: kms.Alias.fromAliasName(this, 'SnsKey', 'alias/aws/sns'),
-    });
+  /** Without AWS's key for SNS: rules and alarms could not publish to the topic. */
+  private notificationTopic(masterKey?: kms.IKey): sns.ITopic {
+    return new sns.Topic(this, 'Notifications', { displayName: `Data of ${this.schema.datasetName}`, enforceSSL: true, masterKey });
   }
 
-  private createDatasetTable(removalPolicy: RemovalPolicy): dynamodb.ITableV2 {
-    return new dynamodb.TableV2(this, 'Datasets', {
-      partitionKey: { name: 'id', type: dynamodb.AttributeType.STRING },
-      billing: dynamodb.Billing.onDemand(),
-      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-      removalPolicy,
-    });
-  }
-
-  private jobs(props: DataPipelineProps, settings: Settings, timeout: Duration): SparkJobs {
+  private jobs(props: DataPipelineProps, common: Pick<SparkJobsProps, 'settings' | 'access' | 'network' | 'timeout'>): SparkJobs {
     const { train, validation, test, seed } = splitOf(props.split);
     const { minimumRows, maxDuplicates } = rulesOf(props.rules);
     return new SparkJobs(this, 'Jobs', {
-      settings,
+      ...common,
       schema: props.schema._document(),
-      access: this.access,
       workerConfiguration: props.workerConfiguration ?? { workerType: glue.WorkerType.G_1X, numberOfWorkers: 2 },
-      timeout,
       maxConcurrentRuns: props.maxConcurrentRuns ?? 10,
       role: props.jobRole,
       validateArguments: {
@@ -232,12 +214,7 @@ export class DataPipeline extends Construct implements iam.IGrantable {
     });
   }
 
-  private trigger(): sqs.IQueue {
-    const deadLetterQueue = new sqs.Queue(this, 'UndeliveredEvents', {
-      enforceSSL: true,
-      encryption: sqs.QueueEncryption.SQS_MANAGED,
-      retentionPeriod: Duration.days(14),
-    });
+  private startOnUpload(): void {
     new events.Rule(this, 'OnUpload', {
       description: `A raw ${this.schema.datasetName} file was uploaded`,
       eventPattern: {
@@ -245,9 +222,10 @@ export class DataPipeline extends Construct implements iam.IGrantable {
         detailType: ['Object Created'],
         detail: { bucket: { name: [this.bucket.bucketName] }, object: { key: [{ prefix: Prefix.RAW }] } },
       },
-      targets: [new targets.SfnStateMachine(this.stateMachine, { deadLetterQueue, maxEventAge: Duration.hours(24), retryAttempts: 20 })],
+      targets: [new targets.SfnStateMachine(this.stateMachine, {
+        deadLetterQueue: this.deadLetterQueue, maxEventAge: Duration.hours(24), retryAttempts: 20,
+      })],
     });
-    return deadLetterQueue;
   }
 
   private describe(training: ITrainingTarget | undefined): void {
@@ -263,17 +241,6 @@ export class DataPipeline extends Construct implements iam.IGrantable {
     });
   }
 
-  private onStatus(id: string, statuses: string[], options: events.OnEventOptions): events.Rule {
-    const rule = new events.Rule(this, id, { description: options.description, ruleName: options.ruleName });
-    rule.addEventPattern(options.eventPattern);
-    rule.addEventPattern({
-      source: ['aws.states'],
-      detailType: ['Step Functions Execution Status Change'],
-      detail: { stateMachineArn: [this.stateMachine.stateMachineArn], status: statuses },
-    });
-    rule.addTarget(options.target);
-    return rule;
-  }
 }
 
 function validate(id: string, props: DataPipelineProps): void {

@@ -5,6 +5,7 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { DataAccess } from './data-access';
 import { Prefix } from './environment';
+import type { GlueNetwork } from './glue-network';
 import { catalogName } from './schema';
 import type { ColumnDocument, SchemaDocument } from './schema-document';
 
@@ -13,6 +14,7 @@ export interface GlueTableProps {
   readonly bucket: s3.IBucket;
   readonly access: DataAccess;
   readonly crawlRawData: boolean;
+  readonly network?: GlueNetwork;
 }
 
 /** Athena and others find the processed data here: a table that is declared, not guessed, with nothing to keep up to date. */
@@ -64,10 +66,11 @@ export class GlueTable extends Construct {
   }
 
   /** Looks at the raw files and writes down what it thinks they are: to compare with what was declared. */
-  private crawler({ schema, bucket, access }: GlueTableProps): string {
+  private crawler({ schema, bucket, access, network }: GlueTableProps): string {
     const role = new iam.Role(this, 'CrawlerRole', { assumedBy: new iam.ServicePrincipal('glue.amazonaws.com') });
     access.read(role, Prefix.RAW);
     access.list(role, Prefix.RAW);
+    network?.grantUse(role);
     const stack = Stack.of(this);
     const glueArn = (resource: string, resourceName?: string) => stack.formatArn({ service: 'glue', resource, resourceName });
     role.addToPrincipalPolicy(new iam.PolicyStatement({
@@ -85,7 +88,7 @@ export class GlueTable extends Construct {
       role: role.roleArn,
       databaseName: this.database.databaseName,
       tablePrefix: `${catalogName(schema.name)}_`,
-      targets: { s3Targets: [{ path: `s3://${bucket.bucketName}/${Prefix.RAW}` }] },
+      targets: { s3Targets: [{ path: `s3://${bucket.bucketName}/${Prefix.RAW}`, connectionName: network?.connection.connectionName }] },
       schemaChangePolicy: { updateBehavior: 'LOG', deleteBehavior: 'LOG' },
     });
     crawler.node.addDependency(role);

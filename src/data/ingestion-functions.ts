@@ -8,6 +8,7 @@ import { DataAccess } from './data-access';
 import { Env, Prefix } from './environment';
 import { ITrainingTarget } from './training-target';
 import type { CommonSettings } from '../shared/common-settings';
+import { grantTableKey } from '../shared/encryption';
 import { HandlerFunction } from '../shared/handler-function';
 
 export interface IngestionFunctionsProps {
@@ -60,7 +61,7 @@ export class IngestionFunctions extends Construct {
     access.read(handler, Prefix.RAW);
     access.seeWhetherThere(handler);
     access.write(handler, Prefix.MANIFESTS);
-    datasetTable.grant(handler, 'dynamodb:GetItem', 'dynamodb:UpdateItem');
+    this.grantTable(handler, 'dynamodb:GetItem', 'dynamodb:UpdateItem');
     return handler;
   }
 
@@ -78,7 +79,7 @@ export class IngestionFunctions extends Construct {
     access.seeWhetherThere(handler);
     access.write(handler, Prefix.QUARANTINE);
     access.deleteVersions(handler, Prefix.RAW);
-    datasetTable.grant(handler, 'dynamodb:UpdateItem');
+    this.grantTable(handler, 'dynamodb:UpdateItem');
     return handler;
   }
 
@@ -104,7 +105,12 @@ export class IngestionFunctions extends Construct {
       description: `Records how the processing of ${datasetName} data ended`,
       environment: { [Env.TABLE_NAME]: datasetTable.tableName },
     });
-    datasetTable.grant(handler, 'dynamodb:UpdateItem');
+    this.grantTable(handler, 'dynamodb:UpdateItem');
     return handler;
+  }
+
+  private grantTable(grantee: iam.IGrantable, ...actions: string[]): void {
+    this.props.datasetTable.grant(grantee, ...actions);
+    grantTableKey(this.props.datasetTable, grantee, actions);
   }
 }

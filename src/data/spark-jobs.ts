@@ -5,6 +5,7 @@ import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import { Construct } from 'constructs';
 import { DataAccess } from './data-access';
 import { Prefix } from './environment';
+import type { GlueNetwork } from './glue-network';
 import type { SchemaDocument } from './schema-document';
 import { assetPath, jsonAsset } from '../shared/assets';
 import type { CommonSettings } from '../shared/common-settings';
@@ -12,6 +13,7 @@ import { ServiceLogGroup } from '../shared/service-log-group';
 
 export interface SparkJobsProps {
   readonly settings: CommonSettings;
+  readonly network?: GlueNetwork;
   readonly schema: SchemaDocument;
   readonly access: DataAccess;
   readonly workerConfiguration: glue.WorkerConfiguration;
@@ -63,6 +65,7 @@ export class SparkJobs extends Construct {
     this.props.access.list(role, Prefix.RAW);
     this.grantReadAsset(role, this.schema);
     this.grantReadAsset(role, this.modules);
+    this.props.network?.grantUse(role);
     return role;
   }
 
@@ -77,6 +80,7 @@ export class SparkJobs extends Construct {
       extraPythonFiles: [glue.Code.fromBucket(this.modules.bucket, this.modules.s3ObjectKey)],
       glueVersion: GLUE_VERSION,
       workerConfiguration: this.props.workerConfiguration,
+      connections: this.props.network && [this.props.network.connection],
       maxConcurrentRuns: this.props.maxConcurrentRuns,
       maxRetries: 0,
       timeout: this.props.timeout,

@@ -60,6 +60,8 @@ export class Workflow extends Construct {
       logs: { destination: logGroup, level: sfn.LogLevel.ALL, includeExecutionData: true },
       tracingEnabled: true,
     });
+    // The task knows of no keys.
+    props.topic.masterKey?.grant(this.stateMachine, 'kms:GenerateDataKey*', 'kms:Decrypt');
   }
 
   private manifestState(): sfn.IChainable {

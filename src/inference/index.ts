@@ -1,1 +1,2 @@
 export * from './inference-endpoint';
+export { IInferenceEndpoint, InferenceEndpointAttributes } from './inference-endpoint-base';

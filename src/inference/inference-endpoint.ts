@@ -1,5 +1,5 @@
-import { Duration, Names, Resource, Stack, Token } from 'aws-cdk-lib';
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { Duration, Names, Stack, Token } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -7,8 +7,8 @@ import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { CleanupProperties, DEPLOYED_EVENT, RELEASE_DIGITS, SCALABLE_DIMENSION, SCHEMA_FILE, VARIANT } from './environment';
-import { endpointMetric } from './metrics';
+import { CleanupProperties, RELEASE_DIGITS, SCALABLE_DIMENSION, SCHEMA_FILE, VARIANT } from './environment';
+import { endpointArn, EndpointBase, IInferenceEndpoint, InferenceEndpointAttributes, InferenceEndpointBase } from './inference-endpoint-base';
 import { grantToModelRole } from './model-role';
 import { DatasetSchema } from '../data';
 import { Capacity, CommonProps } from '../profile';
@@ -19,7 +19,10 @@ import { executionArns, stateMachineArn } from './workflow/arns';
 import { DeployWorkflow } from './workflow/deploy-workflow';
 import { sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
+import { DeadLetterQueue } from '../shared/dead-letter-queue';
+import { eventRule } from '../shared/event-rule';
 import { HandlerFunction } from '../shared/handler-function';
+import { connectionsOf, Network } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { ServiceLogGroup } from '../shared/service-log-group';
 import { Problems } from '../shared/validation';
@@ -93,23 +96,30 @@ const PREFIX_LENGTH = 63 - 1 - RELEASE_DIGITS;
  * declare const registry: ModelRegistry;
  * const endpoint = new InferenceEndpoint(this, 'Endpoint', { schema: animals, registry, profile: StageProfile.prod() });
  */
-export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, iam.IGrantable {
-  /** An endpoint that exists, by its name, in the account and region of the stack. */
+export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGrantable, ec2.IConnectable {
+  /** Any endpoint that exists, by its name, in the account and region of the stack. */
   public static fromEndpointName(scope: Construct, id: string, endpointName: string): sagemaker.IEndpoint {
-    class Import extends Resource implements sagemaker.IEndpoint {
+    class Import extends EndpointBase {
       public readonly endpointName = endpointName;
-      public readonly endpointArn = Stack.of(scope).formatArn({ service: 'sagemaker', resource: 'endpoint', resourceName: endpointName });
-      public get endpointRef(): sagemaker.EndpointReference {
-        return { endpointArn: this.endpointArn };
-      }
-      public grantInvoke(grantee: iam.IGrantable): iam.Grant {
-        return grantInvoke(this, grantee);
-      }
+      public readonly endpointArn = endpointArn(Stack.of(scope), endpointName);
     }
     return new Import(scope, id);
   }
 
+  /** An endpoint that another stack's `InferenceEndpoint` made. */
+  public static fromInferenceEndpointAttributes(scope: Construct, id: string, attributes: InferenceEndpointAttributes): IInferenceEndpoint {
+    class Import extends InferenceEndpointBase {
+      public readonly endpointName = attributes.endpointName;
+      public readonly endpointArn = endpointArn(Stack.of(scope), attributes.endpointName);
+      public readonly schema = attributes.schema;
+    }
+    return new Import(scope, id);
+  }
+
+  /** Name of the endpoint. */
   public readonly endpointName: string;
+
+  /** ARN of the endpoint. */
   public readonly endpointArn: string;
 
   /** The workflow that deploys an approved version. Start it with `{"modelPackageArn": "..."}` to deploy by hand. */
@@ -126,26 +136,34 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
   /** The data contract of requests and answers. */
   public readonly schema: DatasetSchema;
 
+  /** Approvals that could not be handed to the workflow. */
+  public readonly deadLetterQueue: sqs.IQueue;
+
   private readonly prefix: string;
+  private readonly network?: Network;
 
   constructor(scope: Construct, id: string, props: InferenceEndpointProps) {
     super(scope, id);
-    checkProps(this, `InferenceEndpoint "${id}"`, props);
+    const settings = settingsOf(this, props);
+    const capacity = props.capacity ?? settings.profile.capacity;
+    checkProps(this, `InferenceEndpoint "${id}"`, props, capacity);
     this.schema = props.schema;
     this.endpointName = props.endpointName ?? Names.uniqueResourceName(this, { maxLength: PREFIX_LENGTH - 6, separator: '-' }).toLowerCase();
     this.prefix = releasePrefix(this, this.endpointName);
-    this.endpointArn = Stack.of(this).formatArn({ service: 'sagemaker', resource: 'endpoint', resourceName: this.endpointName });
-    const settings = settingsOf(props);
+    this.endpointArn = endpointArn(Stack.of(this), this.endpointName);
+    this.network = settings.network;
     const containerLogs = this.createLogGroup(settings);
     this.role = props.role ?? this.createRole();
     this.grantPrincipal = this.role.grantPrincipal;
-    const roleGrants = grantToModelRole(this, this.role, props.registry, this.endpointName);
+    const roleGrants = grantToModelRole(this, this.role, props.registry, this.endpointName, this.network);
     const cleanup = this.createCleanup(props.registry, settings);
     // Deleted with the stack: workflow, then endpoint, then what its containers still need while they end.
     cleanup.resource.node.addDependency(this.role, roleGrants, containerLogs);
-    const workflow = this.createWorkflow(props, settings);
+    const workflow = this.createWorkflow(props, capacity, settings);
     workflow.stateMachine.node.addDependency(cleanup.resource);
     this.stateMachine = workflow.stateMachine;
+    this.node.defaultChild = workflow.stateMachine.node.defaultChild;
+    this.deadLetterQueue = new DeadLetterQueue(this, 'DeadLetters', settings);
     this.startOnApproval(props.registry);
     describeForRehearsal(this, 'cdk-mlops:inference-endpoint', {
       endpointName: this.endpointName,
@@ -155,69 +173,18 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     });
   }
 
-  public get endpointRef(): sagemaker.EndpointReference {
-    return { endpointArn: this.endpointArn };
-  }
-
-  /** Grants the given identity permission to ask for predictions. */
-  public grantInvoke(grantee: iam.IGrantable): iam.Grant {
-    return grantInvoke(this, grantee);
-  }
-
-  /**
-   * A rule for each model version that came into service. Its event's `detail` has `endpointName`, `modelPackageGroupName`, `version` and
-   * `modelPackageArn`.
-   */
-  public onDeployed(id: string, options: events.OnEventOptions = {}): events.Rule {
-    return this.rule(id, options, {
-      source: [DEPLOYED_EVENT.source],
-      detailType: [DEPLOYED_EVENT.detailType],
-      detail: { endpointName: [this.endpointName] },
-    });
+  /** The security groups of the models and of the functions. Fails where they run in no VPC. */
+  public get connections(): ec2.Connections {
+    return connectionsOf(this, this.network);
   }
 
   /** A rule for each deployment that failed, timed out or was stopped. Its event's `detail.cause` says why. */
   public onDeploymentFailed(id: string, options: events.OnEventOptions = {}): events.Rule {
-    return this.rule(id, options, {
+    return eventRule(this, id, options, {
       source: ['aws.states'],
       detailType: ['Step Functions Execution Status Change'],
       detail: { stateMachineArn: [this.stateMachine.stateMachineArn], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
     });
-  }
-
-  /** Any metric of the endpoint's variant, of the namespace `AWS/SageMaker`. Average over 5 minutes by default. */
-  public metric(metricName: string, options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
-    return endpointMetric(this, metricName, options);
-  }
-
-  /** Requests. Sum over 5 minutes by default. */
-  public metricInvocations(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
-    return this.metric('Invocations', { statistic: cloudwatch.Stats.SUM, ...options });
-  }
-
-  /** Requests per instance: what autoscaling follows. Sum over 5 minutes by default. */
-  public metricInvocationsPerInstance(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
-    return this.metric('InvocationsPerInstance', { statistic: cloudwatch.Stats.SUM, ...options });
-  }
-
-  /** Time that the model took, in microseconds. Average over 5 minutes by default. */
-  public metricModelLatency(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
-    return this.metric('ModelLatency', options);
-  }
-
-  /** Time that SageMaker took beside the model, in microseconds. Average over 5 minutes by default. */
-  public metricOverheadLatency(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
-    return this.metric('OverheadLatency', options);
-  }
-
-  /** Requests that failed by the caller's fault. Sum over 5 minutes by default. */
-  public metricClientErrors(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
-    return this.metric('Invocation4XXErrors', { statistic: cloudwatch.Stats.SUM, ...options });
-  }
-
-  /** Requests that failed by the model's or SageMaker's fault. Sum over 5 minutes by default. */
-  public metricServerErrors(options: cloudwatch.MetricOptions = {}): cloudwatch.Metric {
-    return this.metric('Invocation5XXErrors', { statistic: cloudwatch.Stats.SUM, ...options });
   }
 
   /** SageMaker writes to a log group of this name: made here, it ends some day and goes with the stack. */
@@ -235,7 +202,7 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     });
   }
 
-  private createWorkflow(props: InferenceEndpointProps, settings: Settings): DeployWorkflow {
+  private createWorkflow(props: InferenceEndpointProps, capacity: Capacity, settings: Settings): DeployWorkflow {
     const smoke = new HandlerFunction(this, 'Smoke', {
       ...settings,
       handler: 'inference/smoke',
@@ -245,11 +212,11 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
     });
     this.grantInvoke(smoke);
     return new DeployWorkflow(this, 'Deploy', {
-      settings,
+      common: settings,
       registry: props.registry,
       endpointName: this.endpointName,
       prefix: this.prefix,
-      capacity: props.capacity ?? settings.profile.capacity,
+      capacity,
       modelRole: this.role,
       smoke,
       pollInterval: props.pollInterval ?? Duration.seconds(15),
@@ -298,41 +265,18 @@ export class InferenceEndpoint extends Resource implements sagemaker.IEndpoint, 
   }
 
   private startOnApproval(registry: IModelRegistry): void {
-    const deadLetterQueue = new sqs.Queue(this, 'DeadLetters', {
-      encryption: sqs.QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    });
     registry.onApproved('OnApproved', {
       crossStackScope: this,
       description: `Approved versions of ${registry.modelPackageGroupName} go to ${this.endpointName}`,
       target: new targets.SfnStateMachine(this.stateMachine, {
         input: events.RuleTargetInput.fromObject({ modelPackageArn: events.EventField.fromPath('$.detail.ModelPackageArn') }),
-        deadLetterQueue,
+        deadLetterQueue: this.deadLetterQueue,
         retryAttempts: 8,
         maxEventAge: Duration.hours(2),
       }),
     });
   }
 
-  private rule(id: string, options: events.OnEventOptions, pattern: events.EventPattern): events.Rule {
-    const rule = new events.Rule(options.crossStackScope ?? this, id, {
-      description: options.description,
-      ruleName: options.ruleName,
-      eventPattern: options.eventPattern,
-    });
-    rule.addEventPattern(pattern);
-    rule.addTarget(options.target);
-    return rule;
-  }
-}
-
-function grantInvoke(endpoint: sagemaker.IEndpoint, grantee: iam.IGrantable): iam.Grant {
-  return iam.Grant.addToPrincipal({
-    grantee,
-    actions: ['sagemaker:InvokeEndpoint'],
-    resourceArns: sageMakerArns(endpoint, 'endpoint', endpoint.endpointName),
-  });
 }
 
 /** The name itself where it is short enough, else its beginning and what makes it unique. */
@@ -342,12 +286,12 @@ function releasePrefix(endpoint: Construct, endpointName: string): string {
     : `${endpointName.slice(0, PREFIX_LENGTH - 9).replace(/-+$/, '')}-${Names.uniqueResourceName(endpoint, { maxLength: 8 }).toLowerCase().slice(-8)}`;
 }
 
-function checkProps(scope: Construct, subject: string, props: InferenceEndpointProps): void {
+function checkProps(scope: Construct, subject: string, props: InferenceEndpointProps, capacity: Capacity): void {
   const problems = new Problems(subject);
-  const { endpointName, capacity } = props;
+  const { endpointName } = props;
   problems.check(endpointName === undefined || Token.isUnresolved(endpointName) || NAME.test(endpointName), () =>
     `endpointName "${endpointName}" must be 1 to 63 letters, digits and hyphens, with a letter or digit first and last`);
-  capacity?._check(scope, problems);
+  capacity._check(scope, problems);
   checkDuration(problems, 'pollInterval', props.pollInterval, 1, 3600);
   checkDuration(problems, 'deploymentTimeout', props.deploymentTimeout, 600, 7 * 24 * 3600);
   problems.throwIfAny();

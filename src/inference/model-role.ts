@@ -2,12 +2,15 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import type { IModelRegistry } from '../registry';
+import type { Network } from '../shared/network';
 
 /**
- * Grants what the containers of a model need: its artifacts and images, and a place for logs and metrics.
+ * Grants what the containers of a model need: its artifacts and images, a place for logs and metrics, and the way into a network.
  * Returns the policy that must outlive the endpoint.
  */
-export function grantToModelRole(scope: Construct, role: iam.IRole, registry: IModelRegistry, endpointName: string): iam.Policy {
+export function grantToModelRole(
+  scope: Construct, role: iam.IRole, registry: IModelRegistry, endpointName: string, network?: Network,
+): iam.Policy {
   const stack = Stack.of(scope);
   registry.grantServe(role);
   const logGroup = stack.formatArn({
@@ -25,6 +28,7 @@ export function grantToModelRole(scope: Construct, role: iam.IRole, registry: IM
         resources: ['*'],
         conditions: { StringLike: { 'cloudwatch:namespace': ['AWS/SageMaker', '/aws/sagemaker/*'] } },
       }),
+      ...network?.interfaceStatements('sagemaker') ?? [],
     ],
   });
   role.attachInlinePolicy(policy);

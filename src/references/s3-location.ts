@@ -1,6 +1,8 @@
 import { Aws } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
+import { OBJECT_READ_KEY_ACTIONS, OBJECT_WRITE_KEY_ACTIONS } from '../shared/encryption';
 import { knownBeginning } from '../shared/pipeline-tokens';
 
 /** What can be granted on. */
@@ -62,6 +64,14 @@ export class S3Location {
     this.uri = uri;
   }
 
+  /**
+   * Customer key of the bucket, where the bucket is known.
+   * @internal
+   */
+  public get _encryptionKey(): kms.IKey | undefined {
+    return this.bucket?.encryptionKey;
+  }
+
   /** A place below this one: `path` is put behind its URI, with a slash between. */
   public at(path: string): S3Location {
     return new S3Location(`${this.uri.replace(/\/$/, '')}/${path}`, this.bucket);
@@ -70,16 +80,13 @@ export class S3Location {
   /** Grants the given identity permission to read the objects and to list them. Of a place that only a pipeline run knows, nothing. */
   public grantRead(grantee: iam.IGrantable): iam.Grant {
     const place = this.place();
-    return place ? this.grant(place, grantee, ['s3:GetObject'], ['kms:Decrypt']).combine(this.grantList(place, grantee)) : dropped(grantee);
+    return place ? this.grant(place, grantee, ['s3:GetObject'], OBJECT_READ_KEY_ACTIONS).combine(this.grantList(place, grantee)) : dropped(grantee);
   }
 
   /** Grants the given identity permission to write objects. Of a place that only a pipeline run knows, nothing. */
   public grantWrite(grantee: iam.IGrantable): iam.Grant {
     const place = this.place();
-    // S3 reads the parts of a large upload to put them together, which takes the right to decrypt.
-    return place
-      ? this.grant(place, grantee, ['s3:PutObject', 's3:AbortMultipartUpload'], ['kms:GenerateDataKey*', 'kms:Decrypt'])
-      : dropped(grantee);
+    return place ? this.grant(place, grantee, ['s3:PutObject', 's3:AbortMultipartUpload'], OBJECT_WRITE_KEY_ACTIONS) : dropped(grantee);
   }
 
   private grant(place: Place, grantee: iam.IGrantable, actions: string[], keyActions: string[]): iam.Grant {

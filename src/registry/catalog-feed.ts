@@ -9,6 +9,7 @@ import { Construct } from 'constructs';
 import { grantCatalog } from './catalog-grants';
 import { CATALOG_ENVIRONMENT } from './catalog.lambda-shared';
 import type { CommonSettings } from '../shared/common-settings';
+import { DeadLetterQueue } from '../shared/dead-letter-queue';
 import { HandlerFunction } from '../shared/handler-function';
 
 export interface CatalogFeedProps {
@@ -24,6 +25,8 @@ export interface CatalogFeedProps {
 export class CatalogFeed extends Construct {
   /** Target of the rule that matches each change of a version. */
   public readonly target: events.IRuleTarget;
+  /** Events that could not be handled. */
+  public readonly deadLetterQueue: sqs.IQueue;
 
   constructor(scope: Construct, id: string, props: CatalogFeedProps) {
     super(scope, id);
@@ -40,11 +43,7 @@ export class CatalogFeed extends Construct {
     grantCatalog(props, handler, ['MODEL'], ['dynamodb:UpdateItem']);
     props.bucket.grantRead(handler);
 
-    const deadLetterQueue = new sqs.Queue(this, 'DeadLetters', {
-      encryption: sqs.QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    });
-    this.target = new targets.LambdaFunction(handler, { deadLetterQueue, retryAttempts: 8, maxEventAge: Duration.hours(2) });
+    this.deadLetterQueue = new DeadLetterQueue(this, 'DeadLetters', props.settings);
+    this.target = new targets.LambdaFunction(handler, { deadLetterQueue: this.deadLetterQueue, retryAttempts: 8, maxEventAge: Duration.hours(2) });
   }
 }

@@ -1,9 +1,11 @@
 import { Duration, IResource, Names, RemovalPolicy, Resource, Stack, Token } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
+import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { CatalogFeed } from './catalog-feed';
 import { grantCatalog } from './catalog-grants';
@@ -13,8 +15,11 @@ import { Settings, settingsOf } from '../profile/settings';
 import { ContainerImage } from '../references/container-image';
 import { modelPackageArns, sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
+import { eventRule } from '../shared/event-rule';
+import { connectionsOf, Network } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { SecureBucket } from '../shared/secure-bucket';
+import { SecureTable } from '../shared/secure-table';
 import { Problems } from '../shared/validation';
 
 /**
@@ -207,20 +212,11 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
   }
 
   private rule(id: string, options: events.OnEventOptions, detail: { [field: string]: string[] }): events.Rule {
-    const rule = new events.Rule(options.crossStackScope ?? this, id, {
-      description: options.description,
-      ruleName: options.ruleName,
-      eventPattern: options.eventPattern,
-    });
-    rule.addEventPattern({
+    return eventRule(this, id, options, {
       source: ['aws.sagemaker'],
       detailType: [DETAIL_TYPE],
       detail: { ModelPackageGroupName: [this.modelPackageGroupName], ...detail },
     });
-    if (options.target) {
-      rule.addTarget(options.target);
-    }
-    return rule;
   }
 }
 
@@ -238,10 +234,10 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
  * @example
  * const registry = new ModelRegistry(this, 'Models', { modelPackageGroupName: 'AbaloneModelPackageGroup' });
  */
-export class ModelRegistry extends ModelRegistryBase {
+export class ModelRegistry extends ModelRegistryBase implements ec2.IConnectable {
   /** A registry that exists, made by another stack. Of models that are served by other images than SageMaker's own, say so by `addServingImage`. */
-  public static fromAttributes(scope: Construct, id: string, attributes: ModelRegistryAttributes): IModelRegistry {
-    checkGroupName(`ModelRegistry.fromAttributes "${id}"`, attributes.modelPackageGroupName);
+  public static fromModelRegistryAttributes(scope: Construct, id: string, attributes: ModelRegistryAttributes): IModelRegistry {
+    checkGroupName(`ModelRegistry.fromModelRegistryAttributes "${id}"`, attributes.modelPackageGroupName);
     class Import extends ModelRegistryBase {
       public readonly modelPackageGroupName = attributes.modelPackageGroupName;
       public readonly bucket = attributes.bucket;
@@ -257,22 +253,28 @@ export class ModelRegistry extends ModelRegistryBase {
   public readonly modelPackageGroupArn: string;
   public readonly bucket: s3.IBucket;
   public readonly catalogTable: dynamodb.ITableV2;
+  /** Events that could not be written into the catalog. */
+  public readonly deadLetterQueue: sqs.IQueue;
+  private readonly network?: Network;
 
   constructor(scope: Construct, id: string, props: ModelRegistryProps = {}) {
     super(scope, id);
-    const settings = settingsOf(props);
+    const settings = settingsOf(this, props);
+    const { encryptionKey } = settings;
+    this.network = settings.network;
     const removalPolicy = props.removalPolicy ?? settings.profile.removalPolicy;
     checkRegion(this, `ModelRegistry "${id}"`);
     if (props.modelPackageGroupName !== undefined) {
       checkGroupName(`ModelRegistry "${id}"`, props.modelPackageGroupName);
     }
     this.modelPackageGroupName = props.modelPackageGroupName ?? derivedName(this);
-    this.bucket = props.bucket ?? new SecureBucket(this, 'Artifacts', { removalPolicy });
-    this.catalogTable = props.catalogTable ?? this.createTable(removalPolicy);
+    this.bucket = props.bucket ?? new SecureBucket(this, 'Artifacts', { removalPolicy, encryptionKey });
+    this.catalogTable = props.catalogTable ?? new SecureTable(this, 'Catalog', { ...CATALOG, removalPolicy, encryptionKey });
     const group = this.createGroup(removalPolicy);
     this.modelPackageGroupArn = group.attrModelPackageGroupArn;
     const { modelPackageGroupName, bucket, catalogTable } = this;
     const feed = new CatalogFeed(this, 'Feed', { settings, modelPackageGroupName, bucket, catalogTable, packageArns: this.packageArns() });
+    this.deadLetterQueue = feed.deadLetterQueue;
     this.onChanged('Rule', { crossStackScope: feed, description: `Model versions of ${modelPackageGroupName} changed`, target: feed.target });
     if (removalPolicy === RemovalPolicy.DESTROY) {
       this.deleteVersionsBefore(group, feed, settings, props.catalogTable);
@@ -284,15 +286,9 @@ export class ModelRegistry extends ModelRegistryBase {
     });
   }
 
-  private createTable(removalPolicy: RemovalPolicy): dynamodb.TableV2 {
-    return new dynamodb.TableV2(this, 'Catalog', {
-      partitionKey: { name: CATALOG.partitionKey, type: dynamodb.AttributeType.STRING },
-      sortKey: { name: CATALOG.sortKey, type: dynamodb.AttributeType.STRING },
-      billing: dynamodb.Billing.onDemand(),
-      encryption: dynamodb.TableEncryptionV2.awsManagedKey(),
-      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-      removalPolicy,
-    });
+  /** The security groups of its functions. Fails where it runs in no VPC. */
+  public get connections(): ec2.Connections {
+    return connectionsOf(this, this.network);
   }
 
   private createGroup(removalPolicy: RemovalPolicy): sagemaker.CfnModelPackageGroup {

@@ -29,9 +29,10 @@ export class HandlerFunction extends lambda.Function {
     const documents = Object.fromEntries(
       Object.entries(props.documents ?? {}).map(([file, content]) => [file, JSON.stringify(content)]),
     );
-    const logGroup = new ServiceLogGroup(scope, `${id}Logs`, { logRetention: props.logRetention });
+    const logGroup = new ServiceLogGroup(scope, `${id}Logs`, props);
     const role = new iam.Role(scope, `${id}Role`, { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
     logGroup.grantWrite(role);
+    props.network?.interfaceStatements('lambda').forEach((statement) => role.addToPrincipalPolicy(statement));
     super(scope, id, {
       role,
       logGroup,
@@ -41,6 +42,9 @@ export class HandlerFunction extends lambda.Function {
       runtime: lambda.Runtime.NODEJS_24_X,
       architecture: lambda.Architecture.ARM_64,
       environment: props.environment,
+      vpc: props.network?.vpc,
+      vpcSubnets: props.network?.vpcSubnets,
+      securityGroups: props.network?.securityGroups,
       timeout: props.timeout ?? Duration.seconds(30),
       memorySize: props.memorySize ?? 256,
       loggingFormat: lambda.LoggingFormat.JSON,

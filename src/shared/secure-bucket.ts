@@ -1,9 +1,12 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 
 export interface SecureBucketProps {
   readonly removalPolicy: RemovalPolicy;
+  /** @default - a key of S3 */
+  readonly encryptionKey?: kms.IKey;
   /** Sends object events to EventBridge. @default false */
   readonly eventBridgeEnabled?: boolean;
   /** Rules beside those that every bucket has. */
@@ -19,7 +22,10 @@ export class SecureBucket extends s3.Bucket {
 
   constructor(scope: Construct, id: string, props: SecureBucketProps) {
     super(scope, id, {
-      encryption: s3.BucketEncryption.S3_MANAGED,
+      encryption: props.encryptionKey ? s3.BucketEncryption.KMS : s3.BucketEncryption.S3_MANAGED,
+      encryptionKey: props.encryptionKey,
+      // One call to KMS for many objects.
+      bucketKeyEnabled: props.encryptionKey ? true : undefined,
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
       enforceSSL: true,
       minimumTLSVersion: 1.2,

@@ -7,6 +7,7 @@ import { PipelineParameter } from './pipeline-parameter';
 import { ExecutionVariable } from './pipeline-values';
 import { capitalised, MetricComparison, MetricLimit, QualityGate } from './quality-gate';
 import type { SchemaDocument } from '../data/schema-document';
+import type { ModelApproval } from '../profile';
 import { ContainerImage } from '../references/container-image';
 import { S3Location } from '../references/s3-location';
 import type { IModelRegistry } from '../registry/model-registry';
@@ -34,6 +35,7 @@ export interface DefaultDefinitionProps {
   readonly document: SchemaDocument;
   readonly algorithm: AlgorithmConfig;
   readonly gate: QualityGate;
+  readonly modelApproval: ModelApproval;
   readonly processingInstanceType: string;
   readonly trainingInstanceType: string;
   /** The scripts of the steps, one zip. */
@@ -51,17 +53,17 @@ export class DefaultDefinition {
   private readonly manifestId = PipelineParameter.ofString(MANIFEST_ID);
   private readonly processingInstance: PipelineParameter;
   private readonly trainingInstance: PipelineParameter;
-  private readonly approvalStatus = PipelineParameter.ofString('ModelApprovalStatus', {
-    defaultValue: 'PendingManualApproval',
-    allowedValues: ['PendingManualApproval', 'Approved', 'Rejected'],
-  });
-
+  private readonly approvalStatus: PipelineParameter;
   private readonly hyperParameters: HyperParameter[];
   private readonly limits: { readonly limit: MetricLimit; readonly parameter: PipelineParameter }[];
 
   constructor(private readonly props: DefaultDefinitionProps) {
     this.processingInstance = PipelineParameter.ofString('ProcessingInstanceType', { defaultValue: props.processingInstanceType });
     this.trainingInstance = PipelineParameter.ofString('TrainingInstanceType', { defaultValue: props.trainingInstanceType });
+    this.approvalStatus = PipelineParameter.ofString('ModelApprovalStatus', {
+      defaultValue: props.modelApproval,
+      allowedValues: ['PendingManualApproval', 'Approved', 'Rejected'],
+    });
     this.hyperParameters = props.algorithm.hyperParameters ?? [];
     this.limits = props.gate.limits.map((limit) => ({
       limit,

@@ -8,6 +8,7 @@ import { STEP_KINDS } from './step-kinds';
 import { ContainerImage } from '../references/container-image';
 import { S3Location } from '../references/s3-location';
 import { modelPackageArns, queueArn, sageMakerArns } from '../shared/arns';
+import { interfaceStatements } from '../shared/network';
 import type { Json, JsonObject } from '../shared/pipeline-tokens';
 
 /** Names of what SageMaker makes for a pipeline: `pipelines-<execution id>-<step>-<suffix>`. */
@@ -33,7 +34,8 @@ interface Grantees {
 /**
  * Grants what a definition needs, read from its JSON, so that typed steps and those of JSON are treated alike: the role of the pipeline
  * starts, watches and stops what the steps make, passes the roles that they name, calls functions, sends to queues, registers models and
- * reads property files; the role of a job pulls its image, reads its inputs, writes its outputs, its log and its metrics. What cannot be
+ * reads property files; the role of a job pulls its image, reads its inputs, writes its outputs, its log and its metrics, and gets into its
+ * VPC. What cannot be
  * told from the JSON (a role or a place that only a run knows) is a warning that names the step and the permission.
  */
 export class DefinitionGrants {
@@ -91,6 +93,8 @@ export class DefinitionGrants {
         this.grantPull(step, item, grantees);
       } else if (/\.(Volume)?KmsKeyId$/.test(at)) {
         this.grantKey(step, item, grantees, key === 'VolumeKmsKeyId');
+      } else if (key === 'VpcConfig') {
+        this.grantInterfaces(step, item, grantees);
       } else if (/\.(DatasetDefinition|FileSystemDataSource)$/.test(at)) {
         this.warn(step, `${key} is passed through: grant ${grantees.name} what it reads`);
       } else {
@@ -169,6 +173,19 @@ export class DefinitionGrants {
     } else {
       this.warn(step, `${ofVolume ? this.props.role.node.path : name} needs ${actions.join(' and ')} on the key ${describe(key)}`);
     }
+  }
+
+  /** SageMaker attaches a job or a model to a VPC as its role. */
+  private grantInterfaces(step: string, vpcConfig: Json, { roles, name }: Grantees): void {
+    const { Subnets = [], SecurityGroupIds = [] } = isObject(vpcConfig) ? vpcConfig : {};
+    const ids = [Subnets, SecurityGroupIds].map((list) => (Array.isArray(list) ? list.map(textOf) : ['']));
+    if (ids.flat().includes('') || roles.length === 0) {
+      this.warn(step, `${name} needs ec2:CreateNetworkInterface and what belongs to it in the subnets ${describe(Subnets)}`);
+      return;
+    }
+    const [subnetIds, securityGroupIds] = ids;
+    roles.forEach((role) => interfaceStatements(this.scope, 'sagemaker', subnetIds, securityGroupIds)
+      .forEach((statement) => role.addToPrincipalPolicy(statement)));
   }
 
   /** The pipeline hands a role over. Returns who then needs what stands beside it. */

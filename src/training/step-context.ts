@@ -6,13 +6,14 @@ import { Construct } from 'constructs';
 import type { ContainerImage } from '../references/container-image';
 import type { S3Location } from '../references/s3-location';
 import type { IModelRegistry } from '../registry/model-registry';
+import type { Network } from '../shared/network';
 import { Json, JsonObject, renderReferences } from '../shared/pipeline-tokens';
 
 /** What the pipeline gives to all of its jobs. */
 export interface JobSettings {
   readonly role?: iam.IRole;
-  /** Subnets and security groups, as `{ Subnets, SecurityGroupIds }`. */
-  readonly vpcConfig?: JsonObject;
+  readonly network?: Network;
+  /** Encrypts the volumes of the jobs. */
   readonly encryptionKey?: kms.IKey;
   readonly tags?: Json;
 }
@@ -54,12 +55,24 @@ export class StepContext {
     return role?.roleArn ?? 'role of the jobs';
   }
 
-  public key(own?: kms.IKey): string | undefined {
-    const key = own ?? this.jobs.encryptionKey;
-    if (key) {
-      this.keys.set(key.keyArn, key);
-    }
-    return key?.keyArn;
+  /** ARN of the key that encrypts the volumes of a job. */
+  public volumeKey(): string | undefined {
+    return this.key(this.jobs.encryptionKey);
+  }
+
+  /**
+   * ARN of the key that encrypts what a job writes to these places: that of their buckets, where it is one, so that who may read a
+   * bucket can read what is in it. Without a key SageMaker takes AWS's key for S3 of the account (`OutputDataConfig.KmsKeyId`).
+   */
+  public outputKey(...places: S3Location[]): string | undefined {
+    const [key, ...others] = new Set(places.map((place) => place._encryptionKey));
+    return others.length === 0 ? this.key(key) : undefined;
+  }
+
+  /** Subnets and security groups of the jobs. */
+  public vpcConfig(): JsonObject | undefined {
+    const { network } = this.jobs;
+    return network && { Subnets: network.subnetIds, SecurityGroupIds: network.securityGroupIds };
   }
 
   public function(target: lambda.IFunction): string {
@@ -113,6 +126,13 @@ export class StepContext {
 
   public namedRolesOf(step: string): readonly iam.IRole[] {
     return this.rolesOfSteps.get(step) ?? [];
+  }
+
+  private key(key?: kms.IKey): string | undefined {
+    if (key) {
+      this.keys.set(key.keyArn, key);
+    }
+    return key?.keyArn;
   }
 }
 

@@ -5,6 +5,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { ITrainingTarget } from '../data/training-target';
 import { sageMakerArns } from '../shared/arns';
+import { eventRule } from '../shared/event-rule';
 
 /** A training pipeline, made here or one that exists. Its grant principal is the role of its jobs. */
 export interface ITrainingPipeline extends IResource, sagemaker.IPipeline, ITrainingTarget {
@@ -96,19 +97,10 @@ export abstract class TrainingPipelineBase extends Resource implements ITraining
   }
 
   private onStatus(id: string, status: string, options: events.OnEventOptions): events.Rule {
-    const rule = new events.Rule(options.crossStackScope ?? this, id, {
-      description: options.description,
-      ruleName: options.ruleName,
-      eventPattern: options.eventPattern,
-    });
-    rule.addEventPattern({
+    return eventRule(this, id, options, {
       source: ['aws.sagemaker'],
       detailType: ['SageMaker Model Building Pipeline Execution Status Change'],
       detail: { pipelineArn: sageMakerArns(this, 'pipeline', this.pipelineName), currentPipelineExecutionStatus: [status] },
     });
-    if (options.target) {
-      rule.addTarget(options.target);
-    }
-    return rule;
   }
 }

@@ -1,5 +1,7 @@
 import { Names, Stack, Token } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
@@ -12,16 +14,19 @@ import { QualityGate } from './quality-gate';
 import { StepContext } from './step-context';
 import { ITrainingPipeline, TrainingPipelineAttributes, TrainingPipelineBase } from './training-pipeline-base';
 import { DatasetSchema } from '../data/schema';
+import { CommonProps, ModelApproval, StageProfile } from '../profile';
 import { IModelRegistry } from '../registry/model-registry';
 import { sageMakerArns } from '../shared/arns';
 import { assetPath, jsonAsset } from '../shared/assets';
 import { CHEAPEST_EVERYWHERE } from '../shared/instance-types';
+import { connectionsOf, Network } from '../shared/network';
 import type { JsonObject } from '../shared/pipeline-tokens';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
+import { RunTimeTags } from '../shared/run-time-tags';
 import { Problems, suggestion } from '../shared/validation';
 
 /** Props of `TrainingPipeline`. */
-export interface TrainingPipelineProps {
+export interface TrainingPipelineProps extends CommonProps {
   /** The data set to learn from. */
   readonly schema: DatasetSchema;
 
@@ -39,10 +44,16 @@ export interface TrainingPipelineProps {
 
   /**
    * A whole pipeline of your own instead of the built-in one. It must declare the string parameters `InputData` and `ManifestId`, which
-   * whoever starts the pipeline gives. `algorithm`, `gate` and the instance types are then yours to say in it.
+   * whoever starts the pipeline gives. `algorithm`, `gate`, `modelApproval` and the instance types are then yours to say in it.
    * @default - Preprocess, Train, Evaluate, Gate, then Register or Reject
    */
   readonly definition?: PipelineDefinition;
+
+  /**
+   * What becomes of a model version that kept the limits of the gate: the default of the parameter `ModelApprovalStatus`.
+   * @default - as the profile says
+   */
+  readonly modelApproval?: ModelApproval;
 
   /** Name of the pipeline: letters, digits and hyphens. @default - derived from the construct's path */
   readonly pipelineName?: string;
@@ -67,6 +78,10 @@ export interface TrainingPipelineProps {
  * models. It costs nothing while it does not run; a run costs the instances of its three jobs, with the default types and a small
  * data set about 5 US cents.
  *
+ * With `encryptionKey` the volumes of the jobs are encrypted, which SageMaker refuses for instance types that have disks of their own
+ * (such as `ml.m5d`); what the jobs write is encrypted with the key of the bucket that it goes to. Jobs log to `/aws/sagemaker/*`,
+ * groups that all jobs of an account share: `logRetention` does not reach them.
+ *
  * @see https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines.html
  *
  * @example
@@ -79,7 +94,7 @@ export interface TrainingPipelineProps {
  *   gate: QualityGate.of(ModelMetric.mse().atMost(6.0)),
  * });
  */
-export class TrainingPipeline extends TrainingPipelineBase {
+export class TrainingPipeline extends TrainingPipelineBase implements ec2.IConnectable {
   /** A training pipeline that exists, in the account and region of the stack. */
   public static fromTrainingPipelineAttributes(scope: Construct, id: string, attributes: TrainingPipelineAttributes): ITrainingPipeline {
     class Import extends TrainingPipelineBase {
@@ -104,6 +119,7 @@ export class TrainingPipeline extends TrainingPipelineBase {
   public readonly definition: PipelineDefinition;
 
   private readonly gate?: QualityGate;
+  private readonly network?: Network;
 
   constructor(scope: Construct, id: string, props: TrainingPipelineProps) {
     super(scope, id);
@@ -120,9 +136,10 @@ export class TrainingPipeline extends TrainingPipelineBase {
       assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
     });
     this.grantPrincipal = this.jobRole.grantPrincipal;
+    this.network = Network.of(this, props);
     this.gate = props.definition ? undefined : props.gate ?? QualityGate._default(props.schema.problemType);
     this.definition = props.definition ?? this.defaultDefinition(props, this.gate!);
-    this.createPipeline(id);
+    this.createPipeline(id, props.encryptionKey);
     describeForRehearsal(this, 'cdk-mlops:training-pipeline', {
       pipelineName: this.pipelineName,
       modelPackageGroupName: props.registry.modelPackageGroupName,
@@ -133,6 +150,11 @@ export class TrainingPipeline extends TrainingPipelineBase {
         operator: limit.comparison,
       })),
     });
+  }
+
+  /** The security groups of its jobs. Fails where they run in no VPC. */
+  public get connections(): ec2.Connections {
+    return connectionsOf(this, this.network);
   }
 
   private validate(id: string, props: TrainingPipelineProps): void {
@@ -148,7 +170,7 @@ export class TrainingPipeline extends TrainingPipelineBase {
     if (definition) {
       [INPUT_DATA, MANIFEST_ID].forEach((name) => problems.check(definition.parameterNames.includes(name), () =>
         `definition: it does not declare the parameter "${name}", which every start gives; ${suggestion(name, definition.parameterNames)}`));
-      (['algorithm', 'gate', 'processingInstanceType', 'trainingInstanceType'] as const).forEach((prop) =>
+      (['algorithm', 'gate', 'modelApproval', 'processingInstanceType', 'trainingInstanceType'] as const).forEach((prop) =>
         problems.check(props[prop] === undefined, () => `${prop}: the definition that you gave decides it; leave one of the two out`));
     } else {
       props.gate?._check(props.schema.problemType, problems);
@@ -174,6 +196,7 @@ export class TrainingPipeline extends TrainingPipelineBase {
       pipelineName: this.pipelineName,
       document,
       gate,
+      modelApproval: props.modelApproval ?? (props.profile ?? StageProfile.of()).modelApproval,
       algorithm,
       processingInstanceType: props.processingInstanceType ?? CHEAPEST_EVERYWHERE.processing,
       trainingInstanceType: props.trainingInstanceType ?? CHEAPEST_EVERYWHERE.training,
@@ -185,9 +208,10 @@ export class TrainingPipeline extends TrainingPipelineBase {
   }
 
   /** Grants what the definition needs and makes the pipeline of it. */
-  private createPipeline(id: string): void {
+  private createPipeline(id: string, encryptionKey: kms.IKey | undefined): void {
     const stack = Stack.of(this);
-    const context = new StepContext(this, { role: this.jobRole });
+    const tags = new RunTimeTags(this, 'JobTags', 'AWS::SageMaker::ProcessingJob').render();
+    const context = new StepContext(this, { role: this.jobRole, network: this.network, encryptionKey, tags });
     const definition = this.definition._render(context);
     this.checkPlatform(id, definition);
     new DefinitionGrants(this, { definition, context, role: this.role, grantedByCaller: [INPUT_DATA] });

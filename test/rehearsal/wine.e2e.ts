@@ -15,7 +15,7 @@ frame["cultivar"] = [["barolo", "grignolino", "barbera"][k] for k in wine.target
 frame.to_csv(sys.argv[1], index=False)
 `;
 
-describe('another data set: three classes, missing values, an identifier', () => {
+describe('another data set: three classes, missing values, an identifier; a customer key and a VPC', () => {
   let run: Rehearsed;
   beforeAll(async () => {
     const { stdout } = await command(['prepare'], testFolder());
@@ -49,5 +49,14 @@ describe('another data set: three classes, missing values, an identifier', () =>
     expect(grants.exercised).toEqual(expect.arrayContaining([
       expect.objectContaining({ action: 'glue:CreateTable', logicalId: expect.stringContaining('CrawlerRole') as string }),
     ]));
+  });
+
+  test('whoever touches what the customer key encrypts used a grant of the key', () => {
+    const users = run.document.emulated!.grants.exercised.filter(({ action }) => action.startsWith('kms:'));
+    expect([...new Set(users.map(({ logicalId }) => logicalId.replace(/[0-9A-F]{8}$/, '')))].sort()).toEqual([
+      'ApiDatasetsRole', 'ApiModelsRole', 'ApiTrainingRole', 'DataFunctionsFinishRole', 'DataFunctionsManifestRole', 'DataFunctionsVerdictRole',
+      'DataGlueTableCrawlerRole', 'DataJobsPreprocessRole', 'DataJobsValidateRole', 'DataWorkflowRole', 'EndpointCleanupHandlerRole', 'EndpointDeployRole',
+      'EndpointRole', 'ModelsFeedHandlerRole', 'TrainingJobRole', 'TrainingRole',
+    ]);
   });
 });

@@ -21,7 +21,7 @@ export interface DecisionExits {
  * - a version that is no longer approved is left alone;
  * - a version below the one that serves is left alone too, so that late and repeated events change nothing, unless the one
  *   that serves is no longer approved: reject it and approve the older one again to go back;
- * - what already serves, with the same capacity, is not deployed again.
+ * - what already serves, with the same capacity, key and network, is not deployed again.
  */
 export class Decision extends DeployStates {
   public readonly start: sfn.IChainable;
@@ -87,7 +87,7 @@ export class Decision extends DeployStates {
       .next(this.choice('SeeEndpoint', { previous: expr('$served') })
         .when(condition(`$status in ${BUSY}`), wait)
         .when(condition("$status = 'InService' and $servingPackage = $package and $servingRelease = $served"
-          + ` and $servingCapacity = ${text(this.settings.capacity.toString())}`), done, {
+          + ` and $servingHosting = ${text(this.hosting)}`), done, {
           assign: outcome('ALREADY_SERVING', "'version ' & $string($version) & ' already serves'"),
         })
         // Nothing else can be done with an endpoint that failed; the next look finds it deleting, then gone.
@@ -112,7 +112,7 @@ export class Decision extends DeployStates {
         servingPackage: expr(orElse('$states.result.Item.modelPackageArn.S', "''")),
         servingVersion: expr('$exists($states.result.Item.version.N) ? $number($states.result.Item.version.N) : 0'),
         servingRelease: expr(orElse('$states.result.Item.release.S', "''")),
-        servingCapacity: expr(orElse('$states.result.Item.capacity.S', "''")),
+        servingHosting: expr(orElse('$states.result.Item.capacity.S', "''")),
       },
     });
   }

@@ -8,14 +8,16 @@ import type { IModelRegistry } from '../../registry';
 import { CatalogKey, CatalogKind, catalogPartition } from '../../registry/catalog.lambda-shared';
 import { sageMakerArns } from '../../shared/arns';
 import type { CommonSettings } from '../../shared/common-settings';
+import { grantTableKey } from '../../shared/encryption';
 import { expr, KEEP_INPUT, orElse, text } from '../../shared/workflow/jsonata';
-import { Fields, ServiceTask } from '../../shared/workflow/service-task';
+import { Fields, permit, ServiceTask } from '../../shared/workflow/service-task';
 import { APPLICATION_AUTO_SCALING, DYNAMODB, SAGEMAKER } from '../../shared/workflow/services';
 import { SCALABLE_DIMENSION, scalableResourceId } from '../environment';
 
 /** What every part of the deploy workflow knows. */
 export interface DeploySettings {
-  readonly settings: CommonSettings;
+  /** Key and network of what the workflow makes, and how long its logs are kept. */
+  readonly common: CommonSettings;
   readonly registry: IModelRegistry;
   readonly endpointName: string;
   /** Models and endpoint configs are named by it and a random suffix. */
@@ -51,6 +53,14 @@ export abstract class DeployStates extends Construct {
     this.models = sageMakerArns(this, 'model', `${settings.prefix}-*`);
   }
 
+  /** What decides the endpoint beside the model, as a text that is recorded: where it changes, the same version is deployed again. */
+  protected get hosting(): string {
+    const { capacity, common: { encryptionKey, network } } = this.settings;
+    return [
+      capacity.toString(), ...encryptionKey ? [encryptionKey.keyArn] : [], ...network ? [...network.subnetIds, ...network.securityGroupIds] : [],
+    ].join(' ');
+  }
+
   /** Reads what the endpoint serves into variables. */
   protected describeEndpoint(id: string, { assign, retry }: CallOptions = {}): ServiceTask {
     return new ServiceTask(this, id, {
@@ -77,6 +87,7 @@ export abstract class DeployStates extends Construct {
       // Both are checked: the endpoint and the config that it gets.
       resources: [...this.endpoint, ...this.configs],
       tags: { resourceType: 'AWS::SageMaker::Endpoint', resources: this.endpoint },
+      alsoPermits: this.storageKey(),
       assign,
     });
   }
@@ -94,6 +105,7 @@ export abstract class DeployStates extends Construct {
         // A rollout (canary, linear, rolling) is its `DeploymentConfig`, and goes here.
       },
       resources: [...this.endpoint, ...this.configs],
+      alsoPermits: this.storageKey(),
       assign,
     });
   }
@@ -166,7 +178,7 @@ export abstract class DeployStates extends Construct {
     id: string, kind: CatalogKind, action: 'getItem' | 'putItem' | 'deleteItem', parameters: Fields, { assign }: CallOptions = {},
   ): ServiceTask {
     const { catalogTable, modelPackageGroupName } = this.settings.registry;
-    catalogTable.encryptionKey?.[action === 'getItem' ? 'grantDecrypt' : 'grantEncryptDecrypt'](this.settings.role);
+    grantTableKey(catalogTable, this.settings.role, [`dynamodb:${action[0].toUpperCase()}${action.slice(1)}`]);
     return new ServiceTask(this, id, {
       service: DYNAMODB,
       action,
@@ -190,6 +202,15 @@ export abstract class DeployStates extends Construct {
         executionArn: { S: expr('$states.context.Execution.Id') },
       },
     });
+  }
+
+  /** Who creates or updates an endpoint hands the key of its storage to SageMaker. */
+  private storageKey(): iam.PolicyStatement[] {
+    const key = this.settings.common.encryptionKey;
+    return key ? [
+      permit(['kms:CreateGrant'], [key.keyArn], { Bool: { 'kms:GrantIsForAWSResource': 'true' } }),
+      permit(['kms:DescribeKey'], [key.keyArn]),
+    ] : [];
   }
 
   protected wait(id: string): sfn.Wait {

@@ -53,7 +53,7 @@ export class DeployWorkflow extends Construct {
       logs: {
         level: sfn.LogLevel.ALL,
         includeExecutionData: true,
-        destination: new ServiceLogGroup(this, 'Logs', props.settings),
+        destination: new ServiceLogGroup(this, 'Logs', props.common),
       },
     });
   }

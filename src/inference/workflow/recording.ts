@@ -62,7 +62,7 @@ export class Recording extends DeployStates {
         version: { N: expr('$string($version)') },
         since: { S: expr('$now()') },
         release: { S: expr('$release') },
-        capacity: { S: this.settings.capacity.toString() },
+        capacity: { S: this.hosting },
         executionArn: { S: expr('$states.context.Execution.Id') },
       },
     }, { assign: { outcome: 'DEPLOYED', message: expr("'version ' & $string($version) & ' serves'") } });

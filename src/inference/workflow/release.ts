@@ -83,7 +83,7 @@ export class Release extends DeployStates {
   }
 
   private createModel(): ServiceTask {
-    const { registry, role, modelRole } = this.settings;
+    const { registry, role, modelRole, common: { network } } = this.settings;
     registry.grantDeploy(role);
     return new ServiceTask(this, 'CreateModel', {
       service: SAGEMAKER,
@@ -92,6 +92,7 @@ export class Release extends DeployStates {
         ModelName: expr('$release'),
         ExecutionRoleArn: modelRole.roleArn,
         Containers: [{ ModelPackageName: expr('$package') }],
+        ...network ? { VpcConfig: { SecurityGroupIds: network.securityGroupIds, Subnets: network.subnetIds } } : {},
       },
       resources: this.models,
       passRole: { role: modelRole, service: 'sagemaker.amazonaws.com' },
@@ -101,6 +102,7 @@ export class Release extends DeployStates {
 
   private createEndpointConfig(): ServiceTask {
     const { instanceType, instanceCount } = this.settings.capacity._settings();
+    const { encryptionKey } = this.settings.common;
     return new ServiceTask(this, 'CreateEndpointConfig', {
       service: SAGEMAKER,
       action: 'createEndpointConfig',
@@ -113,6 +115,7 @@ export class Release extends DeployStates {
           InitialInstanceCount: instanceCount,
           InitialVariantWeight: 1,
         }],
+        ...encryptionKey ? { KmsKeyId: encryptionKey.keyArn } : {},
       },
       resources: this.configs,
       tags: { resourceType: 'AWS::SageMaker::EndpointConfig', resources: this.configs },

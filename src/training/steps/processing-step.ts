@@ -95,13 +95,14 @@ export class ProcessingStep extends PipelineStep {
 
   private renderArguments(context: StepContext): JsonObject {
     const { props } = this;
+    const vpcConfig = context.vpcConfig();
     return {
       ProcessingResources: {
         ClusterConfig: {
           InstanceType: props.instanceType,
           InstanceCount: props.instanceCount ?? 1,
           VolumeSizeInGB: (props.volumeSize ?? Size.gibibytes(30)).toGibibytes(),
-          VolumeKmsKeyId: context.key(),
+          VolumeKmsKeyId: context.volumeKey(),
         },
       },
       AppSpecification: {
@@ -123,7 +124,7 @@ export class ProcessingStep extends PipelineStep {
         },
       })),
       ProcessingOutputConfig: props.outputs && {
-        KmsKeyId: context.key(),
+        KmsKeyId: context.outputKey(...props.outputs.map(({ destination }) => destination)),
         Outputs: props.outputs.map((output) => ({
           OutputName: output.name,
           S3Output: {
@@ -134,7 +135,7 @@ export class ProcessingStep extends PipelineStep {
         })),
       },
       StoppingCondition: { MaxRuntimeInSeconds: (props.maxRuntime ?? Duration.hours(1)).toSeconds() },
-      NetworkConfig: context.jobs.vpcConfig && { VpcConfig: context.jobs.vpcConfig },
+      NetworkConfig: vpcConfig && { VpcConfig: vpcConfig },
       Tags: context.jobs.tags,
     };
   }

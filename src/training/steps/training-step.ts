@@ -86,7 +86,7 @@ export class TrainingStep extends PipelineStep {
         ContainerArguments: props.containerArguments,
         MetricDefinitions: props.metricDefinitions?.map(({ name, regex }) => ({ Name: name, Regex: regex })),
       },
-      OutputDataConfig: { S3OutputPath: context.location(props.outputPath), KmsKeyId: context.key() },
+      OutputDataConfig: { S3OutputPath: context.location(props.outputPath), KmsKeyId: context.outputKey(props.outputPath) },
       StoppingCondition: {
         MaxRuntimeInSeconds: (props.maxRuntime ?? Duration.hours(1)).toSeconds(),
         MaxWaitTimeInSeconds: props.spotMaxWait?.toSeconds(),
@@ -95,7 +95,7 @@ export class TrainingStep extends PipelineStep {
         VolumeSizeInGB: (props.volumeSize ?? Size.gibibytes(30)).toGibibytes(),
         InstanceCount: props.instanceCount ?? 1,
         InstanceType: props.instanceType,
-        VolumeKmsKeyId: context.key(),
+        VolumeKmsKeyId: context.volumeKey(),
       },
       RoleArn: context.role(props.role),
       InputDataConfig: props.channels?.map((channel) => ({
@@ -108,7 +108,7 @@ export class TrainingStep extends PipelineStep {
       HyperParameters: props.hyperParameters,
       Environment: props.environment,
       EnableManagedSpotTraining: props.spotMaxWait && true,
-      VpcConfig: context.jobs.vpcConfig,
+      VpcConfig: context.vpcConfig(),
       Tags: context.jobs.tags,
     };
   }

@@ -42,4 +42,4 @@ const training = new TrainingPipeline(stack, 'Training', {
 });
 const data = new DataPipeline(stack, 'Data', { schema, training, profile });
 const endpoint = new InferenceEndpoint(stack, 'Endpoint', { schema, registry, profile });
-new MlopsApi(stack, 'Api', { data, training, registry, endpoint, removalPolicy: profile.removalPolicy });
+new MlopsApi(stack, 'Api', { data, training, registry, endpoint, profile });

@@ -1,0 +1,50 @@
+import { Annotations, ArnFormat, Aws, Stack } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import { Construct } from 'constructs';
+
+/** What S3 asks of a customer key for who reads objects. */
+export const OBJECT_READ_KEY_ACTIONS = ['kms:Decrypt'];
+
+/** What S3 asks of a customer key for who writes objects: it reads the parts of a large upload to put them together. */
+export const OBJECT_WRITE_KEY_ACTIONS = ['kms:GenerateDataKey*', 'kms:Decrypt'];
+
+/** Actions on a table that only read. */
+const TABLE_READS = ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:Scan', 'dynamodb:BatchGetItem'];
+
+/** Something that a customer key may encrypt, such as a table. */
+export interface Encrypted {
+  readonly encryptionKey?: kms.IKey;
+}
+
+/** Grants what these actions on a table need of its customer key; nothing where it has none. */
+export function grantTableKey(table: Encrypted, grantee: iam.IGrantable, actions: string[]): iam.Grant | undefined {
+  const key = table.encryptionKey;
+  return actions.every((action) => TABLE_READS.includes(action)) ? key?.grantDecrypt(grantee) : key?.grantEncryptDecrypt(grantee);
+}
+
+/** CloudWatch Logs may use the key for log groups of this account and region. */
+export function allowLogs(scope: Construct, key: kms.IKey): void {
+  const logGroups = Stack.of(scope).formatArn({ service: 'logs', resource: 'log-group', resourceName: '*', arnFormat: ArnFormat.COLON_RESOURCE_NAME });
+  allow(scope, key, `logs.${Stack.of(scope).region}.${Aws.URL_SUFFIX}`, {
+    actions: ['kms:Encrypt*', 'kms:Decrypt*', 'kms:ReEncrypt*', 'kms:GenerateDataKey*', 'kms:Describe*'],
+    conditions: { ArnLike: { 'kms:EncryptionContext:aws:logs:arn': logGroups } },
+  });
+}
+
+/** EventBridge may use the key to send events of this account to a queue. It names its account, but not the rule. */
+export function allowEvents(scope: Construct, key: kms.IKey): void {
+  allow(scope, key, 'events.amazonaws.com', {
+    actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
+    conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
+  });
+}
+
+/** Services have no role that a grant could go to: the policy of the key lets them in. */
+function allow(scope: Construct, key: kms.IKey, service: string, { actions, conditions }: iam.PolicyStatementProps): void {
+  const statement = new iam.PolicyStatement({ actions, conditions, resources: ['*'], principals: [new iam.ServicePrincipal(service)] });
+  if (!key.addToResourcePolicy(statement).statementAdded) {
+    Annotations.of(scope).addWarningV2(`cdk-mlops:key-policy:${service.split('.')[0]}`,
+      `the policy of the key "${key.node.path}" cannot be changed here: see to it that it permits ${actions?.join(', ')} to ${service}`);
+  }
+}
