@@ -118,7 +118,8 @@ bundle.exec(`esbuild src/rehearsal/cli.ts --bundle --platform=node --target=${CL
 bundle.exec('chmod 755 assets/rehearsal/cli.js');
 project.preCompileTask.spawn(bundle);
 
-// jsii leaves what it compiled of files that are gone; the package holds all of lib.
+// Names that a target language reserves are errors too. jsii leaves what it compiled of files that are gone; the package holds all of lib.
+project.compileTask.reset('jsii --fail-on-warnings');
 project.compileTask.prependExec("node -e \"require('fs').rmSync('lib', { recursive: true, force: true })\"");
 
 // `npm pack` builds what is missing or older than its sources; of what `npx projen build` has made, nothing is made again.

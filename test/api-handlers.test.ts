@@ -282,7 +282,7 @@ describe('predictions', () => {
   test.each([
     ['the list is empty', { instances: [] }],
     ['the list is too long', { instances: Array(501).fill(good) }],
-    ['the list is no list', { instances: good }],
+    ['the list is a text', { instances: good }],
     ['there is something beside the list', { instances: [good], verbose: true }],
     ['the body is a list', [good]],
     ['the body is a number', 7],
@@ -497,13 +497,13 @@ describe('models', () => {
 
   test.each([
     ['the version is zero', { version: '0' }, 400],
-    ['the version is no number', { version: '2x' }, 400],
+    ['the version is not a number', { version: '2x' }, 400],
     ['the version is negative', { version: '-2' }, 400],
     ['the version is not there', { version: '7' }, 404],
     ['the group is not there', { group: 'plants' }, 404],
     ['the status is another', { body: { status: 'approved' } }, 400],
     ['there is no status', { body: {} }, 400],
-    ['the comment is no text', { body: { status: 'Approved', comment: 3 } }, 400],
+    ['the comment is not a text', { body: { status: 'Approved', comment: 3 } }, 400],
     ['the comment is long', { body: { status: 'Approved', comment: 'x'.repeat(501) } }, 400],
     ['there is another field', { body: { status: 'Approved', reason: 'x' } }, 400],
     ['the body is a list', { body: [] }, 400],

@@ -194,6 +194,11 @@ describe('DataPipeline', () => {
   const template = Template.fromStack(stack);
   const definition = JSON.stringify(template.findResources('AWS::StepFunctions::StateMachine'));
 
+  test('leaves the limit of a job\'s time to the job, and waits half an hour longer for it', () => {
+    expect(definition.match(/\\"TimeoutSeconds\\":5400/g)).toHaveLength(2);
+    expect(definition).not.toMatch(/\\"Timeout\\":/);
+  });
+
   test('keeps bucket and table when the stack goes, and can restore the table', () => {
     template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Retain' });
     template.hasResource('AWS::DynamoDB::GlobalTable', {

@@ -93,7 +93,7 @@ describe('an endpoint for production', () => {
       .toEqual([]);
   });
 
-  test('ends green only with the lock given back, and red always with it given back once it was taken', () => {
+  test('succeeds only with the lock given back, and fails always with it given back once it was taken', () => {
     const before = (target: string) => Object.entries(states).filter(([, state]) => targetsOf(state).includes(target)).map(([name]) => name).sort();
     expect(before('Report')).toEqual(['ReleaseLock']);
     expect(before('Done')).toEqual(['Report']);

@@ -26,14 +26,25 @@ function platform(scope: Construct, props: CommonProps = {}, single: { removalPo
   return { registry, training, data, endpoint, api };
 }
 
+/** What tests look at of the arguments of a job. */
+interface JobArguments {
+  readonly ProcessingResources: { readonly ClusterConfig: { readonly VolumeKmsKeyId?: string } };
+  readonly ProcessingOutputConfig: { readonly KmsKeyId?: string };
+  readonly NetworkConfig?: object;
+  readonly ResourceConfig: { readonly VolumeKmsKeyId?: string };
+  readonly OutputDataConfig: { readonly KmsKeyId?: string };
+  readonly VpcConfig?: object;
+  readonly Tags?: object[];
+}
+
 /** The definition of the one training pipeline; in it whatever only the deployment knows is the JSON of CloudFormation's function. */
-function definitionOf(stack: Stack, template: Template) {
+function definitionOf(template: Template) {
   const [{ Properties }] = Object.values(template.findResources('AWS::SageMaker::Pipeline'));
   const body = Properties.PipelineDefinition.PipelineDefinitionBody as string | { 'Fn::Join': [string, unknown[]] };
   const parts = typeof body === 'string' ? [body] : body['Fn::Join'][1];
   return JSON.parse(parts.map((part) => (typeof part === 'string' ? part : JSON.stringify(JSON.stringify(part)).slice(1, -1))).join('')) as {
     readonly Parameters: { readonly Name: string; readonly DefaultValue?: unknown }[];
-    readonly Steps: { readonly Name: string; readonly Arguments: Record<string, Record<string, unknown>> }[];
+    readonly Steps: { readonly Name: string; readonly Arguments: JobArguments }[];
   };
 }
 
@@ -73,7 +84,7 @@ describe('StageProfile', () => {
     const approval = (profile?: StageProfile, modelApproval?: ModelApproval) => {
       const stack = new Stack(new App(), 'Stack');
       new TrainingPipeline(stack, 'Training', { schema, registry: new ModelRegistry(stack, 'Models'), profile, modelApproval });
-      return definitionOf(stack, Template.fromStack(stack)).Parameters.find(({ Name }) => Name === 'ModelApprovalStatus')?.DefaultValue;
+      return definitionOf(Template.fromStack(stack)).Parameters.find(({ Name }) => Name === 'ModelApprovalStatus')?.DefaultValue;
     };
     const automatic = StageProfile.of({ modelApproval: ModelApproval.AUTOMATIC });
     expect([approval(), approval(StageProfile.prod()), approval(automatic), approval(automatic, ModelApproval.MANUAL)])
@@ -215,7 +226,7 @@ describe('one customer key and a VPC that exists', () => {
   });
 
   test('jobs of SageMaker run there too, their volumes and what they write encrypted', () => {
-    const { Steps } = definitionOf(stack, template);
+    const { Steps } = definitionOf(template);
     const places = { Subnets: ['subnet-1', 'subnet-2'], SecurityGroupIds: [expect.stringContaining('GetAtt')] };
     const [preprocess, train, evaluate] = Steps.map(({ Arguments }) => Arguments);
     for (const { ProcessingResources, ProcessingOutputConfig, NetworkConfig } of [preprocess, evaluate]) {
@@ -373,9 +384,9 @@ test('tags of the app reach the jobs of a training pipeline', () => {
   const { training } = platform(stack);
   Tags.of(stack).add('team', 'shells');
   Tags.of(training).add('cost', 'training');
-  const { Steps } = definitionOf(stack, Template.fromStack(stack));
+  const { Steps } = definitionOf(Template.fromStack(stack));
   const tags = [{ Key: 'team', Value: 'shells' }, { Key: 'cost', Value: 'training' }];
-  expect(Steps.map(({ Name, Arguments }) => [Name, Arguments?.Tags])).toEqual([['Preprocess', tags], ['Train', tags], ['Evaluate', tags], ['Gate', undefined]]);
+  expect(Steps.map(({ Name, Arguments }) => [Name, Arguments.Tags])).toEqual([['Preprocess', tags], ['Train', tags], ['Evaluate', tags], ['Gate', undefined]]);
 });
 
 test('outputs are encrypted with the key of the bucket that they go to, not with that of the jobs', () => {
@@ -383,7 +394,7 @@ test('outputs are encrypted with the key of the bucket that they go to, not with
   const [ofJobs, ofBucket] = ['OfJobs', 'OfBucket'].map((id) => new kms.Key(stack, id));
   new TrainingPipeline(stack, 'Training', { schema, registry: new ModelRegistry(stack, 'Models', { encryptionKey: ofBucket }), encryptionKey: ofJobs });
   const template = Template.fromStack(stack);
-  const { OutputDataConfig, ResourceConfig } = definitionOf(stack, template).Steps[1].Arguments;
+  const { OutputDataConfig, ResourceConfig } = definitionOf(template).Steps[1].Arguments;
   expect([OutputDataConfig.KmsKeyId, ResourceConfig.VolumeKmsKeyId])
     .toEqual([ofBucket, ofJobs].map((key) => JSON.stringify(stack.resolve(key.keyArn))));
   const permitted = (role: string, key: kms.IKey) => statementsByRole(template).get(role)!

@@ -56,7 +56,7 @@ describe('parts of a model', () => {
     expect(remarks).toEqual(['not rehearsed, since they belong to no data pipeline: T1, R1, R3, E1']);
   });
 
-  test('several endpoints may serve one group, each model has the API that serves most of it, and one name twice is no name', () => {
+  test('several endpoints may serve one group, each model has the API that serves most of it, and a name that two share names neither', () => {
     const { models } = findAppParts(stacksOf(
       data('D1', 'iris', 'one'), data('D2', 'iris', 'two'), training('T1', 'one', 'g1'), training('T2', 'two', 'g2'),
       endpoint('E1', 'e1', 'g1'), endpoint('E2', 'e2', 'g1'), api('ReadApi', { training: ['one', 'two'] }), api('WholeApi', { training: ['two'], registry: ['g2'] }),

@@ -34,16 +34,16 @@ export interface IDataPipeline extends IResource {
   /** Grants the given identity permission to list and read processed data, reports and manifests. The table of data sets grants its own reading. */
   grantRead(grantee: iam.IGrantable): iam.Grant;
 
-  /** A rule for executions that ended green: data that are ready, and events that had nothing new. */
+  /** A rule for executions that succeeded: data that are ready, and events that had nothing new. */
   onSucceeded(id: string, options?: events.OnEventOptions): events.Rule;
 
-  /** A rule for executions that ended red: data in quarantine, and what broke. */
+  /** A rule for executions that failed: data in quarantine, and what broke. */
   onFailed(id: string, options?: events.OnEventOptions): events.Rule;
 
-  /** Executions that ended green. */
+  /** Executions that succeeded. Sum over 5 minutes by default. */
   metricSucceeded(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
 
-  /** Executions that ended red: data in quarantine, and what broke. */
+  /** Executions that failed: data in quarantine, and what broke. */
   metricFailed(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
 }
 
@@ -88,22 +88,22 @@ export abstract class DataPipelineBase extends Resource implements IDataPipeline
     return access.read(grantee, ...prefixes).combine(access.list(grantee, ...prefixes));
   }
 
-  /** A rule for executions that ended green: data that are ready, and events that had nothing new. */
+  /** A rule for executions that succeeded: data that are ready, and events that had nothing new. */
   public onSucceeded(id: string, options: events.OnEventOptions = {}): events.Rule {
     return this.onStatus(id, ['SUCCEEDED'], options);
   }
 
-  /** A rule for executions that ended red: data in quarantine, and what broke. */
+  /** A rule for executions that failed: data in quarantine, and what broke. */
   public onFailed(id: string, options: events.OnEventOptions = {}): events.Rule {
     return this.onStatus(id, ['FAILED', 'TIMED_OUT', 'ABORTED'], options);
   }
 
-  /** Executions that ended green. */
+  /** Executions that succeeded. Sum over 5 minutes by default. */
   public metricSucceeded(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.stateMachine.metricSucceeded(options);
   }
 
-  /** Executions that ended red: data in quarantine, and what broke. */
+  /** Executions that failed: data in quarantine, and what broke. */
   public metricFailed(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.stateMachine.metricFailed(options);
   }

@@ -97,7 +97,7 @@ export class Workflow extends Construct {
     }
     return chain
       .next(record)
-      // Training runs by now: that nobody could be told must not turn the execution red.
+      // Training runs by now: that nobody could be told must not fail the execution.
       .next(this.publish('NotifyReady', 'ready', 'finish').addCatch(ready, kept('notificationError')))
       .next(ready);
   }
@@ -109,7 +109,7 @@ export class Workflow extends Construct {
       .next(quarantined);
   }
 
-  /** Where every catch leads: the table says so, people are told, and the execution is red with the cause. */
+  /** Where every catch leads: the table says so, people are told, and the execution fails with the cause. */
   private failurePath(): sfn.IChainable {
     const failed = sfn.Fail.jsonata(this, 'Failed', { error: BROKEN, cause: expr('$states.input.finish.cause') });
     const failedUnrecorded = sfn.Fail.jsonata(this, 'FailedUnrecorded', { error: BROKEN, cause: expr('$states.input.error.Cause') });
@@ -144,11 +144,11 @@ export class Workflow extends Construct {
       service: GLUE_JOBS,
       action: 'startJobRun',
       waitsForJob: true,
+      // Beside the time of the job that for its start.
+      timeout: this.props.jobTimeout.plus(Duration.minutes(30)),
       parameters: {
         JobName: jobName,
         Arguments: Object.fromEntries(places.map((place) => [`--${place}`, expr(`$states.input.ingestion.${place}`)])),
-        // For the run, instead of the job's own limit.
-        Timeout: this.props.jobTimeout.plus(Duration.minutes(30)).toMinutes(),
       },
       resources: job,
       alsoPermits: [permit(['glue:GetJobRun', 'glue:GetJobRuns', 'glue:BatchStopJobRun'], job)],

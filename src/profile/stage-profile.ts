@@ -52,8 +52,7 @@ export interface StageProfileOptions {
  * | models are approved | by people | by people | by people | by people |
  *
  * @example
- * const profile = this.node.tryGetContext('stage') === 'prod' ? StageProfile.prod() : StageProfile.dev();
- * new ModelRegistry(this, 'Models', { profile });
+ * new ModelRegistry(this, 'Models', { profile: StageProfile.dev() });
  */
 export class StageProfile {
   /** For development: cheap, and all of it goes with the stack. */
@@ -70,7 +69,7 @@ export class StageProfile {
     return StageProfile.of({ capacity: Capacity.fixedSize({ instanceType: 'ml.m5.large', instanceCount: 1 }), removalPolicy: RemovalPolicy.DESTROY });
   }
 
-  /** For production: instances in two availability zones, as many as the load asks for; data, models and users stay when the stack goes. */
+  /** For production: instances in two availability zones, as many as the load asks for. Data, models and users stay when the stack goes. */
   public static prod(): StageProfile {
     return StageProfile.of({
       capacity: Capacity.autoscaled({ instanceType: 'ml.m5.large', minCapacity: 2, maxCapacity: 4 }),

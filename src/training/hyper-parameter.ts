@@ -25,24 +25,24 @@ export interface TextHyperParameterOptions {
   readonly parameterName?: string;
 }
 
-/** What an algorithm is told beside the data. Each but a fixed one is a parameter of the pipeline, so that a start can change it. */
+/** What an algorithm is told beside the data. Each but a constant is a parameter of the pipeline, so that a start can change it. */
 export class HyperParameter {
   /** A whole number. @throws Error when the value is outside of its range */
-  public static integer(name: string, options: NumericHyperParameterOptions): HyperParameter {
+  public static ofInteger(name: string, options: NumericHyperParameterOptions): HyperParameter {
     throwIf(name, numberProblem(options, true));
     const parameter = PipelineParameter.ofInteger(options.parameterName ?? pascalCase(name), { defaultValue: options.value });
     return new HyperParameter(name, parameter.valueAsString, parameter, options.min, options.max);
   }
 
   /** A number. @throws Error when the value is outside of its range */
-  public static float(name: string, options: NumericHyperParameterOptions): HyperParameter {
+  public static ofFloat(name: string, options: NumericHyperParameterOptions): HyperParameter {
     throwIf(name, numberProblem(options, false));
     const parameter = PipelineParameter.ofFloat(options.parameterName ?? pascalCase(name), { defaultValue: options.value });
     return new HyperParameter(name, parameter.valueAsString, parameter, options.min, options.max);
   }
 
   /** A text. @throws Error when the value is not among the allowed ones */
-  public static text(name: string, options: TextHyperParameterOptions): HyperParameter {
+  public static ofString(name: string, options: TextHyperParameterOptions): HyperParameter {
     const { value, allowedValues } = options;
     throwIf(name, textProblem(options));
     const parameter = PipelineParameter.ofString(options.parameterName ?? pascalCase(name), { defaultValue: value, allowedValues });
@@ -50,16 +50,16 @@ export class HyperParameter {
   }
 
   /** A value that no start changes. Values of the pipeline run may stand in it. */
-  public static fixed(name: string, value: string): HyperParameter {
+  public static constant(name: string, value: string): HyperParameter {
     return new HyperParameter(name, value);
   }
 
   private constructor(
     /** Name, as the algorithm knows it. */
     public readonly name: string,
-    /** The value where a training job takes it: that of the parameter, or the fixed one. */
+    /** The value where a training job takes it: that of the parameter, or the constant. */
     public readonly value: string,
-    /** The parameter of the pipeline that holds the value. Undefined for a fixed one. */
+    /** The parameter of the pipeline that holds the value. Undefined for a constant. */
     public readonly parameter?: PipelineParameter,
     /** Least value of a number, where it has one. */
     public readonly min?: number,

@@ -110,7 +110,7 @@ type Textual = { readonly [K in keyof XgboostOptions]-?: XgboostOptions[K] exten
 
 interface NumberRow {
   readonly name: string;
-  readonly kind: 'integer' | 'float';
+  readonly kind: 'ofInteger' | 'ofFloat';
   readonly min?: number;
   readonly max?: number;
   readonly exclusiveMin?: boolean;
@@ -123,34 +123,34 @@ const share = { min: 0, max: 1, exclusiveMin: true };
 
 /** The hyper-parameters of the image with their ranges, from `hyperparameter_validation.py` of aws/sagemaker-xgboost-container (3.2). */
 const NUMBERS: { readonly [option in Exclude<Numeric, 'seed'>]: NumberRow } = {
-  maxDepth: { name: 'max_depth', kind: 'integer', min: 0, value: 6 },
-  eta: { name: 'eta', kind: 'float', min: 0, max: 1, value: 0.3 },
-  gamma: { name: 'gamma', kind: 'float', min: 0, value: 0 },
-  minChildWeight: { name: 'min_child_weight', kind: 'float', min: 0, value: 1 },
-  subsample: { name: 'subsample', kind: 'float', ...share, value: 1 },
-  colsampleBytree: { name: 'colsample_bytree', kind: 'float', ...share, value: 1 },
-  regLambda: { name: 'lambda', kind: 'float', min: 0, value: 1 },
-  regAlpha: { name: 'alpha', kind: 'float', min: 0, value: 0 },
-  rounds: { name: 'num_round', kind: 'integer', min: 1, value: 100 },
-  earlyStoppingRounds: { name: 'early_stopping_rounds', kind: 'integer', min: 1 },
-  colsampleBylevel: { name: 'colsample_bylevel', kind: 'float', ...share },
-  colsampleBynode: { name: 'colsample_bynode', kind: 'float', ...share },
-  maxDeltaStep: { name: 'max_delta_step', kind: 'float', min: 0 },
-  lambdaBias: { name: 'lambda_bias', kind: 'float', min: 0, max: 1 },
-  scalePosWeight: { name: 'scale_pos_weight', kind: 'float', ...positive },
-  baseScore: { name: 'base_score', kind: 'float', min: 0 },
-  maxLeaves: { name: 'max_leaves', kind: 'integer', min: 0 },
-  maxBin: { name: 'max_bin', kind: 'integer', min: 0 },
-  numParallelTree: { name: 'num_parallel_tree', kind: 'integer', min: 1 },
-  refreshLeaf: { name: 'refresh_leaf', kind: 'integer', min: 0, max: 1 },
-  sketchEps: { name: 'sketch_eps', kind: 'float', ...share },
-  rateDrop: { name: 'rate_drop', kind: 'float', min: 0, max: 1 },
-  oneDrop: { name: 'one_drop', kind: 'integer', min: 0, max: 1 },
-  skipDrop: { name: 'skip_drop', kind: 'float', min: 0, max: 1 },
-  tweedieVariancePower: { name: 'tweedie_variance_power', kind: 'float', min: 1, max: 2, exclusiveMin: true },
-  csvWeights: { name: 'csv_weights', kind: 'integer', min: 0, max: 1 },
-  nthread: { name: 'nthread', kind: 'integer', min: 1 },
-  verbosity: { name: 'verbosity', kind: 'integer', min: 0, max: 3 },
+  maxDepth: { name: 'max_depth', kind: 'ofInteger', min: 0, value: 6 },
+  eta: { name: 'eta', kind: 'ofFloat', min: 0, max: 1, value: 0.3 },
+  gamma: { name: 'gamma', kind: 'ofFloat', min: 0, value: 0 },
+  minChildWeight: { name: 'min_child_weight', kind: 'ofFloat', min: 0, value: 1 },
+  subsample: { name: 'subsample', kind: 'ofFloat', ...share, value: 1 },
+  colsampleBytree: { name: 'colsample_bytree', kind: 'ofFloat', ...share, value: 1 },
+  regLambda: { name: 'lambda', kind: 'ofFloat', min: 0, value: 1 },
+  regAlpha: { name: 'alpha', kind: 'ofFloat', min: 0, value: 0 },
+  rounds: { name: 'num_round', kind: 'ofInteger', min: 1, value: 100 },
+  earlyStoppingRounds: { name: 'early_stopping_rounds', kind: 'ofInteger', min: 1 },
+  colsampleBylevel: { name: 'colsample_bylevel', kind: 'ofFloat', ...share },
+  colsampleBynode: { name: 'colsample_bynode', kind: 'ofFloat', ...share },
+  maxDeltaStep: { name: 'max_delta_step', kind: 'ofFloat', min: 0 },
+  lambdaBias: { name: 'lambda_bias', kind: 'ofFloat', min: 0, max: 1 },
+  scalePosWeight: { name: 'scale_pos_weight', kind: 'ofFloat', ...positive },
+  baseScore: { name: 'base_score', kind: 'ofFloat', min: 0 },
+  maxLeaves: { name: 'max_leaves', kind: 'ofInteger', min: 0 },
+  maxBin: { name: 'max_bin', kind: 'ofInteger', min: 0 },
+  numParallelTree: { name: 'num_parallel_tree', kind: 'ofInteger', min: 1 },
+  refreshLeaf: { name: 'refresh_leaf', kind: 'ofInteger', min: 0, max: 1 },
+  sketchEps: { name: 'sketch_eps', kind: 'ofFloat', ...share },
+  rateDrop: { name: 'rate_drop', kind: 'ofFloat', min: 0, max: 1 },
+  oneDrop: { name: 'one_drop', kind: 'ofInteger', min: 0, max: 1 },
+  skipDrop: { name: 'skip_drop', kind: 'ofFloat', min: 0, max: 1 },
+  tweedieVariancePower: { name: 'tweedie_variance_power', kind: 'ofFloat', min: 1, max: 2, exclusiveMin: true },
+  csvWeights: { name: 'csv_weights', kind: 'ofInteger', min: 0, max: 1 },
+  nthread: { name: 'nthread', kind: 'ofInteger', min: 1 },
+  verbosity: { name: 'verbosity', kind: 'ofInteger', min: 0, max: 3 },
 };
 
 const TEXTS: { readonly [option in Exclude<Textual, 'objective' | 'evalMetric'>]: { readonly name: string; readonly allowedValues?: string[] } } = {
@@ -190,15 +190,15 @@ export function xgboostHyperParameters(options: XgboostOptions): HyperParameter[
     return value === undefined ? [] : [{ option, name, settings: { value, allowedValues } }];
   });
   const found = [
-    ...numbers.map(({ option, kind, settings }) => [option, numberProblem(settings, kind === 'integer')]),
+    ...numbers.map(({ option, kind, settings }) => [option, numberProblem(settings, kind === 'ofInteger')]),
     ...texts.map(({ option, settings }) => [option, textProblem(settings)]),
   ];
   found.forEach(([option, problem]) => problems.check(problem === undefined, () => `${option} ${problem}`));
   problems.throwIfAny();
   return [
     ...numbers.map(({ name, kind, settings }) => HyperParameter[kind](name, settings)),
-    ...texts.map(({ name, settings }) => HyperParameter.text(name, settings)),
-    HyperParameter.fixed('seed', String(seed ?? 42)),
+    ...texts.map(({ name, settings }) => HyperParameter.ofString(name, settings)),
+    HyperParameter.constant('seed', String(seed ?? 42)),
   ];
 }
 
@@ -206,13 +206,13 @@ export function xgboostConfig({ schema }: AlgorithmBindOptions, options: Xgboost
   const { objective, metric } = OBJECTIVES[schema.problemType];
   const watched = options.evalMetric ?? metric;
   const classes = schema.problemType === ProblemType.MULTICLASS_CLASSIFICATION
-    ? [HyperParameter.fixed('num_class', String(schema.targetClasses.length))]
+    ? [HyperParameter.constant('num_class', String(schema.targetClasses.length))]
     : [];
   return {
     trainingImage: ContainerImage.xgboost(options.version),
     hyperParameters: [
-      HyperParameter.fixed('objective', options.objective ?? objective),
-      HyperParameter.fixed('eval_metric', watched),
+      HyperParameter.constant('objective', options.objective ?? objective),
+      HyperParameter.constant('eval_metric', watched),
       ...classes,
       ...xgboostHyperParameters(options),
     ],

@@ -100,12 +100,12 @@ export async function deliverAgain(runner: StepRunner, context: RunContext, data
     const { executionArn } = await aws.stepFunctions.send(new StartExecutionCommand({ stateMachineArn, input: first.input }));
     const execution = await followExecution(aws.stepFunctions, step, executionArn!);
     if (execution.status !== 'SUCCEEDED') {
-      throw new RehearsalError(`the second delivery of the same event should end green: ${await failureOf(aws.stepFunctions, execution)}`);
+      throw new RehearsalError(`the second delivery of the same event should succeed: ${await failureOf(aws.stepFunctions, execution)}`);
     }
     const after = pipelineName ? await pipelineExecutions(aws.sageMaker, pipelineName) : [];
     if (after.length !== before.length) {
       throw new RehearsalError(`the same event delivered twice started ${after.length - before.length + 1} trainings: ${after.join(', ')}`);
     }
-    step.summary(pipelineName ? 'delivered twice, trained once' : 'delivered twice, ended green');
+    step.summary(pipelineName ? 'delivered twice, trained once' : 'delivered twice, succeeded');
   });
 }

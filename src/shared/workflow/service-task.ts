@@ -1,4 +1,4 @@
-import { Aws } from 'aws-cdk-lib';
+import { Aws, Duration } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -16,6 +16,8 @@ export interface ServiceTaskProps {
   readonly parameters: Fields;
   /** Whether the task lasts until the job that it starts has ended. @default false */
   readonly waitsForJob?: boolean;
+  /** Longest time of the task. @default - that of the execution */
+  readonly timeout?: Duration;
   /**
    * ARNs that the action is permitted on.
    * @default - none: a grant method, called beside the task, permits it
@@ -47,7 +49,12 @@ export class ServiceTask extends sfn.TaskStateBase {
   private readonly tagged: Fields;
 
   constructor(scope: Construct, id: string, private readonly props: ServiceTaskProps) {
-    super(scope, id, { queryLanguage: sfn.QueryLanguage.JSONATA, assign: props.assign, outputs: KEEP_INPUT });
+    super(scope, id, {
+      queryLanguage: sfn.QueryLanguage.JSONATA,
+      assign: props.assign,
+      outputs: KEEP_INPUT,
+      taskTimeout: props.timeout && sfn.Timeout.duration(props.timeout),
+    });
     const { service, tags } = props;
     this.tagged = tags ? { Tags: new RunTimeTags(this, 'Tags', tags.resourceType).render() } : {};
     this.taskPolicies = permissions(props);

@@ -8,7 +8,7 @@ export interface StepOutput {
   /** Name, unique in the step. `step.outputValue(name)` refers to it. */
   readonly name: string;
   /** Type of the value. @default StepOutputType.STRING */
-  readonly type?: StepOutputType;
+  readonly valueType?: StepOutputType;
 }
 
 /** Types of the values that steps give back. */
@@ -54,5 +54,5 @@ export class LambdaStep extends PipelineStep {
 }
 
 export function renderOutputs(outputs: readonly StepOutput[] = []): JsonObject[] {
-  return outputs.map(({ name, type }) => ({ OutputName: name, OutputType: type ?? StepOutputType.STRING }));
+  return outputs.map(({ name, valueType }) => ({ OutputName: name, OutputType: valueType ?? StepOutputType.STRING }));
 }

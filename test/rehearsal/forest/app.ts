@@ -18,9 +18,9 @@ class RandomForest extends Algorithm {
       source: path.join(__dirname, 'training'),
       entryPoint: 'train.py',
       hyperParameters: [
-        HyperParameter.integer('n-estimators', { value: 40, min: 1, max: 1000 }),
-        HyperParameter.text('max-features', { value: 'sqrt', allowedValues: ['sqrt', 'log2'] }),
-        HyperParameter.fixed('seed', '7'),
+        HyperParameter.ofInteger('n-estimators', { value: 40, min: 1, max: 1000 }),
+        HyperParameter.ofString('max-features', { value: 'sqrt', allowedValues: ['sqrt', 'log2'] }),
+        HyperParameter.constant('seed', '7'),
       ],
       metricDefinitions: [{ name: 'validation:mae', regex: 'validation mae ([0-9.]+)' }],
       objective: { metricName: 'validation:mae', minimize: true },
