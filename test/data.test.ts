@@ -390,4 +390,12 @@ describe('DataPipeline, otherwise', () => {
   ])('fails when %j is asked for', (props, message) => {
     expect(() => synth(props)).toThrow(message);
   });
+
+  test('fails when two take the files of one bucket', () => {
+    const stack = new Stack(new App(), 'Stack');
+    const bucket = () => s3.Bucket.fromBucketName(new Stack(stack.node.root as App, `Of${stack.node.root.node.children.length}`), 'Bucket', 'uploads');
+    new DataPipeline(stack, 'One', { schema: animals, bucket: bucket() });
+    expect(() => new DataPipeline(stack, 'Two', { schema: animals, bucket: bucket() }))
+      .toThrow('DataPipeline "Two": bucket is that of the data pipeline "Stack/One" too');
+  });
 });

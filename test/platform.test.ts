@@ -389,6 +389,15 @@ test('tags of the app reach the jobs of a training pipeline', () => {
   expect(Steps.map(({ Name, Arguments }) => [Name, Arguments.Tags])).toEqual([['Preprocess', tags], ['Train', tags], ['Evaluate', tags], ['Gate', undefined]]);
 });
 
+test('jobs on instances that encrypt their own disks get no key for them', () => {
+  const stack = new Stack(new App(), 'Stack', { env });
+  const encryptionKey = new kms.Key(stack, 'Key');
+  new TrainingPipeline(stack, 'Training', { schema, registry: new ModelRegistry(stack, 'Models'), encryptionKey, trainingInstanceType: 'ml.g5.xlarge' });
+  const [preprocess, train] = definitionOf(Template.fromStack(stack)).Steps;
+  expect([preprocess.Arguments.ProcessingResources.ClusterConfig.VolumeKmsKeyId, train.Arguments.ResourceConfig.VolumeKmsKeyId])
+    .toEqual([JSON.stringify(stack.resolve(encryptionKey.keyArn)), undefined]);
+});
+
 test('outputs are encrypted with the key of the bucket that they go to, not with that of the jobs', () => {
   const stack = new Stack(new App(), 'Stack', { env });
   const [ofJobs, ofBucket] = ['OfJobs', 'OfBucket'].map((id) => new kms.Key(stack, id));

@@ -13,7 +13,7 @@ import { Column, DatasetSchema } from '../src/data';
 import { ContainerImage, S3Location, ScikitLearnVersion, XgboostVersion } from '../src/references';
 import { IModelRegistry, ModelRegistry } from '../src/registry';
 import { IMAGE_ACCOUNTS } from '../src/shared/container-images';
-import { CHEAPEST_EVERYWHERE, isGraviton, missingInstanceType } from '../src/shared/instance-types';
+import { CHEAPEST_EVERYWHERE, hasLocalStorage, isGraviton, missingInstanceType } from '../src/shared/instance-types';
 import {
   Algorithm, CallbackStep, ConditionStep, ExecutionVariable, FailStep, LambdaStep, ModelMetric, PipelineCondition, PipelineDefinition,
   PipelineFn, PipelineParameter, PipelineStep, ProcessingStep, ProcessingStepProps, QualityGate, RegisterModelStep, RetryReason, TrainingPipeline,
@@ -1042,7 +1042,13 @@ describe('instance types', () => {
       () => pipeline('us-east-1', own([new RegisterModelStep({
         name: 'Register', registry: registryIn(new Stack()), containers: [{ image: uriImage(XGBOOST), modelData: S3Location.fromUri('s3://b/m') }], inferenceInstances: ['ml.m6g.large'],
       })]))],
-  ])('fails when the region has not the type of %s', (_, message, make_) => {
+    ['disks that take no key', 'step "Own": "ml.g4dn.xlarge" encrypts its disks itself, and SageMaker refuses VolumeKmsKeyId for it',
+      () => pipeline('us-east-1', own([PipelineStep.fromJson(JSON.stringify({
+        Name: 'Own',
+        Type: 'Processing',
+        Arguments: { ProcessingResources: { ClusterConfig: { InstanceType: 'ml.g4dn.xlarge', VolumeKmsKeyId: 'arn:aws:kms:us-east-1:1:key/k' } } },
+      }))]))],
+  ])('fails when platform and type do not go together: %s', (_, message, make_) => {
     expect(make_).toThrow(message);
   });
 
@@ -1060,4 +1066,11 @@ describe('instance types', () => {
     'whether %s has an ARM processor: %s', (type, expected) => {
       expect(isGraviton(type)).toBe(expected);
     });
+
+  test.each([
+    ...['c5d', 'c6gd', 'g4dn', 'g5', 'g6e', 'g7', 'm5d', 'p3dn', 'p4d', 'p4de', 'p5en', 'p6-b200', 'r7gd', 'trn1n', 'dl1'].map((family) => [family, true] as const),
+    ...['c5', 'c6in', 'c7i-flex', 'inf2', 'm5', 'm7i', 'p2', 'p3', 'r8i-flex', 't3'].map((family) => [family, false] as const),
+  ])('whether %s has disks of its own: %s', (family, expected) => {
+    expect(hasLocalStorage(`ml.${family}.xlarge`)).toBe(expected);
+  });
 });

@@ -147,7 +147,7 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
 
   constructor(scope: Construct, id: string, props: DataPipelineProps) {
     super(scope, id);
-    validate(id, props);
+    this.validate(id, props);
     const settings = settingsOf(this, props);
     const removalPolicy = props.removalPolicy ?? settings.profile.removalPolicy;
     const { encryptionKey } = settings;
@@ -185,6 +185,20 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
   /** The security groups of its functions and jobs. Fails where it runs in no VPC. */
   public get connections(): ec2.Connections {
     return connectionsOf(this, this.network);
+  }
+
+  private validate(id: string, props: DataPipelineProps): void {
+    const problems = new Problems(`DataPipeline "${id}"`);
+    checkDataRules(problems, rulesOf(props.rules), splitOf(props.split));
+    const workers = props.workerConfiguration?.numberOfWorkers ?? 2;
+    problems.check(Number.isInteger(workers) && workers >= 2, () => `workerConfiguration.numberOfWorkers is ${workers}; Spark on Glue takes at least 2`);
+    const runs = props.maxConcurrentRuns ?? 10;
+    problems.check(Number.isInteger(runs) && runs >= 1, () => `maxConcurrentRuns is ${runs}; it must be a whole number of at least 1`);
+    const other = props.bucket && this.node.root.node.findAll().find((construct): construct is DataPipeline =>
+      construct instanceof DataPipeline && construct !== this && construct.bucket?.bucketName === props.bucket?.bucketName);
+    problems.check(!other, () => `bucket is that of the data pipeline "${other?.node.path}" too: each would take the files of the other for its own `
+      + 'and move them to quarantine; give each a bucket of its own');
+    problems.throwIfAny();
   }
 
   private dataBucket(given: s3.IBucket | undefined, removalPolicy: RemovalPolicy, encryptionKey?: kms.IKey): s3.IBucket {
@@ -240,15 +254,4 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
       pipelineName: training?.pipelineName,
     });
   }
-
-}
-
-function validate(id: string, props: DataPipelineProps): void {
-  const problems = new Problems(`DataPipeline "${id}"`);
-  checkDataRules(problems, rulesOf(props.rules), splitOf(props.split));
-  const workers = props.workerConfiguration?.numberOfWorkers ?? 2;
-  problems.check(Number.isInteger(workers) && workers >= 2, () => `workerConfiguration.numberOfWorkers is ${workers}; Spark on Glue takes at least 2`);
-  const runs = props.maxConcurrentRuns ?? 10;
-  problems.check(Number.isInteger(runs) && runs >= 1, () => `maxConcurrentRuns is ${runs}; it must be a whole number of at least 1`);
-  problems.throwIfAny();
 }

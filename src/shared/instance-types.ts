@@ -71,6 +71,16 @@ export function missingInstanceType(scope: Construct, use: InstanceUse, type: st
     : undefined;
 }
 
+/**
+ * Whether an instance type has disks of its own. It encrypts them itself, and SageMaker refuses a job of such a type that asks for
+ * another key (`ResourceConfig.VolumeKmsKeyId`): `ml.m5d`, `ml.g4dn`, and all newer ones with accelerators but `ml.inf2`.
+ *
+ * @see https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-store-volumes.html
+ */
+export function hasLocalStorage(type: string): boolean {
+  return /^ml\.([a-z]+\d+[a-z]*d[a-z]*|(g[5-9]|p[5-9]|trn|dl)[\w-]*)\./.test(type);
+}
+
 /** Whether a type has an ARM processor (Graviton), for which an image must be built: `ml.m6g`, `ml.c7gn`, but not `ml.g5`. */
 export function isGraviton(type: string): boolean {
   return /^ml\.[a-z]+\d+g[a-z]*\./.test(type);

@@ -1,7 +1,7 @@
 import { Annotations } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import { FoundStep, isObject, listOf, stepOfPath, stepsOf, textOf } from './definition-graph';
+import { FoundStep, isObject, listOf, parameterOf, stepOfPath, stepsOf, textOf } from './definition-graph';
 import { grantJobBasics } from './job-basics';
 import type { StepContext } from './step-context';
 import { STEP_KINDS } from './step-kinds';
@@ -310,10 +310,6 @@ function beginningOf(value: Json): Json {
   }
   const known = (unknown < 0 ? pieces : pieces.slice(0, unknown)).join(textOf(join.On));
   return unknown < 0 ? known : known + textOf(join.On);
-}
-
-function parameterOf(value: Json): string | undefined {
-  return isObject(value) ? /^Parameters\.(.*)$/.exec(textOf(value.Get))?.[1] : undefined;
 }
 
 function describe(value: Json): string {

@@ -31,6 +31,11 @@ export function textOf(value: Json): string {
   return typeof value === 'string' ? value : '';
 }
 
+/** Name of the parameter that a reference is to. */
+export function parameterOf(value: Json): string | undefined {
+  return isObject(value) ? /^Parameters\.(.*)$/.exec(textOf(value.Get))?.[1] : undefined;
+}
+
 /** All steps, those in branches too. */
 export function stepsOf(definition: JsonObject): FoundStep[] {
   return collect(listOf(definition.Steps), []);

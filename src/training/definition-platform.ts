@@ -2,7 +2,7 @@ import { Annotations } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
 import { findTextsOf, isObject, listOf, stepsOf, textOf } from './definition-graph';
 import { builtInImageOf, endOfPatch } from '../shared/container-images';
-import { InstanceUse, isGraviton, missingInstanceType } from '../shared/instance-types';
+import { hasLocalStorage, InstanceUse, isGraviton, missingInstanceType } from '../shared/instance-types';
 import type { Json, JsonObject } from '../shared/pipeline-tokens';
 import { Problems } from '../shared/validation';
 
@@ -20,7 +20,7 @@ const USES: { readonly [key: string]: InstanceUse | undefined } = {
 
 /**
  * Looks at the images and instance types of a definition together with the region of the stack: a type that SageMaker does not offer
- * there, or whose processor the image is not built for, is a problem. What is known only at run time passes.
+ * there, whose processor the image is not built for, or whose disks take no key, is a problem. What is known only at run time passes.
  */
 export function checkPlatform(scope: Construct, definition: JsonObject, problems: Problems): void {
   const defaults = new Map(listOf(definition.Parameters).map(({ Name, DefaultValue }) => [`Parameters.${textOf(Name)}`, textOf(DefaultValue)]));
@@ -29,12 +29,14 @@ export function checkPlatform(scope: Construct, definition: JsonObject, problems
       continue; // the steps in its branches come by themselves
     }
     const image = imagesOf(body).find((uri) => builtInImageOf(uri));
-    for (const { use, value } of instancesOf(body)) {
+    for (const { use, value, encrypted } of instancesOf(body)) {
       const parameter = isObject(value) ? textOf(value.Get) : '';
       const instance = defaults.get(parameter) ?? textOf(value);
       const subject = `step "${name}"${defaults.has(parameter) ? `, default of parameter "${parameter.slice('Parameters.'.length)}"` : ''}`;
       const missing = missingInstanceType(scope, use, instance);
       problems.check(missing === undefined, () => `${subject}: ${missing}`);
+      problems.check(!encrypted || !hasLocalStorage(instance), () =>
+        `${subject}: "${instance}" encrypts its disks itself, and SageMaker refuses VolumeKmsKeyId for it: leave it out, or take e.g. "ml.m5.large"`);
       problems.check(!image || !isGraviton(instance), () =>
         `${subject}: "${instance}" has an ARM processor, for which the image ${builtInImageOf(image!)!.repository} is not built; take e.g. "ml.m5.large"`);
     }
@@ -64,13 +66,14 @@ function imagesOf(value: Json): string[] {
   return findTextsOf(value, (key) => ['ImageUri', 'TrainingImage', 'Image'].includes(key));
 }
 
-function instancesOf(value: Json): { readonly use: InstanceUse; readonly value: Json }[] {
+function instancesOf(value: Json): { readonly use: InstanceUse; readonly value: Json; readonly encrypted: boolean }[] {
   if (Array.isArray(value)) {
     return value.flatMap(instancesOf);
   }
   return !isObject(value) ? [] : Object.entries(value).flatMap(([key, item]) => {
     const use = USES[key];
     const types = Array.isArray(item) ? item : isObject(item) ? [item.InstanceType] : [];
-    return use ? types.map((type) => ({ use, value: type })) : instancesOf(item);
+    const encrypted = isObject(item) && item.VolumeKmsKeyId !== undefined;
+    return use ? types.map((type) => ({ use, value: type, encrypted })) : instancesOf(item);
   });
 }

@@ -105,10 +105,12 @@ export class PipelineDefinition {
    * @internal
    */
   public _render(context: StepContext): JsonObject {
+    const parameters = (this.props.parameters ?? []).map((parameter) => parameter._render());
+    context.setParameters(parameters);
     return renderReferences({
       Version: VERSION,
       Metadata: {},
-      Parameters: (this.props.parameters ?? []).map((parameter) => parameter._render()),
+      Parameters: parameters,
       ...this.further,
       Steps: this.props.steps.map((step) => step._render(context)),
     }) as JsonObject;

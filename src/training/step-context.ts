@@ -3,9 +3,11 @@ import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { parameterOf, textOf } from './definition-graph';
 import type { ContainerImage } from '../references/container-image';
 import type { S3Location } from '../references/s3-location';
 import type { IModelRegistry } from '../registry/model-registry';
+import { hasLocalStorage } from '../shared/instance-types';
 import type { Network } from '../shared/network';
 import { Json, JsonObject, renderReferences } from '../shared/pipeline-tokens';
 
@@ -31,9 +33,15 @@ export class StepContext {
   private readonly queues = new Map<string, sqs.IQueue>();
   private readonly registries = new Map<string, IModelRegistry>();
   private readonly rolesOfSteps = new Map<string, readonly iam.IRole[]>();
+  private readonly defaults = new Map<string, string>();
 
   /** @param scope where the definition ends up; without it images have no URI yet, which is enough for checks */
   constructor(private readonly scope?: Construct, public readonly jobs: JobSettings = {}) {}
+
+  /** Says what the parameters of the pipeline are, as they stand in its JSON, unless a start says otherwise. */
+  public setParameters(parameters: readonly JsonObject[]): void {
+    parameters.forEach(({ Name, DefaultValue }) => this.defaults.set(textOf(Name), textOf(DefaultValue)));
+  }
 
   public location(location: S3Location): string {
     this.locations.set(keyOf(location.uri), location);
@@ -55,9 +63,11 @@ export class StepContext {
     return role?.roleArn ?? 'role of the jobs';
   }
 
-  /** ARN of the key that encrypts the volumes of a job. */
-  public volumeKey(): string | undefined {
-    return this.key(this.jobs.encryptionKey);
+  /** ARN of the key that encrypts the volumes of a job. None for a type that encrypts its own disks: SageMaker refuses one there. */
+  public volumeKey(instanceType: string): string | undefined {
+    const type = renderReferences(instanceType);
+    const known = typeof type === 'string' ? type : this.defaults.get(parameterOf(type) ?? '');
+    return known && hasLocalStorage(known) ? undefined : this.key(this.jobs.encryptionKey);
   }
 
   /**

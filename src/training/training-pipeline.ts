@@ -78,9 +78,10 @@ export interface TrainingPipelineProps extends CommonProps {
  * models. It costs nothing while it does not run; a run costs the instances of its three jobs, with the default types and a small
  * data set about 5 US cents.
  *
- * With `encryptionKey` the volumes of the jobs are encrypted, which SageMaker refuses for instance types that have disks of their own
- * (such as `ml.m5d`); what the jobs write is encrypted with the key of the bucket that it goes to. Jobs log to `/aws/sagemaker/*`,
- * groups that all jobs of an account share: `logRetention` does not reach them.
+ * With `encryptionKey` the volumes of the jobs are encrypted with it, but for instance types that encrypt disks of their own (such as
+ * `ml.m5d` and `ml.g5`): SageMaker refuses a key for them, so that a start cannot ask for one instead. What the jobs write is encrypted
+ * with the key of the bucket that it goes to. Jobs log to `/aws/sagemaker/*`, groups that all jobs of an account share: `logRetention`
+ * does not reach them.
  *
  * @see https://docs.aws.amazon.com/sagemaker/latest/dg/pipelines.html
  *

@@ -102,7 +102,7 @@ export class ProcessingStep extends PipelineStep {
           InstanceType: props.instanceType,
           InstanceCount: props.instanceCount ?? 1,
           VolumeSizeInGB: (props.volumeSize ?? Size.gibibytes(30)).toGibibytes(),
-          VolumeKmsKeyId: context.volumeKey(),
+          VolumeKmsKeyId: context.volumeKey(props.instanceType),
         },
       },
       AppSpecification: {

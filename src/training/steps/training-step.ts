@@ -95,7 +95,7 @@ export class TrainingStep extends PipelineStep {
         VolumeSizeInGB: (props.volumeSize ?? Size.gibibytes(30)).toGibibytes(),
         InstanceCount: props.instanceCount ?? 1,
         InstanceType: props.instanceType,
-        VolumeKmsKeyId: context.volumeKey(),
+        VolumeKmsKeyId: context.volumeKey(props.instanceType),
       },
       RoleArn: context.role(props.role),
       InputDataConfig: props.channels?.map((channel) => ({
