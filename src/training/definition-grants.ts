@@ -91,8 +91,10 @@ export class DefinitionGrants {
         this.grantPlace(step, item, grantees, 'write');
       } else if (/\.(ImageUri|TrainingImage|Image)$/.test(at)) {
         this.grantPull(step, item, grantees);
-      } else if (/\.(Volume)?KmsKeyId$/.test(at)) {
-        this.grantKey(step, item, grantees, key === 'VolumeKmsKeyId');
+      } else if (key === 'VolumeKmsKeyId') {
+        this.grantVolumeKey(step, item);
+      } else if (key === 'KmsKeyId') {
+        this.grantOutputKey(step, item, grantees);
       } else if (key === 'VpcConfig') {
         this.grantInterfaces(step, item, grantees);
       } else if (/\.(DatasetDefinition|FileSystemDataSource)$/.test(at)) {
@@ -157,22 +159,33 @@ export class DefinitionGrants {
     roles.forEach((role) => image.grantPull(this.scope, role));
   }
 
-  /**
-   * Volumes are encrypted with a grant that the caller makes for SageMaker; outputs by the job itself.
-   * See https://docs.aws.amazon.com/sagemaker/latest/dg/encryption-at-rest.html
-   */
-  private grantKey(step: string, key: Json, { roles, name }: Grantees, ofVolume: boolean): void {
-    const arn = typeof key === 'string' ? key : this.defaults.get(parameterOf(key) ?? '');
-    const actions = ofVolume ? ['kms:CreateGrant', 'kms:DescribeKey'] : ['kms:GenerateDataKey*', 'kms:Decrypt'];
-    const grantees = ofVolume ? [this.props.role] : roles;
-    const known = this.props.context.keyOf(arn ?? '');
-    if (known) {
-      grantees.forEach((grantee) => known.grant(grantee, ...actions));
-    } else if (arn?.startsWith('arn:') && grantees.length > 0) {
-      grantees.forEach((grantee) => iam.Grant.addToPrincipal({ grantee, actions, resourceArns: [arn] }));
+  /** Volumes are encrypted by SageMaker itself. See https://docs.aws.amazon.com/sagemaker/latest/dg/encryption-at-rest.html */
+  private grantVolumeKey(step: string, key: Json): void {
+    const arn = this.keyArnOf(key);
+    if (arn) {
+      this.grantPipeline(['kms:DescribeKey'], [arn]);
+      this.grantPipeline(['kms:CreateGrant'], [arn], { Bool: { 'kms:GrantIsForAWSResource': 'true' } });
     } else {
-      this.warn(step, `${ofVolume ? this.props.role.node.path : name} needs ${actions.join(' and ')} on the key ${describe(key)}`);
+      this.warn(step, `"${this.props.role.node.path}" needs kms:CreateGrant and kms:DescribeKey on the key ${describe(key)}`);
     }
+  }
+
+  /** Outputs are encrypted as the role of the job. */
+  private grantOutputKey(step: string, key: Json, { roles, name }: Grantees): void {
+    const actions = ['kms:GenerateDataKey*', 'kms:Decrypt'];
+    const arn = this.keyArnOf(key);
+    if (!arn || roles.length === 0) {
+      this.warn(step, `${name} needs ${actions.join(' and ')} on the key ${describe(key)}`);
+      return;
+    }
+    const known = this.props.context.keyOf(arn);
+    roles.forEach((grantee) => known?.grant(grantee, ...actions) ?? iam.Grant.addToPrincipal({ grantee, actions, resourceArns: [arn] }));
+  }
+
+  /** Nothing for an id or an alias, which policies cannot name. */
+  private keyArnOf(key: Json): string | undefined {
+    const arn = typeof key === 'string' ? key : this.defaults.get(parameterOf(key) ?? '');
+    return arn && (this.props.context.keyOf(arn) || arn.startsWith('arn:')) ? arn : undefined;
   }
 
   /** SageMaker attaches a job or a model to a VPC as its role. */
