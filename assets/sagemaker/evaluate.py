@@ -29,16 +29,20 @@ class Model:
 
     def __init__(self, folder: Path, loader: Path) -> None:
         self._name = loader.name
-        self._module = _module_of(loader)
+        self._module = self._ask("the code", lambda: _module_of(loader))
+        if not hasattr(self._module, "model_fn"):
+            raise ContractError(f"{loader.name} has no function model_fn(model_dir), which loads the model")
         self._model = self._ask("model_fn", lambda: self._module.model_fn(str(folder)))
 
     def predict(self, inputs: Array) -> Array:
         """One number a row, or one probability a class."""
         own = getattr(self._module, "predict_fn", None)
-        answer = self._ask(
-            "predict_fn", lambda: own(inputs, self._model) if own else self._model.predict(inputs)
-        )
-        scores = np.asarray(answer, dtype="float64")
+
+        def ask() -> Array:
+            answer = own(inputs, self._model) if own else self._model.predict(inputs)
+            return np.asarray(answer, dtype="float64")
+
+        scores = self._ask("predict_fn", ask)
         return scores[:, 0] if scores.ndim == 2 and scores.shape[1] == 1 else scores
 
     def importance(self, names: List[str]) -> Dict[str, float]:
@@ -170,12 +174,12 @@ def run(
     truth, inputs = _read_test(test, len(feature_names(contract)))
     with tempfile.TemporaryDirectory() as work:
         folder = _unpacked(model, Path(work))
-        loaded = Model(folder, loader if loader.is_absolute() else folder / loader)
+        loaded = Model(folder, _loader_file(loader, folder))
         scores = loaded.predict(inputs)
         importance = loaded.importance(feature_names(contract))
     if not np.isfinite(scores).all():
         raise ContractError("the model predicts values that are not finite numbers")
-    _check_shape(scores, contract)
+    _check_shape(scores, len(truth), contract)
     document = report(truth, scores, contract)
     check_required(document, required, contract)
     document["feature_importance"] = importance
@@ -185,17 +189,26 @@ def run(
     return document
 
 
+def _loader_file(loader: Path, model: Path) -> Path:
+    """The file that loads the model: a relative path is one in the model."""
+    if loader.is_absolute():
+        return loader
+    if not (model / loader).is_file():
+        found = sorted(str(path.relative_to(model)) for path in model.rglob("*") if path.is_file())
+        raise ContractError(
+            f"the model holds no file {loader}, which should load it; it holds {found[:20]}. Pack the file into the model,"
+            " or name one on your machine with ModelLoader.fromFile"
+        )
+    return model / loader
+
+
 def _module_of(file: Path) -> ModuleType:
     """The loader, which may import its neighbours."""
-    if not file.is_file():
-        raise ContractError(f"there is no file {file} to load the model with")
     sys.path.insert(0, str(file.parent))
     specification = importlib.util.spec_from_file_location("model_loader", file)
     assert specification and specification.loader
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    if not hasattr(module, "model_fn"):
-        raise ContractError(f"{file.name} has no function model_fn(model_dir), which loads the model")
     return module
 
 
@@ -230,7 +243,11 @@ def _read_test(folder: Path, inputs: int) -> Tuple[Array, Array]:
     return matrix[:, 0], matrix[:, 1:]
 
 
-def _check_shape(scores: Array, contract: Contract) -> None:
+def _check_shape(scores: Array, rows: int, contract: Contract) -> None:
+    if scores.ndim == 0 or len(scores) != rows:
+        raise ContractError(
+            f"the model gives {len(np.atleast_1d(scores))} predictions for {rows} rows; each row needs one"
+        )
     classes = len(contract.target.values)
     expected = classes if classes > 2 else 1
     found = scores.shape[1] if scores.ndim == 2 else 1

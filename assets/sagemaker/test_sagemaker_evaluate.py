@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import tarfile
 from pathlib import Path
 from typing import Any, List
@@ -152,13 +153,52 @@ def test_a_loader_of_a_team_in_the_model(regression: Job) -> None:
             regression.schema,
             regression.evaluation,
         )
-    with pytest.raises(ContractError, match=r"there is no file .*code/other.py to load the model with"):
+    with pytest.raises(
+        ContractError, match=r"holds no file code/other.py, .* it holds \['code/helper.py', 'code/train.py'"
+    ):
         evaluate.run(
             regression.model,
             Path("code/other.py"),
             regression.outputs["test"],
             regression.schema,
             regression.evaluation,
+        )
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (
+            "import no_such_module",
+            "the code of loader.py failed: ModuleNotFoundError: No module named 'no_such_module'",
+        ),
+        ("def predict_fn(inputs, model): return []", "loader.py has no function model_fn"),
+        (
+            "def model_fn(folder): pass\ndef predict_fn(inputs, model): return ['many'] * len(inputs)",
+            "predict_fn of loader.py failed: ValueError: could not convert string to float: 'many'",
+        ),
+        (
+            "def model_fn(folder): pass\ndef predict_fn(inputs, model): return [1]",
+            "gives 1 predictions for 60 rows",
+        ),
+        (
+            "def model_fn(folder): pass\ndef predict_fn(inputs, model): return 1",
+            "gives 1 predictions for 60 rows",
+        ),
+        (
+            "def model_fn(folder): pass\ndef predict_fn(inputs, model): return [1] * 61",
+            "gives 61 predictions for 60 rows; each row needs one",
+        ),
+    ],
+)
+def test_a_loader_that_answers_wrongly(regression: Job, tmp_path: Path, code: str, said: str) -> None:
+    regression.preprocess()
+    regression.train(objective(regression))
+    loader = tmp_path / "loader.py"
+    loader.write_text(code)
+    with pytest.raises(ContractError, match=re.escape(said)):
+        evaluate.run(
+            regression.model, loader, regression.outputs["test"], regression.schema, regression.evaluation
         )
 
 

@@ -262,6 +262,7 @@ class JobRunner:
         self,
         job: Job,
         container: Container,
+        image: str,
         argv: list[str],
         environment: dict[str, str],
         limit: float,
@@ -276,7 +277,7 @@ class JobRunner:
         try:
             command = container.command(argv)
         except FileNotFoundError as error:
-            raise JobFailure(f"AlgorithmError: {error}, exit code: 127") from error
+            raise JobFailure(f"AlgorithmError: {error}, exit code: 127 (image {image})") from error
         code = container.run(command, environment, timeout=limit, stop=job.stop, on_line=line)
         if REAL_OPT_ML.exists() and not there_before:
             raise JobFailure(f"ClientError: the program wrote to {REAL_OPT_ML} itself. {LITERAL_PATHS}")
@@ -297,7 +298,7 @@ class JobRunner:
                 "No such file" in text and f"'{REAL_OPT_ML}/" in text for text in container.tail
             ):
                 tail = f"{tail} | {LITERAL_PATHS}"
-            head, foot = "AlgorithmError: ", f", exit code: {code} (log: {container.log_file})"
+            head, foot = "AlgorithmError: ", f", exit code: {code} (image {image}, log: {container.log_file})"
             room = 1024 - len(head) - len(foot)
             raise JobFailure(f"{head}{tail[-room:] if not reason else tail[:room]}{foot}")
 

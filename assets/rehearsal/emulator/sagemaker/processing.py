@@ -48,8 +48,9 @@ class ProcessingJobs(JobRunner):
     def _process(self, job: Job) -> None:
         request, role = job.record, job.record["RoleArn"]
         specification = request["AppSpecification"]
-        self.images.authorize_pull(role, specification["ImageUri"])
-        stand_in = self.images.stand_in(specification["ImageUri"])
+        image = specification["ImageUri"]
+        self.images.authorize_pull(role, image)
+        stand_in = self.images.stand_in(image)
         container = Container(self.core, "jobs", job.name)
         (container.opt_ml / "output").mkdir(exist_ok=True)
         log = LogStream(
@@ -103,7 +104,7 @@ class ProcessingJobs(JobRunner):
         }
         limit = float((request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86400))
         try:
-            self._execute(job, container, argv, container.environment(role, extra), limit, log.add)
+            self._execute(job, container, image, argv, container.environment(role, extra), limit, log.add)
         finally:
             log.flush()
             message = container.opt_ml / "output" / "message"

@@ -130,16 +130,29 @@ class Server:
                 raise LoadFailure("stopped")
             assert self.process is not None
             if self.process.poll() is not None or time.monotonic() > deadline:
-                time.sleep(0.1)  # the last lines of the log may not have been read yet
-                said = "; ".join(text for text in list(self.container.tail)[-6:] if text.strip())
-                hint = " (it must answer /ping on the port of SAGEMAKER_BIND_TO_PORT, or on 8080)"
-                raise LoadFailure((said or "the server wrote no log") + (hint if self._own_port else ""))
+                raise LoadFailure(self._why_not_ready(self.process.poll()))
             if port_file.is_file():
                 self.port = int(json.loads(port_file.read_text())["port"])
                 return
             if self._own_port and self._answers_ping():
                 return
             time.sleep(0.03 if self._own_port is None else 0.2)
+
+    def _why_not_ready(self, exit_code: int | None) -> str:
+        """What the server did instead of answering, what it must do, and the last lines of its log."""
+        time.sleep(0.1)  # they may not have been read yet
+        what = (
+            f"its server did not answer within {START_TIMEOUT:g} s"
+            if exit_code is None
+            else f"its server ended with exit code {exit_code}"
+        )
+        must = (
+            "; it must answer /ping with status 200 on the port of SAGEMAKER_BIND_TO_PORT, or on 8080"
+            if self._own_port
+            else ""
+        )
+        said = "; ".join(text for text in list(self.container.tail)[-6:] if text.strip())
+        return f"{what}{must}. {f'Its log says: {said}' if said else 'It wrote no log.'}"
 
     def _answers_ping(self) -> bool:
         """Whether a program of the team answers: on the port that it was given, or on another that it listens on, such as 8080."""
@@ -172,8 +185,13 @@ class Server:
                 f"Your invocation timed out while waiting for a response from container {self.label}.",
             ) from error
         except (OSError, http.client.HTTPException) as error:
+            ended = self.process is None or self.process.poll() is not None
+            what = "has ended" if ended else "gave no valid HTTP answer to /invocations"
             raise ModelFailure(
-                self.label, 0, f"the model server of container {self.label} has ended: {error}"
+                self.label,
+                0,
+                f"the model server of container {self.label} (image {self.spec['Image']}) {what}:"
+                f" {type(error).__name__}: {error}",
             ) from error
         finally:
             connection.close()
@@ -230,15 +248,16 @@ class Fleet:
                     server.prepare()
                 except (AccessDenied, ApiError, MissingPackages, StorageError) as error:
                     raise LoadFailure(
-                        f"container {server.label}: {getattr(error, 'message', None) or error}"
+                        f"container {server.label} (image {server.spec['Image']}):"
+                        f" {getattr(error, 'message', None) or error}"
                     ) from error
             for server in self.servers:
                 try:
                     server.wait(self.stopping)
                 except LoadFailure as error:
                     raise LoadFailure(
-                        f"The {server.label} container did not pass the ping health check. Its log says:"
-                        f" {error}"
+                        f"The {server.label} container (image {server.spec['Image']}) did not pass the ping health"
+                        f" check: {error}"
                     ) from error
         except BaseException:
             self.end()

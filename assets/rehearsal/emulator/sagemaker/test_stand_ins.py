@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from emulator.sagemaker import SageMaker
+from emulator.host import ApiError
+from emulator.sagemaker import SageMaker, serving
 from emulator.sagemaker.fake_host import FakeHost
 from emulator.sagemaker.stand_ins import own_stand_ins
 from emulator.sagemaker.test_endpoints import config, model, variant
@@ -137,10 +138,47 @@ class TestProgramsOfTheTeam:
 
     def test_its_failures_are_told(self, sagemaker: Callable[..., SageMaker], host: FakeHost) -> None:
         sm = sagemaker(train=TRAIN, serve="raise SystemExit('the model is broken')")
-        assert "the word is bad" in train(sm, host, MINE, HyperParameters={"word": "bad"})["FailureReason"]
+        reason = train(sm, host, MINE, HyperParameters={"word": "bad"})["FailureReason"]
+        assert reason.startswith(f"AlgorithmError: the word is bad, exit code: 1 (image {MINE}, log: ")
         host.objects["b", "m.tar.gz"] = archive(word="w")
-        reason = serve(sm, {"Image": MINE, "ModelDataUrl": "s3://b/m.tar.gz"})["FailureReason"]
-        assert "the model is broken (it must answer /ping on the port of SAGEMAKER_BIND_TO_PORT" in reason
+        assert serve(sm, {"Image": MINE, "ModelDataUrl": "s3://b/m.tar.gz"})["FailureReason"].endswith(
+            f"The primary container (image {MINE}) did not pass the ping health check: its server ended with exit code 1;"
+            " it must answer /ping with status 200 on the port of SAGEMAKER_BIND_TO_PORT, or on 8080. Its log says: the"
+            " model is broken"
+        )
+
+    def test_a_server_that_never_answers(
+        self, sagemaker: Callable[..., SageMaker], host: FakeHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(serving, "START_TIMEOUT", 1)
+        sm = sagemaker(serve="import time; time.sleep(60)")
+        reason = serve(sm, {"Image": MINE})["FailureReason"]
+        assert (
+            f"(image {MINE}) did not pass the ping health check: its server did not answer within 1 s; it must"
+            in reason
+        )
+        assert reason.endswith("It wrote no log.")
+
+    def test_a_server_that_does_not_speak_http(
+        self, sagemaker: Callable[..., SageMaker], host: FakeHost
+    ) -> None:
+        sm = sagemaker(serve=ON_THE_GIVEN_PORT.replace("out = (", "self.wfile.write(b'garbage\\n'); out = ("))
+        host.objects["b", "m.tar.gz"] = archive(word="w")
+        assert serve(sm, {"Image": MINE, "ModelDataUrl": "s3://b/m.tar.gz"})["EndpointStatus"] == "InService"
+        with pytest.raises(ApiError) as caught:
+            ask(sm, b"x")
+        assert (
+            f"(image {MINE}) gave no valid HTTP answer to /invocations: BadStatusLine: garbage"
+            in caught.value.message
+        )
+
+    def test_its_folder_stays_as_it_is(
+        self, sagemaker: Callable[..., SageMaker], host: FakeHost, tmp_path: Path
+    ) -> None:
+        (tmp_path / "neighbour.py").write_text("")
+        sm = sagemaker(train="import neighbour\n" + TRAIN)
+        assert train(sm, host, MINE)["TrainingJobStatus"] == "Completed"
+        assert not list(tmp_path.rglob("__pycache__"))
 
     def test_the_entry_point_of_the_image_processes(
         self, sagemaker: Callable[..., SageMaker], host: FakeHost

@@ -45,8 +45,9 @@ class TrainingJobs(JobRunner):
         request, role = job.record, job.record["RoleArn"]
         specification = request["AlgorithmSpecification"]
         self._set(job, "InProgress", SecondaryStatus="Starting")
-        self.images.authorize_pull(role, specification["TrainingImage"])
-        stand_in = self.images.stand_in(specification["TrainingImage"])
+        image = specification["TrainingImage"]
+        self.images.authorize_pull(role, image)
+        stand_in = self.images.stand_in(image)
         container = Container(self.core, "jobs", job.name)
         log = LogStream(
             self.core, role, "/aws/sagemaker/TrainingJobs", f"{job.name}/algo-1-{int(time.time())}"
@@ -97,7 +98,7 @@ class TrainingJobs(JobRunner):
 
         limit = float((request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86400))
         try:
-            self._execute(job, container, argv, container.environment(role, environment), limit, line)
+            self._execute(job, container, image, argv, container.environment(role, environment), limit, line)
         finally:
             log.flush()
             if metrics.values:
