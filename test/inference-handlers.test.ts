@@ -69,11 +69,12 @@ describe('the answer to the smoke prediction', () => {
   });
 
   test.each([
-    ['text', abalone, 'oops\n1', 'holds "oops", which is not a number'],
+    ['text', abalone, 'oops\n1', 'holds "oops", which is not a number: the model must answer text/csv, one number a row'],
     ['nan', abalone, 'nan\n1', 'holds "nan", which is not a number'],
     ['nothing', abalone, '', 'of 2 row(s) was answered with 0 number(s) instead of 2'],
     ['too few', abalone, '9.5', 'answered with 1 number(s) instead of 2'],
     ['far out of range', abalone, '9.5\n5000', 'of rings is 5000, far from its range of 1 to 40'],
+    ['too many', multiclass, '0.2,0.3,0.5,0', 'with 4 number(s) instead of 3: the model must answer text/csv, 3 numbers a row'],
     ['no probability', binary, '7', 'holds 7, which is not a probability'],
     ['probabilities that do not sum up', multiclass, '0.5,0.5,0.5', 'sum up to 1.5'],
   ])('is bad: %s', (_, document, body, problem) => {

@@ -47,11 +47,12 @@ export function answerProblem(document: SchemaDocument, rows: number, body: stri
   const tokens = body.split(/[\s,[\]"]+/).filter((token) => token !== '');
   const numbers = tokens.map(Number);
   const strange = tokens.find((_, i) => !Number.isFinite(numbers[i]));
+  const must = `the model must answer text/csv, ${classes === 1 ? 'one number' : `${classes} numbers`} a row`;
   if (strange !== undefined) {
-    return `the answer to the smoke prediction holds "${shorten(strange)}", which is not a number`;
+    return `the answer to the smoke prediction holds "${shorten(strange)}", which is not a number: ${must}`;
   }
   if (numbers.length !== rows * classes) {
-    return `the smoke prediction of ${rows} row(s) was answered with ${numbers.length} number(s) instead of ${rows * classes}`;
+    return `the smoke prediction of ${rows} row(s) was answered with ${numbers.length} number(s) instead of ${rows * classes}: ${must}`;
   }
   return document.problemType === 'regression' ? rangeProblem(target, numbers) : probabilityProblem(numbers, classes);
 }

@@ -14,6 +14,8 @@ export interface RegisteredModel {
   readonly version: number;
   readonly group: string;
   readonly status: string;
+  /** Images of its containers, in the order in which a request passes them. */
+  readonly images: readonly string[];
 }
 
 /** Waits for the version in the registry and in its catalog. */
@@ -31,6 +33,7 @@ export async function findRegistered(runner: StepRunner, context: RunContext, tr
       version: model.ModelPackageVersion ?? 0,
       group: model.ModelPackageGroupName ?? group ?? '',
       status: model.ModelApprovalStatus ?? '',
+      images: (model.InferenceSpecification?.Containers ?? []).flatMap(({ Image }) => Image ?? []),
     };
     const path = api?.pathOf('GET /models', group);
     if (api && path) {
@@ -97,7 +100,7 @@ export async function awaitEndpoint(
     const arn = await newExecution(aws.stepFunctions, step, stateMachineArn, before, 'does the approval event reach the deploy workflow?');
     const execution = await followExecution(aws.stepFunctions, step, arn);
     if (execution.status !== 'SUCCEEDED') {
-      throw new RehearsalError(await failureOf(aws.stepFunctions, execution));
+      throw new RehearsalError(`${await failureOf(aws.stepFunctions, execution)}; the model's images are ${model.images.join(' and ')}`);
     }
     const serving = await aws.sageMaker.send(new DescribeEndpointCommand({ EndpointName }));
     if (serving.EndpointStatus !== 'InService') {

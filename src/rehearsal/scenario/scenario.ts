@@ -138,7 +138,7 @@ async function runReadSteps(runner: StepRunner, { api, parts }: RunContext, { mo
     if (model && models) {
       const all = await listed(api, models);
       const mine = all.find(({ version }) => version === model.version);
-      const one = await api.get(api.pathOf('GET /models/{group}/versions/{version}', model.group, { ...model })!);
+      const one = await api.get(api.pathOf('GET /models/{group}/versions/{version}', model.group, { group: model.group, version: model.version })!);
       if (mine?.status !== 'Approved' || (endpointName && mine.serving !== true) || !isDeepStrictEqual(one.body, mine)) {
         throw new RehearsalError(`GET ${models} should list version ${model.version} as Approved${endpointName ? ' and serving' : ''}, but says ${JSON.stringify(mine)}, `
           + `and of the version itself ${describeResponse(one)}`);
