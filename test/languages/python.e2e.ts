@@ -5,12 +5,24 @@ import * as path from 'path';
 import { ABALONE, pinned, processesIn, ROOT, run, succeed, testFolder } from './command';
 
 const usable = spawnSync('python3', ['-c', 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))']).status === 0;
+const TYPESCRIPT = [process.execPath, '--require', require.resolve('tsx/cjs'), 'app.ts'];
 const withPython = usable ? describe : describe.skip;
 
 withPython(`the wheel${usable ? '' : ' (no Python 3.10 or later that makes virtual environments)'}`, () => {
   const venv = testFolder('venv');
   const app = testFolder('python-app');
   const command = path.join(venv, 'bin', 'cdk-mlops');
+  const PYTHON = [path.join(venv, 'bin', 'python'), 'app.py'];
+  const NEIGHBOURS = path.join(ROOT, 'test', 'languages', 'neighbours-python');
+
+  /** Template and assets of the stack of the app in a folder. */
+  async function synthesize([program, ...args]: readonly string[], folder: string, stack: string, profile?: string): Promise<object> {
+    const outdir = fs.mkdtempSync(testFolder('synthesized-'));
+    const { context } = JSON.parse(fs.readFileSync(path.join(folder, 'cdk.json'), 'utf8')) as { context?: object };
+    await succeed(program, args, folder, { ...process.env, CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: JSON.stringify({ ...context, profile }) });
+    const read = (kind: string) => JSON.parse(fs.readFileSync(path.join(outdir, `${stack}.${kind}.json`), 'utf8')) as unknown;
+    return { template: read('template'), assets: read('assets') };
+  }
 
   beforeAll(async () => {
     const clone = testFolder('clone');
@@ -24,17 +36,20 @@ withPython(`the wheel${usable ? '' : ' (no Python 3.10 or later that makes virtu
   });
 
   test.each([['dev', 'AbaloneDev'], ['prod', 'Abalone']])('synthesizes the template and the assets of the TypeScript app (%s)', async (profile, stack) => {
-    const synthesize = async (language: string, program: string, args: string[], cwd: string) => {
-      const outdir = testFolder(`${language}-${profile}`);
-      const { context } = JSON.parse(fs.readFileSync(path.join(cwd, 'cdk.json'), 'utf8')) as { context: object };
-      await succeed(program, args, cwd, { ...process.env, CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: JSON.stringify({ ...context, profile }) });
-      const read = (kind: string) => JSON.parse(fs.readFileSync(path.join(outdir, `${stack}.${kind}.json`), 'utf8')) as unknown;
-      return { template: read('template'), assets: read('assets') };
-    };
-    const example = path.join(ROOT, 'examples', 'abalone');
-    const typescript = await synthesize('typescript', process.execPath, ['--require', require.resolve('tsx/cjs'), 'app.ts'], example);
-    const python = await synthesize('python', path.join(venv, 'bin', 'python'), ['app.py'], app);
-    expect(python).toEqual(typescript);
+    const typescript = await synthesize(TYPESCRIPT, path.join(ROOT, 'examples', 'abalone'), stack, profile);
+    expect(await synthesize(PYTHON, app, stack, profile)).toEqual(typescript);
+  });
+
+  test('synthesizes an algorithm that is a class of Python as one of TypeScript', async () => {
+    const typescript = await synthesize(TYPESCRIPT, path.join(ROOT, 'test', 'rehearsal', 'neighbours'), 'Neighbours');
+    expect(await synthesize(PYTHON, NEIGHBOURS, 'Neighbours')).toEqual(typescript);
+  });
+
+  test('rehearses an algorithm that is a class of Python, in an image of the team\'s own', async () => {
+    const program = (name: string) => path.join(ROOT, 'test', 'rehearsal', 'neighbours', 'container', name);
+    const env = { ...process.env, CDK_MLOPS_STAND_INS: JSON.stringify({ 'team/neighbours': { train: program('train.py'), serve: program('serve.py') } }) };
+    const { code, output } = await run(command, ['rehearse', '--app', NEIGHBOURS, '--data', ABALONE], app, env);
+    expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/621 rows through the API[^]*everything worked/) as string });
   });
 
   test('rehearses with its own Python, neither activated nor confused by settings for another', async () => {
