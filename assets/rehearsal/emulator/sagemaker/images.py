@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..host import ApiError, Host
-from .image_contents import Fidelity, compare, of_programs
-from .stand_ins import KNOWN, STAND_INS_VARIABLE, StandIn, own_stand_ins
+from .image_contents import KNOWN, StandIn
+from .image_fidelity import Fidelity, compare, of_programs
+from .stand_ins import STAND_INS_VARIABLE, missing_program, own_stand_ins
 
 _URI = re.compile(
     r"(?:(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.(?P<domain>[a-z0-9.-]+)/)?"
@@ -100,7 +101,7 @@ class Images:
                 found = of_programs(image.uri, image.repository, list(dict.fromkeys(programs)))
             else:
                 chosen = image.repository in self._own
-                found = compare(image.uri, image.tag, stand_in.name, own=chosen)
+                found = compare(image.uri, image.tag, stand_in, own=chosen)
             self._played[image.uri] = found
         if found.summary:
             kind = "warning" if found.level == "other" else "image"
@@ -110,7 +111,7 @@ class Images:
         """The stand-in of an image that serves."""
         found = self.stand_in(uri)
         if found.serve is None:
-            raise ApiError("ValidationException", f"{found.missing('serve')} (image {uri})")
+            raise ApiError("ValidationException", f"{missing_program(found, 'serve')} (image {uri})")
         return found
 
     def authorize_pull(self, role_arn: str, uri: str) -> None:

@@ -14,6 +14,7 @@ from . import service_shapes as shapes
 from .container import Container, LogStream
 from .job_keys import authorize_volume, output_key
 from .job_runner import Job, JobFailure, JobRunner
+from .stand_ins import missing_program
 from .storage import Storage
 
 
@@ -77,7 +78,7 @@ class ProcessingJobs(JobRunner):
             argv = ["python3", str(stand_in.process), *argv]
         elif not specification.get("ContainerEntrypoint"):
             if stand_in.own:
-                raise JobFailure(f"ClientError: {stand_in.missing('process')}")
+                raise JobFailure(f"ClientError: {missing_program(stand_in, 'process')}")
             raise JobFailure(
                 f"ClientError: the stand-in {stand_in.name} has no entry point of its own; give"
                 " AppSpecification.ContainerEntrypoint"

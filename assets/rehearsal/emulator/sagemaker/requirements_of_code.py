@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from ..host import Host
-from .image_contents import installed
+from .image_fidelity import installed
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*([^;#]*)")
 

@@ -1,4 +1,4 @@
-"""What plays a container image: scripts of `containers/`, or programs of the team itself.
+"""What plays the images of a team, as it says in CDK_MLOPS_STAND_INS: one of the known stand-ins, or programs of its own.
 
 A program of a team is run as SageMaker runs its container: with the argument `train` or `serve`, its files below the folder that
 the environment variable SAGEMAKER_BASE_DIR names in place of `/opt/ml`, its server on the port of SAGEMAKER_BIND_TO_PORT or on
@@ -11,57 +11,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CONTAINERS = Path(__file__).parent / "containers"
+from .image_contents import KNOWN, StandIn
+
 STAND_INS_VARIABLE = "CDK_MLOPS_STAND_INS"
 """Environment variable with own stand-ins, as JSON: `{"<repository>": "<known stand-in>"}`, or in place of the name an object with the
 programs for `train`, `serve` and `process`."""
 FOLDER_VARIABLE = "CDK_MLOPS_STAND_INS_FOLDER"
 """Folder to which the paths of these programs are relative: the one of the app."""
 USES = ("train", "serve", "process")
-
-
-@dataclass(frozen=True)
-class StandIn:
-    """The program for each use of an image; None where there is none."""
-
-    name: str
-    train: Path | None
-    """Played when no entry point is given."""
-    serve: Path | None
-    process: Path | None = None
-    example: str = ""
-    """A tag that exists."""
-    own: bool = False
-    """Whether the programs are the team's."""
-
-    def missing(self, use: str) -> str:
-        """Why the image cannot be used so."""
-        if not self.own:
-            return f"the stand-in {self.name} cannot {use}"
-        return (
-            f"the stand-in of the repository {self.name} names no program for {use!r}: add it to its entry in"
-            f" {STAND_INS_VARIABLE}"
-        )
-
-
-KNOWN = {
-    "sagemaker-scikit-learn": StandIn(
-        "sagemaker-scikit-learn",
-        train=None,
-        serve=CONTAINERS / "sklearn_serve.py",
-        example="1.9-0-cpu-py3",
-    ),
-    "sagemaker-xgboost": StandIn(
-        "sagemaker-xgboost",
-        train=CONTAINERS / "xgboost_train.py",
-        serve=CONTAINERS / "xgboost_serve.py",
-        example="3.2-0",
-    ),
-}
 
 
 def own_stand_ins(environment: Mapping[str, str] = os.environ) -> dict[str, StandIn]:
@@ -101,4 +61,14 @@ def _stand_in(repository: str, value: Any, folder: Path) -> StandIn:
             )
     return StandIn(
         repository, programs.get("train"), programs.get("serve"), programs.get("process"), own=True
+    )
+
+
+def missing_program(stand_in: StandIn, use: str) -> str:
+    """Why the image cannot be used so."""
+    if not stand_in.own:
+        return f"the stand-in {stand_in.name} cannot {use}"
+    return (
+        f"the stand-in of the repository {stand_in.name} names no program for {use!r}: add it to its entry in"
+        f" {STAND_INS_VARIABLE}"
     )

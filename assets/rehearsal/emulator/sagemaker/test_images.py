@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import xgboost
 
-from emulator.sagemaker import SageMaker, image_contents
+from emulator.sagemaker import SageMaker, image_fidelity
 from emulator.sagemaker.fake_host import FakeHost
-from emulator.sagemaker.image_contents import PYTHON, compare
-from emulator.sagemaker.stand_ins import CONTAINERS
+from emulator.sagemaker.image_contents import CONTAINERS, KNOWN, PYTHON
+from emulator.sagemaker.image_fidelity import compare
 
 ECR = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
 SKLEARN, XGBOOST = "sagemaker-scikit-learn", "sagemaker-xgboost"
@@ -26,19 +26,19 @@ HERE = {"scikit-learn": "1.9.0", "xgboost": "3.2.0", PYTHON: "3.12", "numpy": "2
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     versions = {**HERE, "scipy": "1.18.0", "pyarrow": "25.0.0", "joblib": "1.5.3"}
-    monkeypatch.setattr(image_contents, "installed", versions.get)
+    monkeypatch.setattr(image_fidelity, "installed", versions.get)
     return versions
 
 
 class TestFidelity:
     def test_every_version_is_that_of_the_image(self, installed: dict[str, str]) -> None:
-        found = compare("u", "1.9-0-cpu-py3", SKLEARN)
+        found = compare("u", "1.9-0-cpu-py3", KNOWN[SKLEARN])
         assert (found.level, found.summary) == ("exact", "")
         assert all(there == here for _, there, here in found.libraries)
 
     def test_only_other_libraries_differ(self, installed: dict[str, str]) -> None:
         del installed["pyarrow"]
-        found = compare("u", "3.2-0", XGBOOST)
+        found = compare("u", "3.2-0", KNOWN[XGBOOST])
         assert found.level == "near"
         assert found.summary == (
             "played by xgboost 3.2.0, as in the image, with numpy 2.5.1 instead of 2.1.0, scipy 1.18.0 instead"
@@ -57,11 +57,11 @@ class TestFidelity:
     def test_another_version_of_the_library_itself(
         self, installed: dict[str, str], tag: str | None, stand_in: str, summary: str
     ) -> None:
-        found = compare("u", tag, stand_in)
+        found = compare("u", tag, KNOWN[stand_in])
         assert (found.level, found.summary) == ("other", summary)
 
     def test_an_own_stand_in(self, installed: dict[str, str]) -> None:
-        found = compare("u", "1.9-0-cpu-py3", SKLEARN, own=True)
+        found = compare("u", "1.9-0-cpu-py3", KNOWN[SKLEARN], own=True)
         assert found.level == "other"
         assert found.summary == (
             "as the stand-in sagemaker-scikit-learn, which was chosen for it: played by scikit-learn 1.9.0; what"
@@ -71,8 +71,8 @@ class TestFidelity:
 
     def test_what_is_installed_is_what_the_images_are_named_after(self) -> None:
         if sys.version_info >= (3, 11):
-            assert compare("u", "1.9-0-cpu-py3", SKLEARN).level != "other"
-        assert compare("u", "3.2-0", XGBOOST).level != "other"
+            assert compare("u", "1.9-0-cpu-py3", KNOWN[SKLEARN]).level != "other"
+        assert compare("u", "3.2-0", KNOWN[XGBOOST]).level != "other"
 
     def test_is_told_once_for_an_image_with_a_warning(
         self, host: FakeHost, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,7 @@ from .container import Container, LogStream
 from .job_keys import authorize_volume, output_key
 from .job_runner import Job, JobFailure, JobRunner
 from .requirements_of_code import MissingPackages, check_requirements
+from .stand_ins import missing_program
 from .storage import Storage, StorageError, pack, unpack
 
 
@@ -80,7 +81,7 @@ class TrainingJobs(JobRunner):
         elif stand_in.train:
             argv = ["python3", str(stand_in.train), *(["train"] if stand_in.own else [])]
         elif stand_in.own:
-            raise JobFailure(f"ClientError: {stand_in.missing('train')}")
+            raise JobFailure(f"ClientError: {missing_program(stand_in, 'train')}")
         else:
             raise JobFailure(
                 f"ClientError: the stand-in {stand_in.name} trains in script mode only; give the"
@@ -89,7 +90,7 @@ class TrainingJobs(JobRunner):
         self._set(job, "InProgress", SecondaryStatus="Training")
         metrics = _Metrics(
             specification.get("MetricDefinitions") or (),
-            built_in=stand_in.train is not None and not stand_in.own and not arguments and not entry,
+            None if arguments or entry else stand_in.metrics,
         )
 
         def line(text: str) -> None:
@@ -221,9 +222,9 @@ class TrainingJobs(JobRunner):
 class _Metrics:
     """Picks metric values out of log lines."""
 
-    def __init__(self, definitions: Any, *, built_in: bool) -> None:
+    def __init__(self, definitions: Any, sent: re.Pattern[str] | None) -> None:
         self.rules = [(entry["Name"], re.compile(entry["Regex"])) for entry in definitions]
-        self.built_in = built_in
+        self.sent = sent
         self.values: dict[str, tuple[float, Any]] = {}
 
     def see(self, line: str) -> None:
@@ -231,8 +232,8 @@ class _Metrics:
             match = rule.search(line)
             if match:
                 self._keep(name, match.group(match.lastindex or 0))
-        if self.built_in and line.startswith("["):
-            for part, metric, value in re.findall(r"(train|validation)-([\w@-]+):([-+.\deE]+)", line):
+        if self.sent:
+            for part, metric, value in self.sent.findall(line):
                 self._keep(f"{part}:{metric}", value)
 
     def _keep(self, name: str, text: str) -> None:
