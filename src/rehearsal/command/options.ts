@@ -26,6 +26,11 @@ Options of rehearse
   --verbose                      show the output of the tools that are run
   --help, --version
 
+Environment
+  CDK_MLOPS_PYTHON               the Python to take
+  CDK_MLOPS_STAND_INS            what plays container images of your own, as JSON: {"<repository>": {"train": "train.py", "serve": "serve.py"}},
+                                 programs with paths relative to the folder of the app; or the name of an image of SageMaker in their place
+
 Exit codes
   0 everything worked   1 a step failed   2 wrong usage, or this machine lacks something
   3 the gate rejected the model   4 validation put the data into quarantine   130 interrupted
