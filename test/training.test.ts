@@ -9,14 +9,16 @@ import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
 import { Column, DatasetSchema } from '../src/data';
 import { ContainerImage, S3Location, ScikitLearnVersion, XgboostVersion } from '../src/references';
 import { IModelRegistry, ModelRegistry } from '../src/registry';
 import { IMAGE_ACCOUNTS } from '../src/shared/container-images';
 import { CHEAPEST_EVERYWHERE, hasLocalStorage, isGraviton, missingInstanceType } from '../src/shared/instance-types';
 import {
-  Algorithm, CallbackStep, ConditionStep, ExecutionVariable, FailStep, LambdaStep, ModelMetric, PipelineCondition, PipelineDefinition,
-  PipelineFn, PipelineParameter, PipelineStep, ProcessingStep, ProcessingStepProps, QualityGate, RegisterModelStep, RetryReason, TrainingPipeline,
+  Algorithm, AlgorithmConfig, CallbackStep, ConditionStep, ExecutionVariable, FailStep, HyperParameter, LambdaStep, ModelLoader, ModelMetric,
+  PipelineCondition, PipelineDefinition, PipelineFn, PipelineParameter, PipelineStep, ProcessingStep, ProcessingStepProps, QualityGate,
+  RegisterModelStep, RetryReason, TrainingPipeline,
   TrainingPipelineProps, TrainingStep,
 } from '../src/training';
 import { StepContext } from '../src/training/step-context';
@@ -664,6 +666,67 @@ describe('XGBoost', () => {
       'gamma is -1; it must be at least 0', 'subsample is 0; it must be above 0 and at most 1', 'rounds is NaN',
       'booster is "gbtre"; it must be one of "gbtree", "gblinear", "dart"',
     ].join('.*'), 's'));
+  });
+});
+
+describe('an algorithm of a team', () => {
+  const image = ContainerImage.fromUri('111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/mine:1');
+  const modelLoader = ModelLoader.fromModel('loader.py');
+  const twice = [HyperParameter.constant('seed', '1'), HyperParameter.constant('seed', '2')];
+  const metricDefinitions = Array.from({ length: 41 }, (_, index) => ({ name: `m${index}`, regex: `m${index}=([0-9.]+)` }));
+
+  /** What `bind` returns, and what else it does. */
+  class Mine extends Algorithm {
+    constructor(private readonly config: Partial<AlgorithmConfig>, private readonly inScope: (scope: Construct) => void = () => undefined) {
+      super();
+    }
+
+    public bind(scope: Construct): AlgorithmConfig {
+      this.inScope(scope);
+      return { trainingImage: image, modelLoader, ...this.config };
+    }
+  }
+
+  test('decides image, command, environment and hyper-parameters of the jobs and of the container that serves', () => {
+    const { definition } = make({
+      algorithm: new Mine({
+        entrypoint: ['/bin/fit'],
+        trainingEnvironment: { A: '1' },
+        servingEnvironment: { B: '2' },
+        hyperParameters: [HyperParameter.ofInteger('depth', { value: 3 })],
+        evaluationImage: ContainerImage.fromUri('example.com/evaluation:1'),
+      }),
+    });
+    const uri = '111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/mine:1';
+    expect(named(definition, 'Train').Arguments).toMatchObject({
+      AlgorithmSpecification: { TrainingImage: uri, ContainerEntrypoint: ['/bin/fit'] },
+      Environment: { A: '1' },
+      HyperParameters: { depth: { 'Std:Join': { On: '', Values: [{ Get: 'Parameters.Depth' }] } } },
+    });
+    const { AppSpecification: evaluation } = named(definition, 'Evaluate').Arguments;
+    expect(evaluation).toMatchObject({ ImageUri: 'example.com/evaluation:1', ContainerArguments: expect.arrayContaining(['--loader', 'loader.py']) as unknown });
+    const [, served] = named(definition, 'Gate').Arguments.IfSteps[0].Arguments.InferenceSpecification.Containers;
+    expect(served).toMatchObject({ Image: uri, Environment: { B: '2' } });
+  });
+
+  test('may call what it makes as it likes', () => {
+    const names = ['Resource', 'Role', 'JobRole', 'Scripts', 'Schema', 'ModelLoader', 'Algorithm'];
+    expect(() => make({ algorithm: new Mine({}, (scope) => names.forEach((name) => new Construct(scope, name))) })).not.toThrow();
+  });
+
+  test.each<[string, () => unknown, string]>([
+    ['a class names a hyper-parameter twice', () => make({ algorithm: new Mine({ hyperParameters: twice }) }),
+      'TrainingPipeline "Training": algorithm: hyperParameters: "seed" is there more than once'],
+    ['a class has too many metrics', () => make({ algorithm: new Mine({ metricDefinitions }) }), 'metricDefinitions has 41 entries; SageMaker takes at most 40'],
+    ['a container names a hyper-parameter twice', () => Algorithm.container({ image, modelLoader, hyperParameters: twice }),
+      'Algorithm.container: hyperParameters: "seed" is there more than once'],
+    ['a script has too many metrics', () => Algorithm.script({ image, source: __dirname + '/golden', entryPoint: 'make.py', metricDefinitions }),
+      'Algorithm.script: metricDefinitions has 41 entries; SageMaker takes at most 40'],
+    ['the script is not there', () => Algorithm.script({ image, source: __dirname + '/golden', entryPoint: 'none.py' }), 'there are make.py'],
+    ['the loader is not there', () => ModelLoader.fromFile('/nowhere.py'), 'ModelLoader.fromFile: there is no file "/nowhere.py"'],
+    ['the loader is not in the model', () => ModelLoader.fromModel('../loader.py'), '"../loader.py" must be a path in the model archive'],
+  ])('fails when %s', (_, run, message) => {
+    expect(run).toThrow(message);
   });
 });
 

@@ -4,6 +4,7 @@ import type { MetricDefinition } from './steps/training-step';
 import type { DatasetSchema } from '../data/schema';
 import type { ContainerImage } from '../references/container-image';
 import type { S3Location } from '../references/s3-location';
+import type { Problems } from '../shared/validation';
 
 /** What an algorithm is bound to. */
 export interface AlgorithmBindOptions {
@@ -50,4 +51,13 @@ export interface AlgorithmConfig {
   readonly evaluationImage?: ContainerImage;
   /** Whether one container of the serving image, in script mode, could do the preprocessing too. @default false */
   readonly singleContainer?: boolean;
+}
+
+/** What SageMaker would refuse, or what would be lost: names and parameters of hyper-parameters must differ from each other. */
+export function checkJob(problems: Problems, { hyperParameters = [], metricDefinitions = [] }: Pick<AlgorithmConfig, 'hyperParameters' | 'metricDefinitions'>): void {
+  for (const names of [hyperParameters.map(({ name }) => name), hyperParameters.flatMap(({ parameter }) => parameter?.name ?? [])]) {
+    names.filter((name, index) => names.indexOf(name) !== index).forEach((name) =>
+      problems.check(false, () => `hyperParameters: "${name}" is there more than once`));
+  }
+  problems.check(metricDefinitions.length <= 40, () => `metricDefinitions has ${metricDefinitions.length} entries; SageMaker takes at most 40`);
 }

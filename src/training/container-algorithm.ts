@@ -1,4 +1,4 @@
-import type { AlgorithmConfig, AlgorithmObjective } from './algorithm-config';
+import { AlgorithmConfig, AlgorithmObjective, checkJob } from './algorithm-config';
 import type { HyperParameter } from './hyper-parameter';
 import type { ModelLoader } from './model-loader';
 import type { MetricDefinition } from './steps/training-step';
@@ -31,18 +31,8 @@ export interface ContainerAlgorithmOptions {
 
 export function checkContainer(options: ContainerAlgorithmOptions): void {
   const problems = new Problems('Algorithm.container');
-  checkHyperParameters(problems, options.hyperParameters);
-  problems.check((options.metricDefinitions ?? []).length <= 40, () =>
-    `metricDefinitions has ${options.metricDefinitions!.length} entries; SageMaker takes at most 40`);
+  checkJob(problems, options);
   problems.throwIfAny();
-}
-
-/** Names and parameters must differ from each other. */
-export function checkHyperParameters(problems: Problems, hyperParameters: readonly HyperParameter[] = []): void {
-  for (const names of [hyperParameters.map(({ name }) => name), hyperParameters.flatMap(({ parameter }) => parameter?.name ?? [])]) {
-    names.filter((name, index) => names.indexOf(name) !== index).forEach((name) =>
-      problems.check(false, () => `hyperParameters: "${name}" is there more than once`));
-  }
 }
 
 export function containerConfig(options: ContainerAlgorithmOptions): AlgorithmConfig {

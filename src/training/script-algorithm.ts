@@ -2,8 +2,7 @@ import * as fs from 'fs';
 import * as path from 'path';
 import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
-import type { AlgorithmConfig, AlgorithmObjective } from './algorithm-config';
-import { checkHyperParameters } from './container-algorithm';
+import { AlgorithmConfig, AlgorithmObjective, checkJob } from './algorithm-config';
 import type { HyperParameter } from './hyper-parameter';
 import { ModelLoader } from './model-loader';
 import type { MetricDefinition } from './steps/training-step';
@@ -41,7 +40,7 @@ export function checkScript(options: ScriptAlgorithmOptions): void {
   problems.throwIfAny();
   problems.check(fs.existsSync(path.join(source, entryPoint)), () =>
     `entryPoint "${entryPoint}" does not exist in "${source}"; there are ${fs.readdirSync(source).filter((name) => name.endsWith('.py')).join(', ') || 'no Python files'}`);
-  checkHyperParameters(problems, options.hyperParameters);
+  checkJob(problems, options);
   problems.throwIfAny();
 }
 

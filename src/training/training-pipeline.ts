@@ -6,6 +6,7 @@ import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { Algorithm } from './algorithm';
+import { checkJob } from './algorithm-config';
 import { DefaultDefinition, INPUT_DATA, MANIFEST_ID } from './default-definition';
 import { DefinitionGrants } from './definition-grants';
 import { checkPlatform, warnOfEndOfPatch } from './definition-platform';
@@ -191,7 +192,10 @@ export class TrainingPipeline extends TrainingPipelineBase implements ec2.IConne
       exclude: ['test_*.py', 'conftest.py', '__pycache__', '.*', '*.toml'],
     });
     const schema = jsonAsset(this, 'Schema', document);
-    const algorithm = (props.algorithm ?? Algorithm.xgboost()).bind(this, { schema: props.schema });
+    const algorithm = (props.algorithm ?? Algorithm.xgboost()).bind(new Construct(this, 'Algorithm'), { schema: props.schema });
+    const problems = new Problems(`TrainingPipeline "${this.node.id}": algorithm`);
+    checkJob(problems, algorithm);
+    problems.throwIfAny();
     const loader = algorithm.modelLoader._file;
     return new DefaultDefinition({
       pipelineName: this.pipelineName,
