@@ -73,7 +73,7 @@ export function missingInstanceType(scope: Construct, use: InstanceUse, type: st
 
 /**
  * Whether an instance type has disks of its own. It encrypts them itself, and SageMaker refuses a job of such a type that asks for
- * another key (`ResourceConfig.VolumeKmsKeyId`): `ml.m5d`, `ml.g4dn`, and all newer ones with accelerators but `ml.inf2`.
+ * another key (`ResourceConfig.VolumeKmsKeyId`): `ml.g4dn`, `ml.p4d`, and all newer ones with accelerators but `ml.inf2`.
  *
  * @see https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-store-volumes.html
  */

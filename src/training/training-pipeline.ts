@@ -80,7 +80,7 @@ export interface TrainingPipelineProps extends CommonProps {
  * data set about 5 US cents.
  *
  * With `encryptionKey` the volumes of the jobs are encrypted with it, but for instance types that encrypt disks of their own (such as
- * `ml.m5d` and `ml.g5`): SageMaker refuses a key for them, so that a start cannot ask for one instead. What the jobs write is encrypted
+ * `ml.g4dn` and `ml.g5`): SageMaker refuses a key for them, so that a start cannot ask for one instead. What the jobs write is encrypted
  * with the key of the bucket that it goes to. Jobs log to `/aws/sagemaker/*`, groups that all jobs of an account share: `logRetention`
  * does not reach them.
  *

@@ -8,7 +8,25 @@ role for `kms:GenerateDataKey`; `kms:Encrypt` too where the key is given by id o
 
 from __future__ import annotations
 
-from ..host import Host
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..host import ApiError, Host
+
+_LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|(g[5-9]|p[5-9]|trn|dl)[\w-]*)\.")
+"""Instance types with disks of their own (EC2 user guide: "Instance store volumes"), among those of SageMaker."""
+
+
+def authorize_instances(host: Host, instances: Mapping[str, Any], caller: str, role: str) -> None:
+    """Checks the key for the volumes of the instances of a job (botocore model `sagemaker`, `ResourceConfig.VolumeKmsKeyId`)."""
+    key, kind = instances.get("VolumeKmsKeyId"), str(instances.get("InstanceType", ""))
+    if key and _LOCAL_STORAGE.match(kind):
+        raise ApiError(
+            "ValidationException",
+            f"VolumeKmsKeyId cannot be given for {kind}: its local storage is encrypted by the instance itself",
+        )
+    authorize_volume(host, key, caller, role)
 
 
 def authorize_volume(host: Host, key: str | None, caller: str, role: str | None = None) -> None:

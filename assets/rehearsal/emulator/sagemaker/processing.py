@@ -12,7 +12,7 @@ from typing import Any
 from ..host import ApiError
 from . import service_shapes as shapes
 from .container import Container, LogStream
-from .job_keys import authorize_volume, output_key
+from .job_keys import authorize_instances, output_key
 from .job_runner import Job, JobFailure, JobRunner
 from .stand_ins import missing_program
 from .storage import Storage
@@ -35,8 +35,8 @@ class ProcessingJobs(JobRunner):
                     "ValidationException", "FeatureStoreOutput is not played by the rehearsal; use S3Output."
                 )
             self._local_path(entry.get("S3Output", {}).get("LocalPath"), f"output {entry['OutputName']}")
-        key = request["ProcessingResources"]["ClusterConfig"].get("VolumeKmsKeyId")
-        authorize_volume(self.core.host, key, caller, request["RoleArn"])
+        instances = request["ProcessingResources"]["ClusterConfig"]
+        authorize_instances(self.core.host, instances, caller, request["RoleArn"])
         return {"ProcessingJobArn": self._begin("Processing", request, self._process)}
 
     @staticmethod

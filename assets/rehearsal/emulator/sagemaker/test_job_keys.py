@@ -38,6 +38,14 @@ def test_a_volume_key_needs_a_grant_by_the_role_or_by_the_caller(
     assert run_job(sm, with_volume_key())["ProcessingJobStatus"] == "Completed"
 
 
+@pytest.mark.parametrize("kind", ["ml.g4dn.xlarge", "ml.g5.xlarge"])
+def test_a_volume_key_for_instances_that_encrypt_their_own_disks(sm: SageMaker, kind: str) -> None:
+    request = {"ProcessingJobName": "j1", **with_volume_key()}
+    request["ProcessingResources"]["ClusterConfig"]["InstanceType"] = kind
+    message = refused(sm, "CreateProcessingJob", request, "ValidationException")
+    assert message.startswith(f"VolumeKmsKeyId cannot be given for {kind}")
+
+
 def test_a_volume_key_that_nobody_may_use(sm: SageMaker, host: FakeHost) -> None:
     host.denied.append(("*", "kms:CreateGrant", KEY))
     request = {"ProcessingJobName": "j1", **with_volume_key()}

@@ -14,7 +14,7 @@ from typing import Any
 from ..host import ApiError
 from . import service_shapes as shapes
 from .container import Container, LogStream
-from .job_keys import authorize_volume, output_key
+from .job_keys import authorize_instances, output_key
 from .job_runner import Job, JobFailure, JobRunner
 from .requirements_of_code import MissingPackages, check_requirements
 from .stand_ins import missing_program
@@ -37,8 +37,7 @@ class TrainingJobs(JobRunner):
         names = [channel["ChannelName"] for channel in request.get("InputDataConfig") or ()]
         if len(set(names)) != len(names):
             raise ApiError("ValidationException", f"Channel names must be unique, got {', '.join(names)}.")
-        key = request["ResourceConfig"].get("VolumeKmsKeyId")
-        authorize_volume(self.core.host, key, caller, request["RoleArn"])
+        authorize_instances(self.core.host, request["ResourceConfig"], caller, request["RoleArn"])
         arn = self._begin("Training", {**request, "SecondaryStatus": "Starting"}, self._train)
         return {"TrainingJobArn": arn}
 

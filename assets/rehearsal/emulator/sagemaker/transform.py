@@ -15,7 +15,7 @@ from typing import Any
 
 from ..host import ApiError
 from . import service_shapes as shapes
-from .job_keys import authorize_volume, output_key
+from .job_keys import authorize_instances, output_key
 from .job_runner import Job, JobFailure, JobRunner
 from .serving import Fleet, LoadFailure, ModelFailure
 from .storage import Storage, relative, split
@@ -32,8 +32,8 @@ class TransformJobs(JobRunner):
     def create_transform(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
         used = self.model(request["ModelName"])
         _check(request)
-        key = request["TransformResources"].get("VolumeKmsKeyId")
-        authorize_volume(self.core.host, key, caller, used["ExecutionRoleArn"])
+        instances = request["TransformResources"]
+        authorize_instances(self.core.host, instances, caller, used["ExecutionRoleArn"])
         return {"TransformJobArn": self._begin("Transform", request, lambda job: self._transform(job, used))}
 
     def _transform(self, job: Job, used: dict[str, Any]) -> None:

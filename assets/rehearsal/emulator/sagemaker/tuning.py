@@ -14,7 +14,7 @@ from typing import Any
 from ..host import ApiError
 from . import tuning_ranges as ranges
 from .core import listing, page
-from .job_keys import authorize_volume
+from .job_keys import authorize_instances
 from .job_runner import Job, JobFailure
 from .training import TrainingJobs
 
@@ -33,8 +33,7 @@ class TuningJobs(TrainingJobs):
         definitions = _definitions(request)
         self._check_tuning(request, config, definitions)
         for definition in definitions:
-            key = _resources(definition).get("VolumeKmsKeyId")
-            authorize_volume(self.core.host, key, caller, definition["RoleArn"])
+            authorize_instances(self.core.host, _resources(definition), caller, definition["RoleArn"])
         for used, what in (
             (config["Strategy"] == "Bayesian", "the strategy Bayesian is played as Random"),
             (
