@@ -97,7 +97,7 @@ project.eslint?.addOverride({
   rules: { 'import/no-extraneous-dependencies': 'off' },
 });
 
-project.eslint?.addOverride({ files: ['test/rehearsal/*/app.ts'], rules: { 'import/no-extraneous-dependencies': 'off' } });
+project.eslint?.addOverride({ files: ['test/apps/*/app.ts', 'test/rehearsal/*/app.ts'], rules: { 'import/no-extraneous-dependencies': 'off' } });
 
 // The package: the compiled library, what runs on AWS, and the rehearsal; npm adds README.md, LICENSE and package.json. Whatever
 // else lies in these folders stays there: tests, sources of bundles, logs, caches.

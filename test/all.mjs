@@ -115,13 +115,14 @@ const suites = {
   'python-lint': async () => check(await interpreter(), ['-m', 'ruff', 'check', '--no-cache', 'assets']),
   'python-format': async () => check(await interpreter(), ['-m', 'ruff', 'format', '--no-cache', '--check', 'assets']),
 };
-const needLibrary = ['unit', 'docs', 'lint', 'types', 'package', 'rehearsal', 'languages'];
+const needLibrary = ['unit', 'docs', 'lint', 'types', 'package', 'rehearsal', 'apps', 'languages'];
 const rehearsals = {
   rehearsal: () => jest('rehearsal', '--config', 'test/rehearsal/jest.config.json'),
 };
 
-/** Those that build and install the package as its users do, which takes minutes: they run when named, or with `--full`. */
+/** Rehearsals of other apps, and those that build and install the package as its users do. They take minutes: they run when named, or with `--full`. */
 const slow = {
+  apps: () => jest('apps', '--config', 'test/apps/jest.config.json'),
   languages: () => jest('languages', '--config', 'test/languages/jest.config.json'),
 };
 

@@ -41,12 +41,12 @@ withPython(`the wheel${usable ? '' : ' (no Python 3.10 or later that makes virtu
   });
 
   test('synthesizes an algorithm that is a class of Python as one of TypeScript', async () => {
-    const typescript = await synthesize(TYPESCRIPT, path.join(ROOT, 'test', 'rehearsal', 'neighbours'), 'Neighbours');
+    const typescript = await synthesize(TYPESCRIPT, path.join(ROOT, 'test', 'apps', 'neighbours'), 'Neighbours');
     expect(await synthesize(PYTHON, NEIGHBOURS, 'Neighbours')).toEqual(typescript);
   });
 
   test('rehearses an algorithm that is a class of Python, in an image of the team\'s own', async () => {
-    const program = (name: string) => path.join(ROOT, 'test', 'rehearsal', 'neighbours', 'container', name);
+    const program = (name: string) => path.join(ROOT, 'test', 'apps', 'neighbours', 'container', name);
     const env = { ...process.env, CDK_MLOPS_STAND_INS: JSON.stringify({ 'team/neighbours': { train: program('train.py'), serve: program('serve.py') } }) };
     const { code, output } = await run(command, ['rehearse', '--app', NEIGHBOURS, '--data', ABALONE], app, env);
     expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/621 rows through the API[^]*everything worked/) as string });

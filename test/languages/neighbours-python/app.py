@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The app of test/rehearsal/neighbours in Python, its algorithm a subclass: both synthesize the same template."""
+"""The app of test/apps/neighbours in Python, its algorithm a subclass: both synthesize the same template."""
 
 from pathlib import Path
 

@@ -7,7 +7,7 @@ import {
   SendPipelineExecutionStepSuccessCommand, StartPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { deploy, Deployed, ROOT } from './command';
+import { deploy, Deployed, ROOT } from '../rehearsal/command';
 
 interface Ended {
   readonly status: string;
@@ -47,7 +47,7 @@ describe('permission follows the reference', () => {
 
   beforeAll(async () => {
     process.env.CDK_MLOPS_STAND_INS = JSON.stringify({ 'team/prepare': 'sagemaker-scikit-learn' });
-    deployed = await deploy('permissions', path.join(ROOT, 'test', 'rehearsal', 'permissions'));
+    deployed = await deploy('permissions', path.join(ROOT, 'test', 'apps', 'permissions'));
     const { aws, emulator: { endpoint, region, credentials } } = deployed.context;
     iam = new IAMClient({ endpoint, region, credentials });
     sqs = new SQSClient({ endpoint, region, credentials });

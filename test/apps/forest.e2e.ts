@@ -1,10 +1,10 @@
 import * as path from 'path';
-import { ABALONE, rehearse, Rehearsed, ROOT, stepOf } from './command';
+import { ABALONE, rehearse, Rehearsed, ROOT, stepOf } from '../rehearsal/command';
 
 describe('an algorithm of a team\'s own', () => {
   let run: Rehearsed;
   beforeAll(async () => {
-    run = await rehearse('forest', '--app', path.join(ROOT, 'test', 'rehearsal', 'forest'), '--data', ABALONE);
+    run = await rehearse('forest', '--app', path.join(ROOT, 'test', 'apps', 'forest'), '--data', ABALONE);
   });
 
   test('is trained, measured, registered, served and asked, under the grants that follow from it', () => {

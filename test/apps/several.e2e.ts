@@ -1,7 +1,7 @@
 import * as fs from 'fs';
 import * as path from 'path';
-import { rehearse, Rehearsed, ROOT, testFolder } from './command';
 import type { NamedModelDocument } from '../../src/rehearsal/report/document';
+import { rehearse, Rehearsed, ROOT, testFolder } from '../rehearsal/command';
 
 /** A number from 0 to 1 that looks random and is the same in each run. */
 const noise = (i: number, salt: number) => Math.abs(Math.sin(i * 12.9898 + salt * 78.233) * 43758.5453) % 1;
@@ -36,7 +36,7 @@ describe('two models behind one API', () => {
       return where;
     };
     // One file is known by its header, the other is named.
-    run = await rehearse('several', '--app', path.join(ROOT, 'test', 'rehearsal', 'several'),
+    run = await rehearse('several', '--app', path.join(ROOT, 'test', 'apps', 'several'),
       '--data', file('first.csv', rents()), '--data', `fruits=${file('second.csv', fruits())}`);
     models = run.document.models ?? [];
   });

@@ -1,8 +1,8 @@
 import * as fs from 'fs';
 import * as path from 'path';
-import { ABALONE, rehearse, Rehearsed, ROOT, stepOf } from './command';
+import { ABALONE, rehearse, Rehearsed, ROOT, stepOf } from '../rehearsal/command';
 
-const APP = path.join(ROOT, 'test', 'rehearsal', 'neighbours');
+const APP = path.join(ROOT, 'test', 'apps', 'neighbours');
 
 describe('an algorithm in a container image of a team\'s own', () => {
   let run: Rehearsed;
