@@ -305,6 +305,23 @@ describe('props of the network', () => {
     expect(() => synth(props)).toThrow(`ModelRegistry "Models": ${prop} need vpc: give the VPC that they are in`);
   });
 
+  test('groups are described in characters that EC2 takes, whatever the construct is called', () => {
+    const template = inStack((stack, vpc) => new ModelRegistry(stack, `Modèles d'été ${'x'.repeat(300)}`, { vpc }));
+    const [{ Properties }] = Object.values(template.findResources('AWS::EC2::SecurityGroup'));
+    expect(Properties.GroupDescription).toMatch(/^What Stack\/Mod-les d--t- x+$/);
+    expect(Properties.GroupDescription).toHaveLength(255);
+  });
+
+  test('fails when there are no security groups, or too many', () => {
+    const given = (count: number) => () => inStack((stack, vpc) => {
+      const securityGroups = Array.from({ length: count }, (_, i) => ec2.SecurityGroup.fromSecurityGroupId(stack, `Group${i}`, `sg-${i}`));
+      new TrainingPipeline(stack, 'Training', { schema, registry: new ModelRegistry(stack, 'Models'), vpc, securityGroups });
+    });
+    expect(given(0)).toThrow('TrainingPipeline "Training": securityGroups has 0 entries; Lambda and SageMaker take 1 to 5');
+    expect(given(6)).toThrow('TrainingPipeline "Training": securityGroups has 6 entries');
+    expect(given(5)).not.toThrow();
+  });
+
   test('fails when something shall connect to what runs in no VPC', () => {
     const { registry, training, data, endpoint, api } = platform(new Stack(new App(), 'Stack'));
     expect(() => registry.connections).toThrow('ModelRegistry "Models": it has no security groups, because it runs in no VPC: give it vpc');

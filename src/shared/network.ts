@@ -33,6 +33,9 @@ const INTERFACE_ACTIONS: { readonly [service in VpcService]: InterfaceActions } 
   },
 };
 
+/** Of a function and of a job (botocore models `lambda` and `sagemaker`, `VpcConfig.SecurityGroupIds`). */
+const MAX_SECURITY_GROUPS = 5;
+
 export interface NetworkOptions {
   readonly vpc?: ec2.IVpc;
   readonly vpcSubnets?: ec2.SubnetSelection;
@@ -43,13 +46,18 @@ export interface NetworkOptions {
 export class Network implements ec2.IConnectable {
   /** The network that a construct was given, with a security group of its own unless groups were given; nothing without a VPC. */
   public static of(scope: Construct, { vpc, vpcSubnets, securityGroups }: NetworkOptions): Network | undefined {
+    const subject = `${scope.constructor.name} "${scope.node.id}"`;
+    const groups = securityGroups?.length;
+    if (vpc && groups !== undefined && (groups < 1 || groups > MAX_SECURITY_GROUPS)) {
+      throw new Error(`${subject}: securityGroups has ${groups} entries; Lambda and SageMaker take 1 to ${MAX_SECURITY_GROUPS}`);
+    }
     if (vpc) {
       return new Network(scope, vpc, vpcSubnets, securityGroups ?? [
-        new ec2.SecurityGroup(scope, 'SecurityGroup', { vpc, description: `What ${scope.node.path} runs` }),
+        new ec2.SecurityGroup(scope, 'SecurityGroup', { vpc, description: descriptionOf(scope) }),
       ]);
     }
     if (vpcSubnets || securityGroups) {
-      throw new Error(`${scope.constructor.name} "${scope.node.id}": ${vpcSubnets ? 'vpcSubnets' : 'securityGroups'} need vpc: give the VPC that they are in`);
+      throw new Error(`${subject}: ${vpcSubnets ? 'vpcSubnets' : 'securityGroups'} need vpc: give the VPC that they are in`);
     }
     return undefined;
   }
@@ -105,6 +113,11 @@ export function interfaceStatements(
     new iam.PolicyStatement({ actions: onInterfaces, resources: [interfaces] }),
     new iam.PolicyStatement({ actions: describes, resources: ['*'] }),
   ];
+}
+
+/** In the characters and the length that EC2 takes (`CreateSecurityGroup`, `Description`). */
+function descriptionOf(scope: Construct): string {
+  return `What ${scope.node.path} runs`.replace(/[^\w .:/()#,@[\]+=&;{}!$*-]/g, '-').slice(0, 255);
 }
 
 /** The security groups of a construct, for its `connections`. */
