@@ -619,6 +619,15 @@ describe('a gate', () => {
     expect(keptR2.Arguments.ElseSteps[0].Arguments.ErrorMessage['Std:Join'].Values[2]).toBe(' < ');
   });
 
+  test('asks the evaluation for a metric that is measured on demand', () => {
+    const { definition } = make({ schema: BINARY, gate: QualityGate.of(ModelMetric.balancedAccuracy().atLeast(0.8)) });
+    const args = named(definition, 'Evaluate').Arguments.AppSpecification.ContainerArguments;
+    expect(args[args.indexOf('--require') + 1]).toBe('balanced_accuracy_score');
+    const [condition] = named(definition, 'Gate').Arguments.Conditions;
+    expect(condition.LeftValue['Std:JsonGet'].Path).toBe('binary_classification_metrics.balanced_accuracy_score.value');
+    expect(condition.RightValue).toEqual({ Get: 'Parameters.BalancedAccuracyScoreThreshold' });
+  });
+
   test.each<[string, DatasetSchema, string, string]>([
     ['regression', REGRESSION, 'R2Threshold', 'regression_metrics.r2.value'],
     ['two classes', BINARY, 'AucThreshold', 'binary_classification_metrics.auc.value'],
@@ -634,7 +643,7 @@ describe('a gate', () => {
     ['its metric is not for the problem', QualityGate.of(ModelMetric.accuracy().atLeast(0.9)), REGRESSION,
       'metric "accuracy" says nothing about regression; metrics for it are mse, rmse, mae, r2'],
     ['its metric is for numbers', QualityGate.of(ModelMetric.mse().atMost(1)), BINARY,
-      'metric "mse" says nothing about binary_classification; metrics for it are accuracy, precision, recall, f1, auc'],
+      'metric "mse" says nothing about binary_classification; metrics for it are accuracy, precision, recall, f1, auc, balanced_accuracy_score'],
     ['its limit cannot be', QualityGate.of(ModelMetric.f1().atLeast(90)), BINARY, 'limit 90 of metric "f1" is outside the values it can take, 0 to 1'],
     ['it has no limit', QualityGate.of(), REGRESSION, 'gate: it has no limit'],
     ['a metric has two limits', QualityGate.of(ModelMetric.r2().atLeast(0), ModelMetric.r2().atMost(1)), REGRESSION,

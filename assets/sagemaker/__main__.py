@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--test", type=Path, default=INPUT / "test")
     evaluate.add_argument("--evaluation", type=Path, default=OUTPUT / "evaluation")
-    evaluate.add_argument("--require", default="", help="metrics that must be measured, separated by commas")
+    evaluate.add_argument("--require", default="", help="metrics that the gate needs, separated by commas")
     for sub in (preprocess, evaluate):
         sub.add_argument("--schema", type=Path, default=INPUT / "schema" / "schema.json")
         sub.add_argument(

@@ -85,6 +85,31 @@ def test_a_constant_target_has_no_r2(regression: Job) -> None:
         measure(regression, "r2")
 
 
+def test_the_gate_asks_for_a_function_of_scikit_learn(classification: Job) -> None:
+    classification.preprocess()
+    classification.train(objective(classification))
+    document = measure(classification, "accuracy", "balanced_accuracy_score")
+    found = document[f"{classification.document['problemType']}_metrics"]
+    sample = pd.read_csv(
+        classification.evaluation / "predictions.csv", dtype={"truth": str, "prediction": str}
+    )
+    shares = [(rows.prediction == label).mean() for label, rows in sample.groupby("truth")]
+    assert found["balanced_accuracy_score"]["value"] == pytest.approx(sum(shares) / len(shares), rel=1e-4)
+    assert "balanced_accuracy_score" not in str(measure(classification))
+
+
+def test_fails_when_a_function_of_scikit_learn_cannot_measure(regression: Job) -> None:
+    regression.preprocess()
+    regression.train(objective(regression))
+    _, inputs = regression.matrix("test")
+    rows = np.column_stack([np.full(len(inputs), -2.0), inputs])
+    np.savetxt(regression.outputs["test"] / "test.csv", rows, delimiter=",")
+    with pytest.raises(
+        ContractError, match="mean_squared_log_error cannot be measured: .* cannot be used when targets"
+    ):
+        measure(regression, "mean_squared_log_error")
+
+
 def test_fails_when_the_gate_asks_for_another_metric(regression: Job) -> None:
     regression.preprocess()
     regression.train(objective(regression))

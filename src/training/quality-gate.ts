@@ -3,8 +3,6 @@ import { Problems } from '../shared/validation';
 
 type Problem = SchemaDocument['problemType'];
 
-const CLASSIFICATION: readonly Problem[] = ['binary_classification', 'multiclass_classification'];
-
 /** Where the metrics of each kind of problem stand in `evaluation.json`. */
 const SECTIONS: Record<Problem, string> = {
   regression: 'regression_metrics',
@@ -12,67 +10,99 @@ const SECTIONS: Record<Problem, string> = {
   multiclass_classification: 'multiclass_classification_metrics',
 };
 
+/** The kinds of problem that a metric is for, and the values that it can take. */
+interface MetricKind {
+  readonly problems: readonly Problem[];
+  readonly smallest: number;
+  readonly greatest: number;
+}
+
+/** An error in some unit. */
+const ERROR: MetricKind = { problems: ['regression'], smallest: 0, greatest: Infinity };
+/** A share of the rows or of something else. */
+const SHARE: MetricKind = { problems: ['binary_classification', 'multiclass_classification'], smallest: 0, greatest: 1 };
+
+/**
+ * Each metric by its name in `evaluation.json`. The evaluation always measures those with short names; any other is the function of
+ * `sklearn.metrics` of that name, of the true and the predicted values or classes, and is measured where a gate asks for it.
+ */
+const METRICS = {
+  mse: ERROR,
+  rmse: ERROR,
+  mae: ERROR,
+  r2: { ...ERROR, smallest: -Infinity, greatest: 1 },
+  accuracy: SHARE,
+  precision: SHARE,
+  recall: SHARE,
+  f1: SHARE,
+  auc: SHARE,
+  balanced_accuracy_score: SHARE,
+} satisfies { [metricName: string]: MetricKind };
+
 /** A number that says how good a model is on the test data. */
 export class ModelMetric {
   /** Mean squared error. Regression; smaller is better. */
   public static mse(): ModelMetric {
-    return new ModelMetric('mse', ['regression']);
+    return new ModelMetric('mse');
   }
 
   /** Square root of the mean squared error, in the unit of the target. Regression; smaller is better. */
   public static rmse(): ModelMetric {
-    return new ModelMetric('rmse', ['regression']);
+    return new ModelMetric('rmse');
   }
 
   /** Mean absolute error, in the unit of the target. Regression; smaller is better. */
   public static mae(): ModelMetric {
-    return new ModelMetric('mae', ['regression']);
+    return new ModelMetric('mae');
   }
 
   /** Share of the variance that the model explains: 1 is perfect, 0 no better than the mean. Regression; greater is better. */
   public static r2(): ModelMetric {
-    return new ModelMetric('r2', ['regression'], -Infinity, 1);
+    return new ModelMetric('r2');
   }
 
   /** Share of right answers. Classification; greater is better. */
   public static accuracy(): ModelMetric {
-    return new ModelMetric('accuracy', CLASSIFICATION, 0, 1);
+    return new ModelMetric('accuracy');
   }
 
   /** Share of right ones among those predicted as class 1, weighted over the classes if there are more than two. Classification. */
   public static precision(): ModelMetric {
-    return new ModelMetric('precision', CLASSIFICATION, 0, 1);
+    return new ModelMetric('precision');
   }
 
   /** Share of class 1 that was found, weighted over the classes if there are more than two. Classification. */
   public static recall(): ModelMetric {
-    return new ModelMetric('recall', CLASSIFICATION, 0, 1);
+    return new ModelMetric('recall');
   }
 
   /** Harmonic mean of precision and recall, weighted over the classes if there are more than two. Classification. */
   public static f1(): ModelMetric {
-    return new ModelMetric('f1', CLASSIFICATION, 0, 1);
+    return new ModelMetric('f1');
   }
 
   /** Area under the ROC curve, 0.5 for guessing; each class against the rest if there are more than two. Classification. */
   public static auc(): ModelMetric {
-    return new ModelMetric('auc', CLASSIFICATION, 0, 1);
+    return new ModelMetric('auc');
   }
 
-  private static all(): ModelMetric[] {
-    return [
-      ModelMetric.mse(), ModelMetric.rmse(), ModelMetric.mae(), ModelMetric.r2(),
-      ModelMetric.accuracy(), ModelMetric.precision(), ModelMetric.recall(), ModelMetric.f1(), ModelMetric.auc(),
-    ];
+  /**
+   * Share of each class that was found, averaged over the classes: accuracy where one class is much more frequent than the others.
+   * Classification; greater is better. Measured where a gate asks for it.
+   */
+  public static balancedAccuracy(): ModelMetric {
+    return new ModelMetric('balanced_accuracy_score');
   }
 
-  private constructor(
-    /** Name in `evaluation.json`, in messages and in the catalog. */
-    public readonly metricName: string,
-    private readonly problems: readonly Problem[],
-    private readonly smallest: number = 0,
-    private readonly greatest: number = Infinity,
-  ) {}
+  /** Name in `evaluation.json`, in messages and in the catalog. */
+  public readonly metricName: string;
+
+  private readonly kind: MetricKind;
+
+  private constructor(name: keyof typeof METRICS) {
+    this.metricName = name;
+    this.kind = METRICS[name];
+  }
 
   /** The model is registered only if the metric is not greater than this. */
   public atMost(limit: number): MetricLimit {
@@ -86,11 +116,12 @@ export class ModelMetric {
 
   /** @internal */
   public _check(problemType: Problem, limit: number, problems: Problems): void {
-    const right = ModelMetric.all().filter((metric) => metric.problems.includes(problemType)).map(({ metricName }) => metricName);
-    problems.check(this.problems.includes(problemType), () =>
+    const right = Object.entries(METRICS).filter(([, kind]) => kind.problems.includes(problemType)).map(([name]) => name);
+    const { smallest, greatest } = this.kind;
+    problems.check(this.kind.problems.includes(problemType), () =>
       `metric "${this.metricName}" says nothing about ${problemType}; metrics for it are ${right.join(', ')}`);
-    problems.check(limit >= this.smallest && limit <= this.greatest && Number.isFinite(limit), () =>
-      `limit ${limit} of metric "${this.metricName}" is outside the values it can take, ${this.smallest} to ${this.greatest}`);
+    problems.check(limit >= smallest && limit <= greatest && Number.isFinite(limit), () =>
+      `limit ${limit} of metric "${this.metricName}" is outside the values it can take, ${smallest} to ${greatest}`);
   }
 }
 
@@ -116,7 +147,7 @@ export class MetricLimit {
     /** The limit, unless a start of the pipeline gives another. */
     public readonly limit: number,
   ) {
-    this.parameterName = `${capitalised(metric.metricName)}Threshold`;
+    this.parameterName = `${inPascalCase(metric.metricName)}Threshold`;
   }
 
   /** @internal */
@@ -156,6 +187,7 @@ export class QualityGate {
   }
 }
 
-export function capitalised(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+/** `balanced_accuracy_score` as it stands in the names of steps and parameters: `BalancedAccuracyScore`. */
+export function inPascalCase(metricName: string): string {
+  return metricName.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 }
