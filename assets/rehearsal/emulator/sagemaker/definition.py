@@ -36,10 +36,6 @@ STEP_TYPES = frozenset(
         "Fail",
         "Lambda",
         "Callback",
-    ]
-)
-NOT_PLAYED = frozenset(
-    [
         "AutoML",
         "EMR",
         "EMRServerless",
@@ -54,7 +50,7 @@ NOT_PLAYED = frozenset(
         "Cleanup",
     ]
 )
-"""Known to the service; a step of these kinds fails when it is reached."""
+"""The kinds of steps that the language has; `steps.HANDLERS` says which of them are played."""
 COMPARISONS = ("Equals", "GreaterThan", "GreaterThanOrEqualTo", "LessThan", "LessThanOrEqualTo")
 STEP_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 PARAMETER_TYPES: dict[str, tuple[type, ...]] = {

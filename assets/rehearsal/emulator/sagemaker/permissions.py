@@ -6,28 +6,19 @@ and condition keys for Amazon SageMaker".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 PASSED_TO = {"iam:PassedToService": "sagemaker.amazonaws.com"}
 
-# Operation suffix (what stands after the verb) to: kind in the ARN, member of the request that names the
-# resource.
-_RESOURCES = {
-    "ProcessingJob": ("processing-job", "ProcessingJobName"),
-    "TrainingJob": ("training-job", "TrainingJobName"),
-    "TransformJob": ("transform-job", "TransformJobName"),
-    "HyperParameterTuningJob": ("hyper-parameter-tuning-job", "HyperParameterTuningJobName"),
-    "Model": ("model", "ModelName"),
-    "EndpointConfig": ("endpoint-config", "EndpointConfigName"),
-    "Endpoint": ("endpoint", "EndpointName"),
-    "EndpointWeightsAndCapacities": ("endpoint", "EndpointName"),
-    "Pipeline": ("pipeline", "PipelineName"),
-    "ModelPackageGroup": ("model-package-group", "ModelPackageGroupName"),
-    "ModelPackageGroupPolicy": ("model-package-group", "ModelPackageGroupName"),
+_OPERATION = re.compile(r"(?:Create|Describe|Update|Delete|Stop|Put|Get)(\w+)")
+# `CreateTrainingJob` is on `training-job/<TrainingJobName>`; these operations are on something else than their words say.
+_NAMED_OTHERWISE = {
+    "EndpointWeightsAndCapacities": "Endpoint",
+    "ModelPackageGroupPolicy": "ModelPackageGroup",
 }
-_VERBS = ("Create", "Describe", "Update", "Delete", "Stop", "Put", "Get")
 # Operations without resource-level permissions: IAM evaluates them on `*`.
 _ON_EVERYTHING = frozenset(
     (
@@ -134,17 +125,22 @@ def _resources(operation: str, request: Mapping[str, Any], region: str, account:
         else:
             yield arn("model-package", request.get("ModelPackageArn") or request.get("ModelPackageName"))
         return
-    for verb in _VERBS:
-        kind, member = _RESOURCES.get(operation.removeprefix(verb), (None, None))
-        if operation.startswith(verb) and kind and member:
-            yield arn(kind, request.get(member, "*"))
-            if operation == "CreateModel":
-                # A model of a registered package is made from that package: both are checked.
-                yield from (arn("model-package", package) for package in _packages(request))
-            if operation in ("CreateEndpoint", "UpdateEndpoint") and request.get("EndpointConfigName"):
-                yield arn("endpoint-config", request["EndpointConfigName"])
-            return
-    yield "*"
+    match = _OPERATION.fullmatch(operation)
+    if match is None:
+        yield "*"
+        return
+    thing = _NAMED_OTHERWISE.get(match[1], match[1])
+    yield arn(_kind(thing), request.get(f"{thing}Name", "*"))
+    if operation == "CreateModel":
+        # A model of a registered package is made from that package: both are checked.
+        yield from (arn("model-package", package) for package in _packages(request))
+    if operation in ("CreateEndpoint", "UpdateEndpoint") and request.get("EndpointConfigName"):
+        yield arn("endpoint-config", request["EndpointConfigName"])
+
+
+def _kind(thing: str) -> str:
+    """How ARNs call it: `processing-job` for `ProcessingJob`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", thing).lower()
 
 
 def _packages(request: Mapping[str, Any]) -> Iterator[str]:

@@ -16,7 +16,6 @@ from ..host import ApiError
 from .definition import (
     COMPARISONS,
     EXECUTION_VARIABLES,
-    NOT_PLAYED,
     PARAMETER_TYPES,
     STEP_NAME,
     STEP_TYPES,
@@ -123,7 +122,7 @@ class _Reader:
                 self.problems.append(f"step name {name!r} must match {STEP_NAME.pattern}")
                 continue
             kind = entry.get("Type")
-            if kind not in STEP_TYPES | NOT_PLAYED:
+            if kind not in STEP_TYPES:
                 near = difflib.get_close_matches(str(kind), sorted(STEP_TYPES), n=1)
                 self.problems.append(
                     f"step {name} has an unknown type {kind!r}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -67,3 +69,26 @@ class StepServices:
     """(pipeline ARN, step, arguments) to what a step with a cache configuration gave: time, execution ARN, properties, metadata."""
     callbacks: dict[str, tuple[StepRun, str]] = field(default_factory=dict)
     """Callback token to the step that waits for its answer, and the ARN of its execution."""
+
+
+_ISO = re.compile(
+    r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?|T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?"
+)
+
+
+def duration(text: str) -> dt.timedelta:
+    """An ISO 8601 duration of the definition language; fails the step where the text is something else."""
+    match = _ISO.fullmatch(text)
+    if match is None:
+        raise StepFailure(
+            f"ClientError: CacheConfig.ExpireAfter {text!r} is not an ISO 8601 duration such as P30D or T12H"
+        )
+    years, months, weeks, days, hours, minutes, seconds, *short = (
+        int(group or 0) for group in match.groups()
+    )
+    return dt.timedelta(
+        days=years * 365 + months * 30 + weeks * 7 + days,
+        hours=hours + short[0],
+        minutes=minutes + short[1],
+        seconds=seconds + short[2],
+    )

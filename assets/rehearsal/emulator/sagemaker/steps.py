@@ -6,7 +6,6 @@ Building Pipeline Definition JSON Schema".
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 import threading
@@ -16,9 +15,9 @@ from typing import Any
 from ..host import AccessDenied, ApiError
 from . import service_shapes as shapes
 from .core import Core
-from .definition import NOT_PLAYED, Definition, Step, own
+from .definition import Definition, Step, own
 from .references import Resolver, Unresolved, walk
-from .step_run import StepFailure, StepRun, StepServices
+from .step_run import StepFailure, StepRun, StepServices, duration
 from .storage import Storage, StorageError
 from .tuning import best_first
 
@@ -54,21 +53,9 @@ class StepHandlers:
 
     def _do(self, run: StepRun) -> None:
         kind = run.step.type
-        if kind in NOT_PLAYED:
+        if kind not in HANDLERS:
             raise StepFailure(f"ClientError: a step of type {kind} is not played by the rehearsal")
-        handlers: dict[str, Callable[[StepRun], None]] = {
-            "Condition": self._condition,
-            "Fail": self._fail,
-            "Processing": self._job,
-            "Training": self._job,
-            "Transform": self._job,
-            "Tuning": self._job,
-            "RegisterModel": self._register,
-            "Model": self._model,
-            "Lambda": self._lambda,
-            "Callback": self._callback,
-        }
-        handlers[kind](run)
+        HANDLERS[kind](self, run)
 
     # references
 
@@ -213,7 +200,7 @@ class StepHandlers:
         if found is None:
             return False
         at, source, properties, metadata = found
-        if config.get("ExpireAfter") and shapes.now() - at > _duration(config["ExpireAfter"]):
+        if config.get("ExpireAfter") and shapes.now() - at > duration(config["ExpireAfter"]):
             return False
         run.properties, run.row["Metadata"] = properties, metadata
         run.row["CacheHitResult"] = {"SourcePipelineExecutionArn": source}
@@ -316,27 +303,20 @@ class StepHandlers:
         ]
 
 
+HANDLERS: dict[str, Callable[[StepHandlers, StepRun], None]] = {
+    "Condition": StepHandlers._condition,
+    "Fail": StepHandlers._fail,
+    "Processing": StepHandlers._job,
+    "Training": StepHandlers._job,
+    "Transform": StepHandlers._job,
+    "Tuning": StepHandlers._job,
+    "RegisterModel": StepHandlers._register,
+    "Model": StepHandlers._model,
+    "Lambda": StepHandlers._lambda,
+    "Callback": StepHandlers._callback,
+}
+"""What runs the steps of a kind. A step of any other kind fails when it is reached."""
+
+
 def _canonical(arguments: dict[str, Any]) -> str:
     return json.dumps(arguments, sort_keys=True, default=str)
-
-
-_ISO = re.compile(
-    r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?|T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?"
-)
-
-
-def _duration(text: str) -> dt.timedelta:
-    match = _ISO.fullmatch(text)
-    if match is None:
-        raise StepFailure(
-            f"ClientError: CacheConfig.ExpireAfter {text!r} is not an ISO 8601 duration such as P30D or T12H"
-        )
-    years, months, weeks, days, hours, minutes, seconds, *short = (
-        int(group or 0) for group in match.groups()
-    )
-    return dt.timedelta(
-        days=years * 365 + months * 30 + weeks * 7 + days,
-        hours=hours + short[0],
-        minutes=minutes + short[1],
-        seconds=seconds + short[2],
-    )
