@@ -114,19 +114,22 @@ class SageMaker:
         are history, not leftovers.
         """
         with self.core.lock:
-            tables = {
-                "pipeline": list(self.pipelines.pipelines),
-                "model-package-group": list(self.registry.groups),
-                "model-package": list(self.registry.packages),
-                "model": list(self.endpoints.models),
-                "endpoint-config": list(self.endpoints.configs),
-                "endpoint": list(self.endpoints.endpoints),
-            }
-        return [
-            {"service": "sagemaker", "kind": kind, "id": name}
-            for kind, names in tables.items()
-            for name in names
-        ]
+            return [
+                {"service": "sagemaker", "kind": kind, "id": name}
+                for kind, table in self._resources().items()
+                for name in table
+            ]
+
+    def _resources(self) -> dict[str, Mapping[str, Any]]:
+        """What is there until it is deleted, by its kind in ARNs and its name; packages by their ARN."""
+        return {
+            "pipeline": self.pipelines.pipelines,
+            "model-package-group": self.registry.groups,
+            "model-package": self.registry.packages,
+            "model": self.endpoints.models,
+            "endpoint-config": self.endpoints.configs,
+            "endpoint": self.endpoints.endpoints,
+        }
 
     def close(self) -> None:
         """Ends all jobs and model servers."""
@@ -136,16 +139,11 @@ class SageMaker:
 
     def _exists(self, arn: str) -> None:
         kind, _, name = arn.split(":", 5)[-1].partition("/")
-        tables: dict[str, Any] = {
-            "pipeline": self.pipelines.pipelines,
-            "model-package-group": self.registry.groups,
-            "model": self.endpoints.models,
-            "endpoint-config": self.endpoints.configs,
-            "endpoint": self.endpoints.endpoints,
+        tables = {
+            **self._resources(),
             **{KINDS[kind].arn: table for kind, table in self.jobs.tables.items()},
         }
-        found = arn in self.registry.packages if kind == "model-package" else name in tables.get(kind, ())
-        if not found:
+        if (arn if kind == "model-package" else name) not in tables.get(kind, ()):
             raise ApiError("ValidationException", f"Could not find resource {arn}.")
 
     def _add_tags(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
