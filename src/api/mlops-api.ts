@@ -26,8 +26,8 @@ import { Problems } from '../shared/validation';
  */
 export interface MlopsApiProps extends ServedModel, CommonProps {
   /**
-   * The parts of each model, where the API serves several: at most 10 parts of a kind. Callers name the one that they mean, see the
-   * table of routes.
+   * The parts of each model, where the API serves several: at most 10 parts of a kind. Callers name the one that they mean by
+   * a parameter of the query.
    *
    * @default - one model, whose parts are given by `data`, `training`, `registry` and `endpoint`
    */
@@ -64,17 +64,8 @@ export interface MlopsApiProps extends ServedModel, CommonProps {
 }
 
 /**
- * The HTTP API of the platform: start a training, list and approve models, list data sets, predict.
- *
- * | route | body | answer |
- * |---|---|---|
- * | `POST /inference/predict?endpoint` | `{"instances"}` or one instance | 200 `{"predictions", "model", "requestId"}` |
- * | `POST /training/start?pipeline` | `{"dataset"?, "parameters"?}` | 202 `{"executionArn", "pipeline", "dataset"?}` |
- * | `GET /models?group&limit&nextToken` |  | 200 `{"models", "nextToken"?}` |
- * | `GET /models/{group}/versions/{version}` |  | 200 `{"group", "version", "status", "packageStatus"?, …}` |
- * | `POST /models/{group}/versions/{version}/approval` | `{"status", "comment"?}` | 200 `{"group", "version", "status", "changed"}` |
- * | `GET /datasets?dataset&limit&nextToken` |  | 200 `{"datasets", "nextToken"?}` |
- * | `GET /health` |  | 200 `{"status"}` |
+ * The HTTP API of the platform: start a training, list and approve models, list data sets, predict. The README has the table of its
+ * routes.
  *
  * Where the API serves several data sets, pipelines, groups or endpoints, the query names one (`?group=abalone`); with one of a kind it
  * may be left out. Training takes the newest data set unless the request names one. Instances, at most 500, hold values in the unit in

@@ -44,7 +44,7 @@ const selector = (what: string): Shape => ({ type: 'string', description: `${wha
 
 /**
  * Every route of the API. API Gateway's routes, the grants of the handlers, their dispatch, who may call, the `grantX` methods and the
- * tables in the documentation follow from it. Types alone of the CDK are imported here, because the handlers bundle it.
+ * table in the README follow from it. Types alone of the CDK are imported here, because the handlers bundle it.
  */
 export const ROUTES = [
   {

@@ -1,25 +1,19 @@
-/** The tables of routes in the documentation, as the table in the code says them. */
+/** The table of routes in README.md, as the table in the code says it. */
 import { keyOf, RouteDescription, ROUTES } from '../src/api/routes';
 import { Shape } from '../src/api/shapes';
 
 const WHO = { anyone: 'anyone', caller: 'who is signed in', approver: 'approvers' };
 const routes: readonly RouteDescription[] = ROUTES;
 
-/** That of README.md: what each route does. */
+/** What each route does, for whom, and what goes in and comes out. */
 export const README_TABLE = [
-  '| route | does | for |',
-  '|---|---|---|',
-  ...routes.map((route) => `| \`${keyOf(route)}\` | ${route.summary} | ${WHO[route.caller]} |`),
-].join('\n');
-
-/** That of the doc comment of `MlopsApi`: what goes in and comes out. */
-export const CLASS_TABLE = [
-  '| route | body | answer |',
-  '|---|---|---|',
+  '| route | does | for | body | answer |',
+  '|---|---|---|---|---|',
   ...routes.map((route) => {
     const query = Object.keys(route.query ?? {}).join('&');
     const body = route.body ? brief(route.body) : '';
-    return `| \`${keyOf(route)}${query && `?${query}`}\` | ${body} | ${route.answer.status} ${brief(route.answer.body)} |`;
+    const { status, body: answer } = route.answer;
+    return `| \`${keyOf(route)}${query && `?${query}`}\` | ${route.summary} | ${WHO[route.caller]} | ${body} | ${status} ${brief(answer)} |`;
   }),
 ].join('\n');
 
