@@ -3,9 +3,9 @@ import type { AlgorithmConfig } from './algorithm-config';
 import type { HyperParameter } from './hyper-parameter';
 import { PipelineCondition } from './pipeline-condition';
 import { PipelineDefinition } from './pipeline-definition';
-import { PipelineParameter } from './pipeline-parameter';
+import { pascalCase, PipelineParameter } from './pipeline-parameter';
 import { ExecutionVariable } from './pipeline-values';
-import { inPascalCase, MetricComparison, MetricLimit, QualityGate } from './quality-gate';
+import { MetricComparison, MetricLimit, QualityGate } from './quality-gate';
 import type { SchemaDocument } from '../data/schema-document';
 import type { ModelApproval } from '../profile';
 import { ContainerImage } from '../references/container-image';
@@ -205,11 +205,11 @@ export class DefaultDefinition {
     const { metricName } = limit.metric;
     const value = evaluate.jsonString(REPORT, limit._path(this.props.document.problemType));
     const fail = new FailStep({
-      name: this.limits.length === 1 ? 'Reject' : `Reject${inPascalCase(metricName)}`,
+      name: this.limits.length === 1 ? 'Reject' : `Reject${pascalCase(metricName)}`,
       message: `${metricName} ${value} ${limit.comparison === MetricComparison.AT_MOST ? '>' : '<'} ${parameter.valueAsString}`,
     });
     return index === this.limits.length - 1 ? fail : new ConditionStep({
-      name: `Kept${inPascalCase(metricName)}`,
+      name: `Kept${pascalCase(metricName)}`,
       conditions: [this.condition(evaluate, index)],
       ifSteps: [this.reject(evaluate, index + 1)],
       elseSteps: [fail],

@@ -1,5 +1,5 @@
 import { Token } from 'aws-cdk-lib';
-import { PipelineParameter } from './pipeline-parameter';
+import { pascalCase, PipelineParameter } from './pipeline-parameter';
 
 /** Options of a hyper-parameter of numbers. */
 export interface NumericHyperParameterOptions {
@@ -92,8 +92,4 @@ function throwIf(name: string, problem: string | undefined): void {
   if (problem) {
     throw new Error(`HyperParameter "${name}": value ${problem}`);
   }
-}
-
-function pascalCase(name: string): string {
-  return name.split(/[^A-Za-z0-9]+/).map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 }

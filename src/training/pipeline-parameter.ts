@@ -93,3 +93,8 @@ export class PipelineParameter {
     };
   }
 }
+
+/** A name in Pascal case, as parameters and steps of a pipeline are called: `tree_method` is `TreeMethod`. */
+export function pascalCase(name: string): string {
+  return name.split(/[^A-Za-z0-9]+/).map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
+}

@@ -1,3 +1,4 @@
+import { pascalCase } from './pipeline-parameter';
 import type { SchemaDocument } from '../data/schema-document';
 import { Problems } from '../shared/validation';
 
@@ -147,7 +148,7 @@ export class MetricLimit {
     /** The limit, unless a start of the pipeline gives another. */
     public readonly limit: number,
   ) {
-    this.parameterName = `${inPascalCase(metric.metricName)}Threshold`;
+    this.parameterName = `${pascalCase(metric.metricName)}Threshold`;
   }
 
   /** @internal */
@@ -185,9 +186,4 @@ export class QualityGate {
       problems.check(false, () => `gate: metric "${name}" has more than one limit`));
     this.limits.forEach(({ metric, limit }) => metric._check(problemType, limit, problems));
   }
-}
-
-/** `balanced_accuracy_score` as it stands in the names of steps and parameters: `BalancedAccuracyScore`. */
-export function inPascalCase(metricName: string): string {
-  return metricName.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 }
