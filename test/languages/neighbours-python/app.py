@@ -27,7 +27,7 @@ from cdk_mlops import (
 )
 from constructs import Construct
 
-TYPESCRIPT = Path(__file__).parents[2] / "rehearsal" / "neighbours"
+TYPESCRIPT = Path(__file__).parents[2] / "apps" / "neighbours"
 """Folder of the app in TypeScript, where the programs are."""
 
 
