@@ -75,14 +75,12 @@ class Container:
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             "PYTHONHASHSEED": "0",
-            # Its programs may lie in the folder of the app, which a rehearsal does not write to.
-            "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": THREADS,
             "OPENBLAS_NUM_THREADS": THREADS,
             "OMP_WAIT_POLICY": "PASSIVE",
             "SAGEMAKER_BASE_DIR": str(self.opt_ml),
         }
-        for name in ("LD_LIBRARY_PATH", "PYTHONPYCACHEPREFIX", "SSL_CERT_FILE", "SYSTEMROOT"):
+        for name in ("LD_LIBRARY_PATH", "SSL_CERT_FILE", "SYSTEMROOT"):
             if name in os.environ:
                 base[name] = os.environ[name]
         base.update(self.core.host.environment(role_arn))

@@ -35,6 +35,11 @@ class StandIn:
     libraries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The versions in the image, by its tag without `-cpu-py3`."""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Programs of the team may lie in the folder of the app, which a rehearsal does not write to."""
+        return {"PYTHONDONTWRITEBYTECODE": "1"} if self.own else {}
+
 
 KNOWN = {
     stand_in.name: stand_in

@@ -98,6 +98,7 @@ class ProcessingJobs(JobRunner):
             )
         extra = {
             **(request.get("Environment") or {}),
+            **stand_in.environment,
             "PROCESSING_JOB_NAME": job.name,
             "PROCESSING_JOB_ARN": job.record["ProcessingJobArn"],
             "SM_CURRENT_HOST": "algo-1",

@@ -96,6 +96,7 @@ class Server:
                 **self.extra,
                 **self._code,
                 **own,
+                **stand_in.environment,
                 "REHEARSAL_PORT_FILE": str(self.container.root / "port.json"),
                 "OMP_NUM_THREADS": "1",
             },

@@ -98,7 +98,8 @@ class TrainingJobs(JobRunner):
 
         limit = float((request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86400))
         try:
-            self._execute(job, container, image, argv, container.environment(role, environment), limit, line)
+            settings = container.environment(role, {**environment, **stand_in.environment})
+            self._execute(job, container, image, argv, settings, limit, line)
         finally:
             log.flush()
             if metrics.values:
