@@ -23,6 +23,14 @@ export function grantTableKey(table: Encrypted, grantee: iam.IGrantable, actions
   return actions.every((action) => TABLE_READS.includes(action)) ? key?.grantDecrypt(grantee) : key?.grantEncryptDecrypt(grantee);
 }
 
+/** What who makes a job or an endpoint needs of the key of its volumes: SageMaker gets a grant of it, and nobody else. */
+export function volumeKeyStatements(keyArn: string): iam.PolicyStatement[] {
+  return [
+    new iam.PolicyStatement({ actions: ['kms:DescribeKey'], resources: [keyArn] }),
+    new iam.PolicyStatement({ actions: ['kms:CreateGrant'], resources: [keyArn], conditions: { Bool: { 'kms:GrantIsForAWSResource': 'true' } } }),
+  ];
+}
+
 /** CloudWatch Logs may use the key for log groups of this account and region. */
 export function allowLogs(scope: Construct, key: kms.IKey): void {
   const logGroups = Stack.of(scope).formatArn({ service: 'logs', resource: 'log-group', resourceName: '*', arnFormat: ArnFormat.COLON_RESOURCE_NAME });

@@ -81,6 +81,11 @@ export class Network implements ec2.IConnectable {
     return this.securityGroups.map((group) => group.securityGroupId);
   }
 
+  /** As SageMaker takes it for jobs and models (`VpcConfig`). */
+  public get vpcConfig(): { Subnets: string[]; SecurityGroupIds: string[] } {
+    return { Subnets: this.subnetIds, SecurityGroupIds: this.securityGroupIds };
+  }
+
   /**
    * What a service needs to attach something to this network as a role.
    * @param more security groups beside those of the network

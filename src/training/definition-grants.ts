@@ -8,6 +8,7 @@ import { STEP_KINDS } from './step-kinds';
 import { ContainerImage } from '../references/container-image';
 import { S3Location } from '../references/s3-location';
 import { modelPackageArns, queueArn, sageMakerArns } from '../shared/arns';
+import { volumeKeyStatements } from '../shared/encryption';
 import { interfaceStatements } from '../shared/network';
 import type { Json, JsonObject } from '../shared/pipeline-tokens';
 
@@ -163,8 +164,7 @@ export class DefinitionGrants {
   private grantVolumeKey(step: string, key: Json): void {
     const arn = this.keyArnOf(key);
     if (arn) {
-      this.grantPipeline(['kms:DescribeKey'], [arn]);
-      this.grantPipeline(['kms:CreateGrant'], [arn], { Bool: { 'kms:GrantIsForAWSResource': 'true' } });
+      volumeKeyStatements(arn).forEach((statement) => this.props.role.addToPrincipalPolicy(statement));
     } else {
       this.warn(step, `"${this.props.role.node.path}" needs kms:CreateGrant and kms:DescribeKey on the key ${describe(key)}`);
     }

@@ -81,8 +81,7 @@ export class StepContext {
 
   /** Subnets and security groups of the jobs. */
   public vpcConfig(): JsonObject | undefined {
-    const { network } = this.jobs;
-    return network && { Subnets: network.subnetIds, SecurityGroupIds: network.securityGroupIds };
+    return this.jobs.network?.vpcConfig;
   }
 
   public function(target: lambda.IFunction): string {

@@ -8,9 +8,9 @@ import type { IModelRegistry } from '../../registry';
 import { CatalogKey, CatalogKind, catalogPartition } from '../../registry/catalog.lambda-shared';
 import { sageMakerArns } from '../../shared/arns';
 import type { CommonSettings } from '../../shared/common-settings';
-import { grantTableKey } from '../../shared/encryption';
+import { grantTableKey, volumeKeyStatements } from '../../shared/encryption';
 import { expr, KEEP_INPUT, orElse, text } from '../../shared/workflow/jsonata';
-import { Fields, permit, ServiceTask } from '../../shared/workflow/service-task';
+import { Fields, ServiceTask } from '../../shared/workflow/service-task';
 import { APPLICATION_AUTO_SCALING, DYNAMODB, SAGEMAKER } from '../../shared/workflow/services';
 import { SCALABLE_DIMENSION, scalableResourceId } from '../environment';
 
@@ -207,10 +207,7 @@ export abstract class DeployStates extends Construct {
   /** Who creates or updates an endpoint hands the key of its storage to SageMaker. */
   private storageKey(): iam.PolicyStatement[] {
     const key = this.settings.common.encryptionKey;
-    return key ? [
-      permit(['kms:CreateGrant'], [key.keyArn], { Bool: { 'kms:GrantIsForAWSResource': 'true' } }),
-      permit(['kms:DescribeKey'], [key.keyArn]),
-    ] : [];
+    return key ? volumeKeyStatements(key.keyArn) : [];
   }
 
   protected wait(id: string): sfn.Wait {

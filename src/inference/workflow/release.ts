@@ -92,7 +92,7 @@ export class Release extends DeployStates {
         ModelName: expr('$release'),
         ExecutionRoleArn: modelRole.roleArn,
         Containers: [{ ModelPackageName: expr('$package') }],
-        ...network ? { VpcConfig: { SecurityGroupIds: network.securityGroupIds, Subnets: network.subnetIds } } : {},
+        ...network ? { VpcConfig: network.vpcConfig } : {},
       },
       resources: this.models,
       passRole: { role: modelRole, service: 'sagemaker.amazonaws.com' },
