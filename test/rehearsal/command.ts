@@ -110,7 +110,7 @@ export async function deploy(name: string, app: string): Promise<Deployed> {
     });
     const [context] = deployed.models;
     const fault = async (body: Readonly<Record<string, string>>) => {
-      const response = await fetch(`${context.emulator.endpoint}/_rehearsal/faults`, { method: 'POST', body: JSON.stringify(body) });
+      const response = await fetch(`${context.emulator.endpoint}/_rehearsal/faults`, { method: 'POST', headers: { Authorization: `Bearer ${context.emulator.token}` }, body: JSON.stringify(body) });
       expect({ status: response.status, text: response.ok ? '' : await response.text() }).toEqual({ status: 200, text: '' });
     };
     const end = async () => {

@@ -3,11 +3,11 @@
 When every service answers, one line of JSON is written to standard output:
 
     {"endpoint": "http://127.0.0.1:4566", "region": "us-east-1", "account": "000000000000",
-     "credentials": {"accessKeyId": "test", "secretAccessKey": "test"},
+     "credentials": {"accessKeyId": "AKIA...", "secretAccessKey": "..."}, "token": "...",
      "executeApi": "http://127.0.0.1:4566/_aws/execute-api/{apiId}", "log": "<work>/emulator.log"}
 
 The credentials are those of the account's root user: who deploys is an administrator; every other caller is
-evaluated. An HTTP API is called below `executeApi`, with or without its stage:
+evaluated. They and the token, which opens the control routes, are made for this run and known to the reader of the line. An HTTP API is called below `executeApi`, with or without its stage:
 `https://<id>.execute-api.<region>.amazonaws.com/x` is `<executeApi>/x` here. The attribute `ApiEndpoint` gives that.
 
 It ends on SIGTERM, on SIGINT and when the parent process has ended; then no process of it is left, and nothing

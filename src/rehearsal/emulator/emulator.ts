@@ -101,6 +101,8 @@ export class Emulator {
   public readonly account: string;
   /** Root of the emulated account. */
   public readonly credentials: Ready['credentials'];
+  /** Opens the control routes. */
+  public readonly token: string;
   /** File with what the emulator did. */
   public readonly log: string;
   private stopping = false;
@@ -110,6 +112,7 @@ export class Emulator {
     this.region = answer.region;
     this.account = answer.account;
     this.credentials = answer.credentials;
+    this.token = answer.token;
     this.log = answer.log;
   }
 
@@ -166,7 +169,9 @@ export class Emulator {
   }
 
   private async get<T>(route: string): Promise<T> {
-    const response = await fetch(`${this.endpoint}/_rehearsal/${route}`, { signal: AbortSignal.timeout(20_000) });
+    const response = await fetch(`${this.endpoint}/_rehearsal/${route}`, {
+      headers: { Authorization: `Bearer ${this.token}` }, signal: AbortSignal.timeout(20_000),
+    });
     if (!response.ok) {
       throw new RehearsalError(`the emulator answered ${response.status} to /_rehearsal/${route}`, { file: this.log, log: lastLines(this.log) });
     }
@@ -203,6 +208,7 @@ interface Ready {
   readonly region: string;
   readonly account: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly token: string;
   readonly log?: string;
 }
 
@@ -240,7 +246,7 @@ async function ready(child: ChildProcess, signal: AbortSignal, log: string): Pro
 function readyIn(line: string): Ready | undefined {
   try {
     const message = JSON.parse(line) as Partial<Ready>;
-    return message.endpoint && message.credentials ? message as Ready : undefined;
+    return message.endpoint && message.credentials && message.token ? message as Ready : undefined;
   } catch {
     return undefined;
   }

@@ -1,5 +1,7 @@
 """The routes below `/_rehearsal/` through which the command line controls a running emulator.
 
+They need the token of the run, as `Authorization: Bearer <token>` (see `authentication`).
+
 | route | answer |
 |---|---|
 | `GET health` | `{"status": "ok", "account", "region"}` |
@@ -22,27 +24,20 @@ from urllib.parse import parse_qs
 
 from emulator.host import ApiError
 from emulator.ministack import leftovers
+from emulator.ministack.authentication import CONTROL, Asgi
 from emulator.ministack.cloudformation import bootstrap_stacks
 from emulator.ministack.emulator import Emulator
 
 __all__ = ["application"]
 
-PREFIX = "/_rehearsal/"
 OWN_FAULTS = {"duplicate-event": {"rule", "detailType"}}
 """Faults that are not SageMaker's, with their fields."""
 
-Asgi = Callable[
-    [dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
-]
 
-
-def application(emulator: Emulator, inner: Asgi) -> Asgi:
-    """The control routes in front of `inner`, which gets everything else untouched."""
+def application(emulator: Emulator) -> Asgi:
+    """The control routes."""
 
     async def answer(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Any) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
-            await inner(scope, receive, send)
-            return
         body = b""
         while True:
             message = await receive()
@@ -50,7 +45,7 @@ def application(emulator: Emulator, inner: Asgi) -> Asgi:
             if message["type"] != "http.request" or not message.get("more_body"):
                 break
         query = parse_qs(scope.get("query_string", b"").decode())
-        status, content = respond(emulator, scope["method"], scope["path"][len(PREFIX) :], query, body)
+        status, content = respond(emulator, scope["method"], scope["path"][len(CONTROL) :], query, body)
         payload = json.dumps(content, default=str).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(payload)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -68,7 +63,7 @@ def respond(
     if route == "faults" and method == "POST":
         return _add_fault(emulator, body)
     if method != "GET":
-        return 405, {"message": f"{method} {PREFIX}{route} is not known"}
+        return 405, {"message": f"{method} {CONTROL}{route} is not known"}
     if route == "health":
         return 200, {"status": "ok", "account": settings.account, "region": settings.region}
     if route == "notes":
@@ -86,7 +81,7 @@ def respond(
     if route == "faults":
         return 200, {"faults": emulator.faults.waiting()}
     return 404, {
-        "message": f"there is no route {PREFIX}{route}: health, notes, report, leftovers and faults exist"
+        "message": f"there is no route {CONTROL}{route}: health, notes, report, leftovers and faults exist"
     }
 
 

@@ -22,7 +22,7 @@ from ministack.services import sts as sts_service
 from emulator.journal import Journal
 from emulator.ministack import keys
 from emulator.ministack.grants import Grants, role_name
-from emulator.ministack.settings import ADMIN_KEY, ADMIN_SECRET, Settings
+from emulator.ministack.settings import Settings
 
 __all__ = ["LocalHost"]
 
@@ -35,6 +35,7 @@ class LocalHost:
         self.account = settings.account
         self.endpoint = settings.endpoint
         self.work: Path = settings.work
+        self._settings = settings
         self._journal = journal
         self._grants = grants
         # One for all roles: each session would read the service models anew. `Any`, because the stubs type known names only.
@@ -74,8 +75,8 @@ class LocalHost:
             "Arn": f"arn:aws:sts::{self.account}:assumed-role/{role}/{session}",
             "UserId": f"{role}:{session}",
             "AccountId": self.account,
-            "SecretAccessKey": hashlib.sha256(f"secret\0{digest}".encode()).hexdigest(),
-            "SessionToken": hashlib.sha256(f"token\0{digest}".encode()).hexdigest(),
+            "SecretAccessKey": self._settings.secret("session", key),
+            "SessionToken": self._settings.secret("session-token", key),
             "PrincipalType": "AssumedRole",
         }
         if key not in sts_service._sessions:
@@ -95,7 +96,11 @@ class LocalHost:
             return made
 
     def _new_client(self, service: str, role_arn: str | None) -> Any:
-        keys = {"AWS_ACCESS_KEY_ID": ADMIN_KEY, "AWS_SECRET_ACCESS_KEY": ADMIN_SECRET}
+        administrator = self._settings.administrator
+        keys = {
+            "AWS_ACCESS_KEY_ID": administrator.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": administrator.secret_access_key,
+        }
         if role_arn is not None:
             keys = self.credentials(role_arn)
         config = Config(

@@ -23,11 +23,12 @@ from emulator.journal import Journal
 from emulator.ministack.emulator import Emulator
 from emulator.ministack.grants import Grants
 from emulator.ministack.local_host import LocalHost
-from emulator.ministack.settings import ADMIN_KEY, ADMIN_SECRET, Settings
+from emulator.ministack.settings import Settings
 
 __all__ = ["serve"]
 
 MODULES = (
+    "authentication",
     "iam",
     "conditions",
     "delivery",
@@ -78,7 +79,7 @@ async def _run(emulator: Emulator, listening: socket.socket, stop: threading.Eve
     from hypercorn.config import Config
     from ministack import app as ministack_app
 
-    from emulator.ministack import control
+    from emulator.ministack import authentication, control
 
     config = Config()
     config.bind = [f"fd://{listening.fileno()}"]
@@ -93,7 +94,9 @@ async def _run(emulator: Emulator, listening: socket.socket, stop: threading.Eve
             await asyncio.sleep(0.1)
 
     threading.Thread(target=_announce, args=(emulator, stop), daemon=True, name="announce").start()
-    application: Any = control.application(emulator, ministack_app.app)
+    application: Any = authentication.known_callers_only(
+        emulator, control.application(emulator), ministack_app.app
+    )
     await hypercorn_serve(application, config, shutdown_trigger=stopped)
 
 
@@ -101,9 +104,12 @@ def _announce(emulator: Emulator, stop: threading.Event) -> None:
     """Writes the line that requests are answered. Nothing else is written to standard output."""
     settings = emulator.settings
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    health = urllib.request.Request(
+        f"{settings.endpoint}/_rehearsal/health", headers={"Authorization": f"Bearer {settings.token}"}
+    )
     while not stop.is_set():
         try:
-            with opener.open(f"{settings.endpoint}/_rehearsal/health", timeout=2):
+            with opener.open(health, timeout=2):
                 break
         except OSError:
             time.sleep(0.05)
@@ -111,7 +117,11 @@ def _announce(emulator: Emulator, stop: threading.Event) -> None:
         "endpoint": settings.endpoint,
         "region": settings.region,
         "account": settings.account,
-        "credentials": {"accessKeyId": ADMIN_KEY, "secretAccessKey": ADMIN_SECRET},
+        "credentials": {
+            "accessKeyId": settings.administrator.access_key_id,
+            "secretAccessKey": settings.administrator.secret_access_key,
+        },
+        "token": settings.token,
         "executeApi": f"{settings.endpoint}/_aws/execute-api/{{apiId}}",
         "log": str(settings.work / "emulator.log"),
     }

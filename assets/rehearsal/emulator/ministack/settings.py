@@ -5,17 +5,30 @@ Imports nothing of MiniStack: `Settings.apply` comes before the first import of 
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
+import secrets
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["ADMIN_KEY", "ADMIN_SECRET", "Settings"]
+__all__ = ["AccessKey", "Settings"]
 
 ACCOUNT = "000000000000"
-ADMIN_KEY = "test"
-ADMIN_SECRET = "test"
-"""Keys of the person who deploys: MiniStack's root user, whose calls are not evaluated."""
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """An access key, in the form that AWS gives it (IAM user guide: "Unique identifiers", prefix AKIA)."""
+
+    access_key_id: str = field(
+        default_factory=lambda: "AKIA" + "".join(secrets.choice(_BASE_32) for _ in range(16))
+    )
+    secret_access_key: str = field(default_factory=lambda: secrets.token_urlsafe(30))
+
+
+_BASE_32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,16 @@ class Settings:
     work: Path
     region: str
     account: str = ACCOUNT
+    administrator: AccessKey = field(default_factory=AccessKey)
+    """Key of the person who deploys: MiniStack's root user, whose calls are not evaluated. Another one in each run."""
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(30))
+    """What the command line shows to be let through to the control routes."""
+    seed: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Of the secrets that this run derives."""
+
+    def secret(self, *names: str) -> str:
+        """A secret for what is named so: the same within a run, not to be calculated outside of it."""
+        return hmac.new(self.seed, "\0".join(names).encode(), hashlib.sha256).hexdigest()
 
     @property
     def endpoint(self) -> str:
@@ -59,8 +82,8 @@ class Settings:
                 "SFTP_ENABLED": "0",
                 "MINISTACK_REGION": self.region,
                 "MINISTACK_ACCOUNT_ID": self.account,
-                "AWS_ACCESS_KEY_ID": ADMIN_KEY,
-                "AWS_SECRET_ACCESS_KEY": ADMIN_SECRET,
+                "AWS_ACCESS_KEY_ID": self.administrator.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": self.administrator.secret_access_key,
                 "AWS_DEFAULT_REGION": self.region,
                 "AWS_REGION": self.region,
                 "AWS_EC2_METADATA_DISABLED": "true",

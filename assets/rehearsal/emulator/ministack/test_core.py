@@ -33,10 +33,7 @@ def emulator() -> Iterator[Running]:
 
 
 def ask(emulator: Running, route: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{emulator.endpoint}/_rehearsal/{route}", data=data)
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.load(answer)
+    return emulator.ask(route, body)
 
 
 def role_resource(*statements: Mapping[str, Any], service: str = "lambda.amazonaws.com") -> dict[str, Any]:

@@ -45,7 +45,10 @@ class Running:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "the emulator did not start"
-        self.endpoint: str = json.loads(line)["endpoint"]
+        ready = json.loads(line)
+        self.endpoint: str = ready["endpoint"]
+        self.credentials: dict[str, str] = ready["credentials"]
+        self.token: str = ready["token"]
 
     def __enter__(self) -> Running:
         return self
@@ -58,21 +61,30 @@ class Running:
     def client(self, service: str) -> Any:
         """A client of the account's root user."""
         config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1})
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        keys = {
+            "aws_access_key_id": self.credentials["accessKeyId"],
+            "aws_secret_access_key": self.credentials["secretAccessKey"],
+        }
         return boto3.client(
             service, endpoint_url=self.endpoint, region_name="us-east-1", config=config, **keys
         )  # type: ignore[call-overload]
 
     def notes(self, kind: str | None = None) -> list[dict[str, Any]]:
         """The notes of the emulator so far."""
-        with urllib.request.urlopen(f"{self.endpoint}/_rehearsal/notes?since=0") as answer:
-            notes = json.load(answer)["notes"]
+        notes = self.ask("notes?since=0")["notes"]
         return [note for note in notes if kind is None or note["kind"] == kind]
 
     def report(self) -> dict[str, Any]:
         """Grants and denials."""
-        with urllib.request.urlopen(f"{self.endpoint}/_rehearsal/report") as answer:
-            return dict(json.load(answer))
+        return dict(self.ask("report"))
+
+    def ask(self, route: str, body: Any = None) -> Any:
+        """The answer of a control route."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self.token}"}
+        request = urllib.request.Request(f"{self.endpoint}/_rehearsal/{route}", data=data, headers=headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
 
     def role(self, name: str, service: str, *grants: Grant) -> str:
         """A role that `service` assumes and that may do exactly this."""
