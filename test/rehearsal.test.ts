@@ -7,6 +7,7 @@ import * as fc from 'fast-check';
 import { Column, DatasetSchema } from '../src/data';
 import { findApp } from '../src/rehearsal/app/app-source';
 import { AssembledStack, readStacks } from '../src/rehearsal/app/assembly';
+import { settingsFolder } from '../src/rehearsal/app/cdk';
 import { DeployedStack } from '../src/rehearsal/app/deployed-stacks';
 import { resolve } from '../src/rehearsal/app/references';
 import { Interrupted, RehearsalError, UsageError } from '../src/rehearsal/command/errors';
@@ -24,6 +25,7 @@ import { html } from '../src/rehearsal/report/html';
 import { imageWarnings } from '../src/rehearsal/report/images';
 import { page } from '../src/rehearsal/report/page';
 import { niceTicks } from '../src/rehearsal/report/plots';
+import { LOG_HEADER, logBeside, prepareReport, writeReport } from '../src/rehearsal/report/write';
 import { emulatorUrl } from '../src/rehearsal/scenario/api-client';
 import { parseCsv, parseTable } from '../src/rehearsal/scenario/csv';
 import { plainCause, statesIn } from '../src/rehearsal/scenario/executions';
@@ -607,6 +609,70 @@ describe('what is told', () => {
     const headers = await signedHeaders(request, 'execute-api', options, new Date('2015-08-30T12:36:00Z'));
     expect(headers.authorization).toBe('AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/execute-api/aws4_request, ' +
       'SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=ab8e3b2817011e8092a67e3dbde35ebdee28041009678c2cabd72f6f0c64decd');
+  });
+});
+
+describe('the settings from which the CDK synthesizes', () => {
+  const settingsOf = (app: string) => {
+    const home = path.join(folder, "the team's äpp");
+    fs.mkdirSync(path.join(home, 'bin'), { recursive: true });
+    fs.writeFileSync(path.join(home, 'bin', 'app.js'), 'require("fs").writeFileSync("ran", process.argv.slice(2).join())');
+    fs.writeFileSync(path.join(home, 'cdk.json'), JSON.stringify({ app, context: { a: 1 } }));
+    const settings = settingsFolder({ kind: 'folder', folder: home }, folder);
+    return { home, settings, read: JSON.parse(fs.readFileSync(path.join(settings, 'cdk.json'), 'utf8')) as { app: string; context: object } };
+  };
+
+  test.each(['node bin/app.js one', 'bin/app.js one'])('run "%s" in the folder of the app', (app) => {
+    const { home, settings, read } = settingsOf(app);
+    execFileSync('sh', ['-c', read.app], { cwd: settings });
+    expect(fs.readFileSync(path.join(home, 'ran'), 'utf8')).toBe('one');
+    expect(read.context).toEqual({ a: 1 });
+  });
+
+  test('keep what is looked up out of the context of the team', () => {
+    const home = path.join(folder, 'app');
+    fs.mkdirSync(home);
+    fs.writeFileSync(path.join(home, 'cdk.json'), '{ "app": "node app.js" }');
+    fs.writeFileSync(path.join(home, 'cdk.context.json'), '{ "zones": "known" }');
+    const settings = settingsFolder({ kind: 'folder', folder: home }, folder);
+    fs.writeFileSync(path.join(settings, 'cdk.context.json'), '{ "zones": "known", "vpc": "of the emulator" }');
+    expect(fs.readFileSync(path.join(home, 'cdk.context.json'), 'utf8')).toBe('{ "zones": "known" }');
+    expect(settings.startsWith(home)).toBe(false);
+  });
+
+  test('fail with the name of a cdk.json that is not valid JSON', () => {
+    fs.writeFileSync(path.join(folder, 'cdk.json'), '{ app }');
+    expect(() => settingsFolder({ kind: 'folder', folder }, path.join(folder, 'work'))).toThrow(/cdk\.json is not valid JSON/);
+  });
+});
+
+describe('the file of the report', () => {
+  test('leaves a log that it did not write, and replaces its own', () => {
+    const report = path.join(folder, 'build.html');
+    fs.writeFileSync(path.join(folder, 'build.log'), 'of the team');
+    prepareReport(report);
+    expect(fs.readFileSync(path.join(folder, 'build.log'), 'utf8')).toBe('of the team');
+    expect(logBeside(report)).toBe(path.join(folder, 'build-2.log'));
+    fs.writeFileSync(path.join(folder, 'build-2.log'), `${LOG_HEADER}\n`);
+    expect(logBeside(report)).toBe(path.join(folder, 'build-2.log'));
+    prepareReport(report);
+    expect(fs.readdirSync(folder)).toEqual(['build.log']);
+  });
+
+  test('does not survive from an earlier run', () => {
+    const report = path.join(folder, 'report.html');
+    writeReport(report, sampleDocument('App'));
+    prepareReport(report);
+    expect(fs.existsSync(report)).toBe(false);
+  });
+
+  test('is refused where it is a file of somebody else, or cannot be written', () => {
+    const page = path.join(folder, 'index.html');
+    fs.writeFileSync(page, '<p>of the team</p>');
+    expect(() => prepareReport(page)).toThrow(/index\.html exists and is not the report of a rehearsal; name another file/);
+    expect(fs.readFileSync(page, 'utf8')).toBe('<p>of the team</p>');
+    expect(() => prepareReport(path.join(folder, 'none', 'r.html'))).toThrow(/the folder .*none does not exist/);
+    expect(() => prepareReport('/proc/r.html')).toThrow(/the folder \/proc cannot be written/);
   });
 });
 

@@ -11,7 +11,7 @@ import { Emulator } from './emulator/emulator';
 import { followNotes, render } from './emulator/notes';
 import { RehearsalResult, rehearsalDocument } from './report/document';
 import { imageWarnings } from './report/images';
-import { writeReport } from './report/write';
+import { LOG_HEADER, logBeside, prepareReport, writeReport } from './report/write';
 import { parseDataFile } from './scenario/data-files';
 import { ModelResults, runScenario, tearDown } from './scenario/scenario';
 import { setUp } from './scenario/set-up';
@@ -36,14 +36,11 @@ export async function rehearse(options: RehearseOptions, cli: CliContext): Promi
   const app = findApp(options.app);
   const files = options.data.map(parseDataFile);
   const report = path.resolve(options.report);
-  if (!fs.existsSync(path.dirname(report))) {
-    throw new UsageError(`the folder of the report ${options.report} does not exist`);
-  }
+  prepareReport(report);
   const { terminal, interrupt, processes, env } = cli;
   terminal.line(terminal.paint('bold', `cdk-mlops ${packageVersion()} rehearses ${app.kind === 'command' ? app.command : path.relative('', app.folder) || '.'}`) +
     (files.length === 0 ? '' : ` with ${files.map(({ file }) => path.relative('', file)).join(', ')}`));
   const work = makeWorkFolder();
-  fs.rmSync(logBeside(report), { force: true }); // of an earlier run
   cli.onWorkFolder(work);
   const timer = setTimeout(() => interrupt.abort(new RehearsalError(
     `the rehearsal took longer than ${options.timeout} s and was stopped; --timeout gives it more`)), options.timeout * 1000);
@@ -114,12 +111,8 @@ async function keepLogs(error: RehearsalError, work: string, report: string, emu
   const files = [path.join(work, 'cdk.log'), path.join(work, 'emulator-process.log'), emulator?.log].filter((file) => file !== undefined && isFile(file));
   const parts = files.map((file) => `===== ${path.basename(file!)} =====\n${fs.readFileSync(file!, 'utf8')}`);
   const kept = logBeside(report);
-  fs.writeFileSync(kept, [`===== what happened =====\n${notes.map(render).join('\n')}\n`, ...parts].join('\n'));
+  fs.writeFileSync(kept, [`${LOG_HEADER}\n${notes.map(render).join('\n')}\n`, ...parts].join('\n'));
   return error.withFile(kept);
-}
-
-function logBeside(report: string): string {
-  return report.replace(/(\.html?)?$/, '.log');
 }
 
 /** Writes report and JSON document, and shows on the terminal how it ended. */

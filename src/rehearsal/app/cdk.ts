@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import * as path from 'node:path';
 import { AppSource } from './app-source';
-import { RehearsalError, UsageError } from '../command/errors';
+import { RehearsalError, UsageError, messageOf } from '../command/errors';
 import { isFile, isFolder } from '../system/files';
 import { Processes } from '../system/processes';
 
@@ -35,6 +35,8 @@ export class Cdk {
       TEMP: temporary,
       TMP: temporary,
       PATH: [...binFolders(options.app.folder), options.env.PATH].join(path.delimiter),
+      // The CDK keeps there which account a key belongs to, by the key alone.
+      CDK_HOME: path.join(options.work, 'cdk-home'),
       CI: 'true',
       FORCE_COLOR: '0',
       CDK_DISABLE_CLI_TELEMETRY: 'true',
@@ -51,9 +53,8 @@ export class Cdk {
   public async synth(signal: AbortSignal): Promise<void> {
     const { app, context } = this.options;
     if (app.kind !== 'assembly') {
-      await this.run(signal, 'cdk synth', app.folder, [
+      await this.run(signal, 'cdk synth', settingsFolder(app, this.options.work), [
         'synth', '--quiet', '--output', this.assembly,
-        ...(app.kind === 'command' ? ['--app', app.command] : []),
         ...context.flatMap((pair) => ['--context', pair]),
       ]);
     }
@@ -93,6 +94,54 @@ export class Cdk {
       throw new RehearsalError(`${what} failed: ${reason(lines)}`, { log: relevantLines(lines), file: this.log });
     }
   }
+}
+
+/**
+ * Makes a folder from which the CDK synthesizes the app: with the settings and the context of the app's folder, in which the app still runs. So
+ * what the CDK looks up in the emulator is not written into the context of the team.
+ */
+export function settingsFolder(app: Exclude<AppSource, { kind: 'assembly' }>, work: string): string {
+  const folder = path.join(work, 'cdk-settings');
+  fs.mkdirSync(folder, { recursive: true });
+  const settings = readSettings(path.join(app.folder, 'cdk.json'));
+  const command = app.kind === 'command' ? app.command : settings.app;
+  fs.writeFileSync(path.join(folder, 'cdk.json'), JSON.stringify({
+    ...settings,
+    app: command && fromFolder(app.folder, command),
+    build: settings.build && fromFolder(app.folder, settings.build),
+  }));
+  const context = path.join(app.folder, CONTEXT);
+  if (isFile(context)) {
+    fs.copyFileSync(context, path.join(folder, CONTEXT));
+  }
+  return folder;
+}
+
+const CONTEXT = 'cdk.context.json';
+
+function readSettings(file: string): { readonly app?: string; readonly build?: string } {
+  if (!isFile(file)) {
+    return {};
+  }
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as { app?: string; build?: string };
+  } catch (error) {
+    throw new UsageError(`${file} is not valid JSON: ${messageOf(error)}`);
+  }
+}
+
+/** The command, run in the folder of the app; as for the CDK, it may begin with a JavaScript file or be the folder of a cloud assembly. */
+function fromFolder(folder: string, command: string): string {
+  if (isFolder(path.resolve(folder, command))) {
+    return path.resolve(folder, command);
+  }
+  const [first] = command.split(/\s/);
+  const runsByNode = first.endsWith('.js') && isFile(path.resolve(folder, first));
+  return `cd ${shellWord(folder)} && ${runsByNode ? `${shellWord(process.execPath)} ` : ''}${command}`;
+}
+
+function shellWord(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** The line of the CDK's output that names the cause best. */
