@@ -1,4 +1,4 @@
-import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
@@ -213,7 +213,10 @@ describe('DataPipeline', () => {
   test('starts on objects below raw/ of its own bucket only, and loses no event', () => {
     template.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: { 'source': ['aws.s3'], 'detail-type': ['Object Created'], 'detail': { object: { key: [{ prefix: 'raw/' }] }, bucket: { name: [{ Ref: Match.stringLikeRegexp('^DataBucket') }] } } },
-      Targets: [Match.objectLike({ DeadLetterConfig: Match.anyValue(), RetryPolicy: { MaximumEventAgeInSeconds: 86400, MaximumRetryAttempts: 185 } })],
+      Targets: [Match.objectLike({
+        DeadLetterConfig: Match.anyValue(),
+        RetryPolicy: { MaximumEventAgeInSeconds: 86400, MaximumRetryAttempts: 185 },
+      })],
     });
   });
 
@@ -421,6 +424,8 @@ describe('DataPipeline, otherwise', () => {
     [{ rules: { minimumRows: 0 } }, /rules.minimumRows is 0/],
     [{ rules: { maxDuplicates: 2 } }, /rules.maxDuplicates is 2; it is a share/],
     [{ maxConcurrentRuns: 0 }, /maxConcurrentRuns is 0/],
+    [{ jobTimeout: Duration.seconds(90) }, /jobTimeout of 1.5 minutes must be whole minutes, from 1 to 10079/],
+    [{ jobTimeout: Duration.days(7) }, /jobTimeout of 10080 minutes/],
   ])('fails when %j is asked for', (props, message) => {
     expect(() => synth(props)).toThrow(message);
   });

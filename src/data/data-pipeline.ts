@@ -67,7 +67,7 @@ export interface DataPipelineProps extends CommonProps {
    */
   readonly workerConfiguration?: glue.WorkerConfiguration;
   /**
-   * Longest time of one Glue job.
+   * Longest time of one Glue job, in whole minutes, less than 7 days. Time in which it waits for its turn or starts does not count.
    * @default Duration.hours(1)
    */
   readonly jobTimeout?: Duration;
@@ -182,7 +182,12 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
     this.deadLetterQueue = new DeadLetterQueue(this, 'UndeliveredEvents', { encryptionKey });
     this.startOnUpload();
     new Interruption(this, 'Interruption', {
-      settings, datasetName: props.schema.datasetName, datasetTable: this.datasetTable, topic: this.topic, stateMachine, deadLetterQueue: this.deadLetterQueue,
+      settings,
+      datasetName: props.schema.datasetName,
+      datasetTable: this.datasetTable,
+      topic: this.topic,
+      stateMachine,
+      deadLetterQueue: this.deadLetterQueue,
     });
     this.describe(props.training);
   }
@@ -199,6 +204,9 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
     problems.check(Number.isInteger(workers) && workers >= 2, () => `workerConfiguration.numberOfWorkers is ${workers}; Spark on Glue takes at least 2`);
     const runs = props.maxConcurrentRuns ?? 10;
     problems.check(Number.isInteger(runs) && runs >= 1, () => `maxConcurrentRuns is ${runs}; it must be a whole number of at least 1`);
+    const minutes = props.jobTimeout === undefined || props.jobTimeout.isUnresolved() ? 60 : props.jobTimeout.toMinutes({ integral: false });
+    problems.check(Number.isInteger(minutes) && minutes >= 1 && minutes < 7 * 24 * 60, () =>
+      `jobTimeout of ${minutes} minutes must be whole minutes, from 1 to 10079: Glue takes less than 7 days`);
     const other = props.bucket && this.node.root.node.findAll().find((construct): construct is DataPipeline =>
       construct instanceof DataPipeline && construct !== this && construct.bucket?.bucketName === props.bucket?.bucketName);
     problems.check(!other, () => `bucket is that of the data pipeline "${other?.node.path}" too: each would take the files of the other for its own `

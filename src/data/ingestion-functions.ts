@@ -36,8 +36,8 @@ export class IngestionFunctions extends Construct {
   }
 
   /**
-   * The manifest function asks whether the execution that holds a data set still runs, and whether its own does. A policy of its own: in the role's default
-   * policy the function would wait for the state machine, which waits for the function.
+   * The manifest function asks whether the execution that holds a data set still runs, and whether its own does. A policy of its own: in the
+   * role's default policy the function would wait for the state machine, which waits for the function.
    */
   public grantSeeExecutions(stateMachine: sfn.StateMachine): void {
     new iam.Policy(this, 'SeeExecutions', {

@@ -16,15 +16,15 @@ export interface InterruptionProps {
   readonly datasetName: string;
   readonly datasetTable: dynamodb.ITableV2;
   readonly topic: sns.ITopic;
-  readonly stateMachine: sfn.IStateMachine;
+  readonly stateMachine: sfn.StateMachine;
   readonly deadLetterQueue: sqs.IQueue;
 }
 
-/** ARNs of the executions of a state machine that was made here. */
-export function executionArns(stateMachine: sfn.IStateMachine): string {
-  const stack = Stack.of(stateMachine);
-  const name = stack.splitArn(stateMachine.stateMachineArn, ArnFormat.COLON_RESOURCE_NAME).resourceName;
-  return stack.formatArn({ service: 'states', resource: 'execution', resourceName: `${name}:*`, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
+/** ARNs of the executions of a state machine. */
+export function executionArns(stateMachine: sfn.StateMachine): string {
+  return Stack.of(stateMachine).formatArn({
+    service: 'states', resource: 'execution', resourceName: `${stateMachine.stateMachineName}:*`, arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
 }
 
 /** Sets right what an execution that was stopped, timed out or broke could not: its data set fails and can be processed again. */
