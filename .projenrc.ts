@@ -49,6 +49,7 @@ const project = new awscdk.AwsCdkConstructLibrary({
     '@aws-sdk/client-sagemaker',
     '@aws-sdk/client-sagemaker-runtime',
     '@aws-sdk/client-sfn',
+    '@aws-sdk/client-sns',
     '@aws-sdk/client-sqs',
     '@aws-sdk/lib-dynamodb',
     '@smithy/signature-v4',

@@ -6,11 +6,13 @@ import {
 } from '@aws-sdk/client-s3';
 import { SageMakerClient, StartPipelineExecutionCommand } from '@aws-sdk/client-sagemaker';
 import { DescribeExecutionCommand, SFNClient, SFNServiceException } from '@aws-sdk/client-sfn';
-import { DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import { DynamoDBDocumentClient, GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
 import { causeOf, handler as finish } from '../src/data/finish.lambda';
 import { ClaimedIngestion, keyOf, ManifestFile, manifestId, placesOf } from '../src/data/ingestion.lambda-shared';
+import { handler as interrupted } from '../src/data/interrupted.lambda';
 import { handler as writeManifest, reasonToSkip } from '../src/data/manifest.lambda';
 import { handler as startTraining } from '../src/data/start-training.lambda';
 import { handler as readVerdict, judge } from '../src/data/verdict.lambda';
@@ -20,6 +22,7 @@ const table = mockClient(DynamoDBDocumentClient);
 mockClient(DynamoDBClient);
 const executions = mockClient(SFNClient);
 const sagemaker = mockClient(SageMakerClient);
+const sns = mockClient(SNSClient);
 
 const ME = 'arn:aws:states:eu-west-1:123456789012:execution:data:me';
 const OTHER = 'arn:aws:states:eu-west-1:123456789012:execution:data:other';
@@ -29,10 +32,12 @@ const id = manifestId([file]);
 const ingestion: ClaimedIngestion = { outcome: 'NEW', reason: '', id, bucket: 'b', files: [file], ...placesOf('b', id) };
 
 beforeEach(() => {
-  [s3, table, executions, sagemaker].forEach((client) => client.reset());
+  [s3, table, executions, sagemaker, sns].forEach((client) => client.reset());
   process.env.TABLE_NAME = 'datasets';
   process.env.DATASET_NAME = 'animals';
   process.env.PIPELINE_NAME = 'training';
+  process.env.TOPIC_ARN = 'topic';
+  executions.on(DescribeExecutionCommand, { executionArn: ME }).resolves({ status: 'RUNNING' });
 });
 
 function conditionFailed(): ConditionalCheckFailedException {
@@ -82,8 +87,8 @@ describe('the manifest', () => {
   });
 
   test.each([
-    ['was stopped', () => executions.on(DescribeExecutionCommand).resolves({ status: 'ABORTED' })],
-    ['is forgotten', () => executions.on(DescribeExecutionCommand).rejects(
+    ['was stopped', () => executions.on(DescribeExecutionCommand, { executionArn: OTHER }).resolves({ status: 'ABORTED' })],
+    ['is forgotten', () => executions.on(DescribeExecutionCommand, { executionArn: OTHER }).rejects(
       new SFNServiceException({ name: 'ExecutionDoesNotExist', $fault: 'client', $metadata: {} }))],
   ])('is taken over from an execution that %s, once', async (_, given) => {
     given();
@@ -93,6 +98,15 @@ describe('the manifest', () => {
     const second = table.commandCalls(UpdateCommand)[1].args[0].input;
     expect(second.ConditionExpression).toContain('(#status = :running AND executionArn = :gone)');
     expect(second.ExpressionAttributeValues).toMatchObject({ ':gone': OTHER });
+  });
+
+  test('is not made for an execution that was stopped before it had claimed: the claim is given back', async () => {
+    executions.on(DescribeExecutionCommand, { executionArn: ME }).resolves({ status: 'ABORTED' });
+    expect((await writeManifest(upload())).outcome).toBe('SKIPPED');
+    expect(s3.commandCalls(PutObjectCommand)).toHaveLength(0);
+    const [claim, back] = table.commandCalls(UpdateCommand);
+    expect(claim.args[0].input.ExpressionAttributeValues).toMatchObject({ ':running': 'RUNNING', ':me': ME });
+    expect(back.args[0].input.ExpressionAttributeValues).toMatchObject({ ':failed': 'FAILED', ':owner': ME });
   });
 
   test.each([
@@ -290,5 +304,89 @@ describe('the end', () => {
 
   test('keys and URIs agree', () => {
     expect(keyOf(ingestion.report)).toBe(`reports/${id}/validation.json`);
+  });
+});
+
+describe('an interruption', () => {
+  interface Item { id: string; status: string; executionArn: string; error?: string }
+  const ended = (executionArn: string, status = 'ABORTED') => ({ detail: { executionArn, status, error: null, cause: 'by hand' } });
+
+  /** A table that does what the conditions say. */
+  function tableOf(items: Item[]): void {
+    table.on(ScanCommand).callsFake(({ ConsistentRead, ExpressionAttributeValues: values }) => {
+      expect(ConsistentRead).toBe(true);
+      return { Items: items.filter((item) => item.status === values[':running'] && item.executionArn === values[':owner']) };
+    });
+    table.on(UpdateCommand).callsFake(({ Key, ConditionExpression, ExpressionAttributeValues: values }) => {
+      expect(ConditionExpression).toBe('#status = :running AND executionArn = :owner');
+      const item = items.find((one) => one.id === Key.id)!;
+      if (item.status !== values[':running'] || item.executionArn !== values[':owner']) {
+        throw conditionFailed();
+      }
+      Object.assign(item, { status: values[':failed'], error: values[':error'] });
+    });
+  }
+
+  test.each(['ABORTED', 'TIMED_OUT', 'FAILED'])('(%s) makes the data set fail with its cause, and tells people', async (status) => {
+    executions.on(DescribeExecutionCommand, { executionArn: ME }).resolves({ status: 'ABORTED' });
+    const items = [{ id: 'x', status: 'RUNNING', executionArn: ME }, { id: 'y', status: 'RUNNING', executionArn: OTHER }];
+    tableOf(items);
+    await interrupted(ended(ME, status));
+    expect(items).toEqual([
+      { id: 'x', status: 'FAILED', executionArn: ME, error: `the execution ended ${status} before the data set was done (by hand)` }, items[1],
+    ]);
+    expect(items[1].status).toBe('RUNNING');
+    expect(sns.commandCalls(PublishCommand)[0].args[0].input).toMatchObject({
+      TopicArn: 'topic', Message: expect.stringContaining(ME), MessageAttributes: { event: { StringValue: 'failed' }, dataset: { StringValue: 'animals' } },
+    });
+  });
+
+  test('is forgotten where the execution was asked to go on', async () => {
+    await interrupted(ended(ME));
+    expect(table.calls()).toHaveLength(0);
+  });
+
+  test('leaves alone what was done or taken over between its look and its write', async () => {
+    executions.on(DescribeExecutionCommand, { executionArn: ME }).resolves({ status: 'ABORTED' });
+    table.on(ScanCommand).resolves({ Items: [{ id: 'x' }] });
+    table.on(UpdateCommand).rejects(conditionFailed());
+    await interrupted(ended(ME));
+    expect(sns.calls()).toHaveLength(0);
+  });
+
+  test('never touches a newer execution, and tells once, in whatever order events come', async () => {
+    const arn = (n: number) => `${ME}${n}`;
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('claim' as const), n: fc.nat(3) }),
+      fc.record({ kind: fc.constant('stop' as const), n: fc.nat(3) }),
+      fc.record({ kind: fc.constant('event' as const), n: fc.nat(3) }),
+    );
+    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+      [table, executions, sns].forEach((client) => client.reset());
+      const item: Item = { id: 'x', status: 'FAILED', executionArn: 'none' };
+      const gone = new Set<string>();
+      tableOf([item]);
+      executions.on(DescribeExecutionCommand).callsFake(({ executionArn }) => ({ status: gone.has(executionArn) ? 'ABORTED' : 'RUNNING' }));
+      let failures = 0;
+      for (const { kind, n } of steps) {
+        if (kind === 'claim' && !gone.has(arn(n)) && item.status === 'FAILED') {
+          Object.assign(item, { status: 'RUNNING', executionArn: arn(n) });
+        } else if (kind === 'stop') {
+          gone.add(arn(n));
+        } else if (kind === 'event') {
+          const right = item.status === 'RUNNING' && item.executionArn === arn(n) && gone.has(arn(n));
+          failures += Number(right);
+          const before = { ...item };
+          await interrupted(ended(arn(n)));
+          expect(item).toEqual(right ? { ...before, status: 'FAILED', error: expect.any(String) } : before);
+        }
+      }
+      expect(sns.commandCalls(PublishCommand)).toHaveLength(failures);
+      // Once each event has come, nothing is left RUNNING that runs no longer.
+      for (const executionArn of gone) {
+        await interrupted(ended(executionArn));
+      }
+      expect(item.status === 'RUNNING' && gone.has(item.executionArn)).toBe(false);
+    }), { numRuns: 200 });
   });
 });

@@ -1,4 +1,4 @@
-import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
@@ -213,7 +213,10 @@ describe('DataPipeline', () => {
   test('starts on objects below raw/ of its own bucket only, and loses no event', () => {
     template.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: { 'source': ['aws.s3'], 'detail-type': ['Object Created'], 'detail': { object: { key: [{ prefix: 'raw/' }] }, bucket: { name: [{ Ref: Match.stringLikeRegexp('^DataBucket') }] } } },
-      Targets: [Match.objectLike({ DeadLetterConfig: Match.anyValue(), RetryPolicy: { MaximumEventAgeInSeconds: 86400, MaximumRetryAttempts: 20 } })],
+      Targets: [Match.objectLike({
+        DeadLetterConfig: Match.anyValue(),
+        RetryPolicy: { MaximumEventAgeInSeconds: 86400, MaximumRetryAttempts: 185 },
+      })],
     });
   });
 
@@ -234,7 +237,7 @@ describe('DataPipeline', () => {
 
   test('every log group ends some day', () => {
     template.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 90 });
-    template.resourceCountIs('AWS::Logs::LogGroup', 9);
+    template.resourceCountIs('AWS::Logs::LogGroup', 10);
   });
 
   test('logs and traces the workflow, retries with jitter, and catches everything', () => {
@@ -264,6 +267,7 @@ describe('DataPipeline', () => {
       's3:AbortMultipartUpload quarantine/', 's3:DeleteObject raw/', 's3:DeleteObjectVersion raw/', 'dynamodb:UpdateItem']],
     ['FunctionsStartTraining', ['sagemaker:StartPipelineExecution']],
     ['FunctionsFinish', ['dynamodb:UpdateItem']],
+    ['InterruptionHandlerRole', ['dynamodb:Scan', 'dynamodb:UpdateItem', 'sns:Publish', 'states:DescribeExecution', 'logs:CreateLogStream', 'logs:PutLogEvents']],
     ['JobsValidateRole', ['s3:GetObject raw/ manifests/', 's3:GetObjectVersion raw/ manifests/', 's3:ListBucket', 's3:GetObject', 's3:GetObject', 's3:GetObject',
       's3:PutObject reports/', 's3:AbortMultipartUpload reports/', 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:CreateLogStream', 'logs:PutLogEvents']],
     ['JobsPreprocessRole', ['s3:GetObject raw/ manifests/', 's3:GetObjectVersion raw/ manifests/', 's3:ListBucket', 's3:GetObject', 's3:GetObject', 's3:GetObject',
@@ -302,6 +306,33 @@ describe('DataPipeline', () => {
     template.resourceCountIs('AWS::Glue::Crawler', 0);
   });
 
+  test('sets right what an execution that was interrupted left, and loses no event of it', () => {
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: { 'detail-type': ['Step Functions Execution Status Change'], 'detail': { status: ['ABORTED', 'TIMED_OUT', 'FAILED'] } },
+      Targets: [Match.objectLike({
+        Arn: { 'Fn::GetAtt': [Match.stringLikeRegexp('^DataInterruptionHandler'), 'Arn'] },
+        DeadLetterConfig: Match.anyValue(),
+        RetryPolicy: { MaximumEventAgeInSeconds: 86400, MaximumRetryAttempts: 20 },
+      })],
+    });
+  });
+
+  test('waits for days for room on Glue and as long as it takes for other limits, within the events that an execution may have', () => {
+    const states = Object.values(statesOf(definition));
+    const retriers = (error: string) => states.flatMap(({ Retry = [] }) => Retry.find(({ ErrorEquals }) => ErrorEquals.includes(error)) ?? []);
+    const busy = retriers('Glue.ConcurrentRunsExceededException');
+    const throttled = retriers('Lambda.TooManyRequestsException');
+    expect([busy.length, throttled.length]).toEqual([2, 5]);
+    for (const { MaxAttempts, MaxDelaySeconds } of busy) {
+      expect(MaxAttempts! * MaxDelaySeconds! / 2 / 86400).toBeGreaterThan(3);
+    }
+    for (const { MaxAttempts, MaxDelaySeconds } of throttled) {
+      expect(MaxAttempts! * MaxDelaySeconds! / 2 / 3600).toBeGreaterThan(2);
+    }
+    const attempts = [...busy, ...throttled].reduce((sum, { MaxAttempts }) => sum + MaxAttempts!, 0);
+    expect(3 * attempts).toBeLessThan(24_000);
+  });
+
   test('a rule for red executions knows this workflow', () => {
     template.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: { 'detail-type': ['Step Functions Execution Status Change'], 'detail': { status: ['FAILED', 'TIMED_OUT', 'ABORTED'] } },
@@ -326,7 +357,13 @@ interface State {
   readonly Next?: string;
   readonly Default?: string;
   readonly Catch?: { readonly ErrorEquals: string[] }[];
-  readonly Retry?: { readonly JitterStrategy?: string; readonly BackoffRate?: number }[];
+  readonly Retry?: {
+    readonly ErrorEquals: string[];
+    readonly JitterStrategy?: string;
+    readonly BackoffRate?: number;
+    readonly MaxAttempts?: number;
+    readonly MaxDelaySeconds?: number;
+  }[];
 }
 
 /** The states of the first state machine in the text of a template's resources. */
@@ -387,6 +424,8 @@ describe('DataPipeline, otherwise', () => {
     [{ rules: { minimumRows: 0 } }, /rules.minimumRows is 0/],
     [{ rules: { maxDuplicates: 2 } }, /rules.maxDuplicates is 2; it is a share/],
     [{ maxConcurrentRuns: 0 }, /maxConcurrentRuns is 0/],
+    [{ jobTimeout: Duration.seconds(90) }, /jobTimeout of 1.5 minutes must be whole minutes, from 1 to 10079/],
+    [{ jobTimeout: Duration.days(7) }, /jobTimeout of 10080 minutes/],
   ])('fails when %j is asked for', (props, message) => {
     expect(() => synth(props)).toThrow(message);
   });

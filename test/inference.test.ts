@@ -79,7 +79,7 @@ describe('an endpoint for production', () => {
     const text = JSON.stringify(states);
     const assigned = new Set(Object.values(states).flatMap((state) => [state, ...(state.Catch ?? []), ...(state.Choices ?? [])])
       .flatMap((place) => Object.keys((place as AslState).Assign ?? {})));
-    const functions = ['exists', 'contains', 'string', 'number', 'now', 'millis', 'uuid', 'replace', 'substring', 'not', 'states'];
+    const functions = ['exists', 'contains', 'string', 'number', 'now', 'millis', 'hash', 'parse', 'split', 'substring', 'not', 'states'];
     const used = new Set([...text.matchAll(/\$([a-zA-Z]+)/g)].map(([, name]) => name));
     expect([...used].filter((name) => !assigned.has(name) && !functions.includes(name))).toEqual([]);
     const builtin = [...functions, 'error', 'count', 'sum', 'max', 'min', 'type', 'map', 'filter', 'split', 'join', 'sort', 'keys', 'merge', 'length', 'trim'];
@@ -95,9 +95,10 @@ describe('an endpoint for production', () => {
 
   test('succeeds only with the lock given back, and fails always with it given back once it was taken', () => {
     const before = (target: string) => Object.entries(states).filter(([, state]) => targetsOf(state).includes(target)).map(([name]) => name).sort();
-    expect(before('Report')).toEqual(['ReleaseLock']);
+    expect(before('Report')).toEqual(['ReleaseLock', 'WasItRestored']);
+    expect(before('WasItRestored')).toEqual(['ReleaseLockAfterFailure']);
     expect(before('Done')).toEqual(['Report']);
-    expect(before('Failed')).toEqual(['BreakLock', 'LookAtHolder', 'ReleaseLockAfterFailure', 'SeeHolder', 'TakeLock']);
+    expect(before('Failed')).toEqual(['BreakLock', 'LookAtHolder', 'SeeHolder', 'TakeLock', 'WasItRestored']);
   });
 
   test('compares what serves with what was asked for before it believes in success', () => {
@@ -208,6 +209,38 @@ describe('an endpoint for production', () => {
         RetryPolicy: { MaximumRetryAttempts: 8, MaximumEventAgeInSeconds: 7200 },
       }],
     });
+  });
+
+  test('is restored by an execution of its own after one that was stopped, timed out or broke, but not after one that failed by itself', () => {
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: {
+        'detail-type': ['Step Functions Execution Status Change'],
+        'detail': {
+          stateMachineArn: [{ Ref: Match.stringLikeRegexp('^EndpointDeploy') }],
+          $or: [{ status: ['ABORTED', 'TIMED_OUT'] }, { status: ['FAILED'], error: [{ prefix: 'States.' }] }],
+        },
+      },
+      Targets: [Match.objectLike({
+        InputTransformer: { InputPathsMap: { 'detail-executionArn': '$.detail.executionArn' }, InputTemplate: '{"interrupted":<detail-executionArn>}' },
+        DeadLetterConfig: Match.anyValue(),
+      })],
+    });
+    expect(states.IsRestoration).toMatchObject({ Choices: [{ Condition: "{% $interrupted != '' %}", Next: 'DescribeInterrupted' }], Default: 'DescribePackage' });
+    expect(states.WasItRecorded).toMatchObject({
+      Choices: [{ Condition: '{% $servingRelease = $release %}', Assign: { previous: '{% $servingReplaces %}', servingRelease: '' }, Next: 'IsOldThere' }],
+      Assign: { previous: '{% $servingRelease %}', asked: true, errorName: 'DeploymentInterrupted' },
+      Default: 'NoteFailure',
+    });
+  });
+
+  test('waits for a lock that others hold, and takes one without an owner', () => {
+    expect(states.IsHeld.Choices![0]).toMatchObject({ Next: 'WaitForLock' });
+    expect(states.TakeLock.Arguments).toMatchObject({ ConditionExpression: 'attribute_not_exists(#owner) OR #owner = :me OR expiresAt < :now' });
+  });
+
+  test('scales even where nothing is deployed: a deployment that was interrupted may have left no autoscaling', () => {
+    expect(states.SeeEndpoint.Choices![1]).toMatchObject({ Next: 'RegisterTargetThatServes' });
+    expect(states.PutScalingPolicyThatServes.Next).toBe('ReleaseLock');
   });
 
   test('is removed after its workflow and before its role, its logs and the model versions', () => {
@@ -363,12 +396,26 @@ describe('names and roles of one\'s own', () => {
   });
 });
 
+describe('settings at their ends', () => {
+  test.each([
+    [Duration.seconds(1), Duration.seconds(2666)], [Duration.seconds(227), Duration.days(7)], [Duration.hours(1), Duration.days(7)],
+  ])('a look each %s fits into a deployment of %s', (pollInterval, deploymentTimeout) => {
+    const { States: states } = workflow(build({ pollInterval, deploymentTimeout }).template);
+    expect(states.WaitForRelease.Seconds).toBe(pollInterval.toSeconds());
+    expect(states.WaitForLock.Seconds).toBe(3 * pollInterval.toSeconds());
+  });
+});
+
 describe('fails', () => {
   test.each([
     ['when the endpoint name has other characters', () => build({ endpointName: 'a_b' }), 'endpointName "a_b" must be 1 to 63 letters, digits and hyphens'],
     ['when the poll interval is nothing', () => build({ pollInterval: Duration.seconds(0) }), 'pollInterval of 0 s must be whole seconds, from 1 to 3600'],
     ['when the poll interval is not in whole seconds', () => build({ pollInterval: Duration.millis(1500) }), 'pollInterval of 1.5 s must be whole seconds'],
     ['when a deployment may take too short', () => build({ deploymentTimeout: Duration.minutes(1) }), 'deploymentTimeout of 60 s'],
+    ['when looks make more events than an execution may have', () => build({ pollInterval: Duration.seconds(1), deploymentTimeout: Duration.days(7) }),
+      'pollInterval of 1 s and deploymentTimeout of 604800 s: a deployment that waits so long makes about 5444200 events, and Step Functions takes 25000; '
+      + 'make pollInterval at least 227 s, or deploymentTimeout at most 2666 s'],
+    ['when they do with the default of the other', () => build({ pollInterval: Duration.seconds(2) }), 'make pollInterval at least 3 s'],
     ['when all of it is wrong at once', () => build({ endpointName: '-', pollInterval: Duration.days(1) }), /endpointName.*pollInterval/],
     ['when a burstable type shall scale', () => Capacity.autoscaled({ instanceType: 'ml.t2.medium' }), '"ml.t2.medium" is burstable and cannot scale'],
     ['when maxCapacity is below minCapacity', () => Capacity.autoscaled({ minCapacity: 3, maxCapacity: 2 }), 'maxCapacity 2 must be at least minCapacity, which is 3'],

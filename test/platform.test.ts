@@ -161,6 +161,7 @@ describe('one customer key and a VPC that exists', () => {
     ['DataFunctionsVerdictRole', 'encrypt'],
     ['DataFunctionsStartTrainingRole', 'none'],
     ['DataFunctionsFinishRole', 'encrypt'],
+    ['DataInterruptionHandlerRole', 'encrypt'],
     ['DataWorkflowRole', 'encrypt'],
     ['DataWorkflowEventsRole', 'none'],
     ['EndpointRole', 'decrypt'],
@@ -253,7 +254,7 @@ describe('one customer key and a VPC that exists', () => {
     expect(may.sort()).toEqual([
       ...['Validate', 'Preprocess'].map((job) => `DataJobs${job}Role`), 'DataGlueTableCrawlerRole',
       ...['Finish', 'Manifest', 'StartTraining', 'Verdict'].map((handler) => `DataFunctions${handler}Role`),
-      ...['Datasets', 'Health', 'Models', 'Predict', 'Training'].map((handler) => `Api${handler}Role`), 'TrainingJobRole',
+      ...['Datasets', 'Health', 'Models', 'Predict', 'Training'].map((handler) => `Api${handler}Role`), 'TrainingJobRole', 'DataInterruptionHandlerRole',
       'EndpointCleanupHandlerRole', 'EndpointRole', 'EndpointSmokeRole', 'ModelsCleanupHandlerRole', 'ModelsFeedHandlerRole',
     ].sort());
     for (const [, statements] of roles) {
@@ -350,7 +351,7 @@ describe('keys', () => {
       .filter(([, statements]) => statements.some(({ Resource }) => JSON.stringify(Resource) === JSON.stringify(stack.resolve(key.keyArn))))
       .map(([role]) => role);
     expect(using(bucket.encryptionKey!).sort()).toEqual(['DataFunctionsManifestRole', 'DataFunctionsVerdictRole', 'DataJobsPreprocessRole', 'DataJobsValidateRole']);
-    expect(using(topic.masterKey!)).toEqual(['DataWorkflowRole']);
+    expect(using(topic.masterKey!)).toEqual(['DataWorkflowRole', 'DataInterruptionHandlerRole']);
   });
 
   test('whose policy cannot be changed bring a warning that says what they must permit', () => {

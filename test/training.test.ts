@@ -258,6 +258,27 @@ describe('references', () => {
   });
 });
 
+describe('times of a job', () => {
+  const training = (times: { maxRuntime?: Duration; spotMaxWait?: Duration }) =>
+    () => new TrainingStep({ name: 'Train', image: uriImage(XGBOOST), instanceType: 'ml.m5.large', outputPath: at('s3://b/m'), ...times });
+
+  test.each<[string, () => unknown, string]>([
+    ['the wait for spot instances is shorter than the training', training({ maxRuntime: Duration.hours(2), spotMaxWait: Duration.hours(1) }),
+      'TrainingStep "Train": spotMaxWait of 3600 s is shorter than maxRuntime of 7200 s, which is part of it'],
+    ['it is shorter than the default of the other', training({ spotMaxWait: Duration.minutes(30) }), 'spotMaxWait of 1800 s is shorter than maxRuntime of 3600 s'],
+    ['a training may take longer than SageMaker lets it', training({ maxRuntime: Duration.days(29) }), 'maxRuntime of 2505600 s must be whole seconds, at least 1 and at most 2419200'],
+    ['a training may take no time', training({ maxRuntime: Duration.seconds(0) }), 'maxRuntime of 0 s'],
+    ['a processing may take longer than SageMaker lets it', () => step('P', { maxRuntime: Duration.days(10) }), 'ProcessingStep "P": maxRuntime of 864000 s must be whole seconds, at least 1 and at most 777600'],
+  ])('fail when %s', (_, making, message) => {
+    expect(making).toThrow(message);
+  });
+
+  test('may stand at their ends', () => {
+    expect(training({ maxRuntime: Duration.days(28), spotMaxWait: Duration.days(28) })).not.toThrow();
+    expect(() => step('P', { maxRuntime: Duration.days(9) })).not.toThrow();
+  });
+});
+
 describe('a definition fails when', () => {
   const data = PipelineParameter.ofString('InputData');
   const prepare = step('Prepare', {

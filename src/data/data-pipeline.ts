@@ -18,6 +18,7 @@ import { Prefix } from './environment';
 import { GlueNetwork } from './glue-network';
 import { GlueTable } from './glue-table';
 import { IngestionFunctions } from './ingestion-functions';
+import { Interruption } from './interruption';
 import { DatasetSchema } from './schema';
 import { SparkJobs, SparkJobsProps } from './spark-jobs';
 import { ITrainingTarget } from './training-target';
@@ -66,7 +67,7 @@ export interface DataPipelineProps extends CommonProps {
    */
   readonly workerConfiguration?: glue.WorkerConfiguration;
   /**
-   * Longest time of one Glue job.
+   * Longest time of one Glue job, in whole minutes, less than 7 days. Time in which it waits for its turn or starts does not count.
    * @default Duration.hours(1)
    */
   readonly jobTimeout?: Duration;
@@ -95,10 +96,11 @@ export interface DataPipelineProps extends CommonProps {
 /**
  * Takes every CSV file that is put below `raw/` of its bucket: writes a manifest, checks the file against its contract
  * with Spark on Glue, moves what does not keep it to `quarantine/` with a report, cleans and splits what does into
- * `processed/`, starts training and tells people. Each object version is processed once, however often its event comes.
+ * `processed/`, starts training and tells people. Each object version is processed once, however often its event comes. Where the
+ * execution is stopped, its data set becomes FAILED; start one with the same input to process it again.
  *
  * Makes: a bucket and a topic (unless given), a DynamoDB table of data sets, a Step Functions state machine, two Glue jobs,
- * four Lambda functions, a Glue database with the processed table, a dead-letter queue for events. Idle it costs next to nothing; a
+ * five Lambda functions, a Glue database with the processed table, a dead-letter queue for events. Idle it costs next to nothing; a
  * file costs two Glue runs (at 2 G.1X workers about 0.03 USD for two minutes).
  *
  * A row is one line: a line break inside quotes is reported as malformed.
@@ -179,6 +181,14 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
     this.grantPrincipal = stateMachine.grantPrincipal;
     this.deadLetterQueue = new DeadLetterQueue(this, 'UndeliveredEvents', { encryptionKey });
     this.startOnUpload();
+    new Interruption(this, 'Interruption', {
+      settings,
+      datasetName: props.schema.datasetName,
+      datasetTable: this.datasetTable,
+      topic: this.topic,
+      stateMachine,
+      deadLetterQueue: this.deadLetterQueue,
+    });
     this.describe(props.training);
   }
 
@@ -194,6 +204,9 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
     problems.check(Number.isInteger(workers) && workers >= 2, () => `workerConfiguration.numberOfWorkers is ${workers}; Spark on Glue takes at least 2`);
     const runs = props.maxConcurrentRuns ?? 10;
     problems.check(Number.isInteger(runs) && runs >= 1, () => `maxConcurrentRuns is ${runs}; it must be a whole number of at least 1`);
+    const minutes = props.jobTimeout === undefined || props.jobTimeout.isUnresolved() ? 60 : props.jobTimeout.toMinutes({ integral: false });
+    problems.check(Number.isInteger(minutes) && minutes >= 1 && minutes < 7 * 24 * 60, () =>
+      `jobTimeout of ${minutes} minutes must be whole minutes, from 1 to 10079: Glue takes less than 7 days`);
     const other = props.bucket && this.node.root.node.findAll().find((construct): construct is DataPipeline =>
       construct instanceof DataPipeline && construct !== this && construct.bucket?.bucketName === props.bucket?.bucketName);
     problems.check(!other, () => `bucket is that of the data pipeline "${other?.node.path}" too: each would take the files of the other for its own `
@@ -237,7 +250,7 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
         detail: { bucket: { name: [this.bucket.bucketName] }, object: { key: [{ prefix: Prefix.RAW }] } },
       },
       targets: [new targets.SfnStateMachine(this.stateMachine, {
-        deadLetterQueue: this.deadLetterQueue, maxEventAge: Duration.hours(24), retryAttempts: 20,
+        deadLetterQueue: this.deadLetterQueue, maxEventAge: Duration.hours(24), retryAttempts: 185,
       })],
     });
   }

@@ -3,6 +3,7 @@ export const Env = {
   TABLE_NAME: 'TABLE_NAME',
   DATASET_NAME: 'DATASET_NAME',
   PIPELINE_NAME: 'PIPELINE_NAME',
+  TOPIC_ARN: 'TOPIC_ARN',
 } as const;
 
 /** Where things lie in the data bucket. */

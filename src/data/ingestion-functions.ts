@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -6,6 +6,7 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { DataAccess } from './data-access';
 import { Env, Prefix } from './environment';
+import { executionArns } from './interruption';
 import { ITrainingTarget } from './training-target';
 import type { CommonSettings } from '../shared/common-settings';
 import { grantTableKey } from '../shared/encryption';
@@ -35,17 +36,15 @@ export class IngestionFunctions extends Construct {
   }
 
   /**
-   * The manifest function asks whether the execution that holds a data set still runs. A policy of its own: in the role's default
-   * policy the function would wait for the state machine, which waits for the function.
+   * The manifest function asks whether the execution that holds a data set still runs, and whether its own does. A policy of its own: in the
+   * role's default policy the function would wait for the state machine, which waits for the function.
    */
   public grantSeeExecutions(stateMachine: sfn.StateMachine): void {
     new iam.Policy(this, 'SeeExecutions', {
       roles: [this.manifest.role!],
       statements: [new iam.PolicyStatement({
         actions: ['states:DescribeExecution'],
-        resources: [Stack.of(this).formatArn({
-          service: 'states', resource: 'execution', resourceName: `${stateMachine.stateMachineName}:*`, arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-        })],
+        resources: [executionArns(stateMachine)],
       })],
     });
   }

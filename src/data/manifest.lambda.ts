@@ -1,9 +1,10 @@
 import { ConditionalCheckFailedException, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { DescribeExecutionCommand, SFNClient } from '@aws-sdk/client-sfn';
+import { SFNClient } from '@aws-sdk/client-sfn';
 import { DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { Env, Prefix } from './environment';
 import { Ingestion, keyOf, Manifest, ManifestFile, manifestId, placesOf } from './ingestion.lambda-shared';
+import { isRunning, recordInterrupted } from './interruption.lambda-shared';
 
 const s3 = new S3Client({});
 const table = DynamoDBDocumentClient.from(new DynamoDBClient({}), { marshallOptions: { removeUndefinedValues: true } });
@@ -44,6 +45,11 @@ export async function handler(request: ManifestRequest): Promise<Ingestion> {
   const other = await claim(id, [file], places.report, request.executionArn, now);
   if (other) {
     return { outcome: 'DUPLICATE', reason: `this version of ${file.key} is already ${other.status} by ${other.executionArn}`, id };
+  }
+  // Stopped before the claim was written, it got no event that would find the claim; stopped from here on, it gets one.
+  if (!(await isRunning(executions, request.executionArn))) {
+    await recordInterrupted(table, id, request.executionArn, 'the execution was stopped while it claimed the data set');
+    return { outcome: 'SKIPPED', reason: 'the execution was stopped', id };
   }
   const manifest: Manifest = { version: 1, id, dataset: process.env[Env.DATASET_NAME]!, createdAt: now, files: [file] };
   await s3.send(new PutObjectCommand({
@@ -99,7 +105,7 @@ async function claim(id: string, files: readonly ManifestFile[], report: string,
   }
   const { Item } = await table.send(new GetCommand({ TableName: process.env[Env.TABLE_NAME], Key: { id }, ConsistentRead: true }));
   const holder = { status: String(Item?.status), executionArn: String(Item?.executionArn) };
-  if (holder.status === 'RUNNING' && !(await isRunning(holder.executionArn))
+  if (holder.status === 'RUNNING' && !(await isRunning(executions, holder.executionArn))
     && await tryClaim(id, files, report, executionArn, now, holder.executionArn)) {
     return undefined;
   }
@@ -133,19 +139,6 @@ async function tryClaim(
     return true;
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) {
-      return false;
-    }
-    throw error;
-  }
-}
-
-/** An execution that was stopped, or timed out, cannot give back what it claimed. */
-async function isRunning(executionArn: string): Promise<boolean> {
-  try {
-    const { status } = await executions.send(new DescribeExecutionCommand({ executionArn }));
-    return status === 'RUNNING' || status === 'PENDING_REDRIVE';
-  } catch (error) {
-    if ((error as Error).name === 'ExecutionDoesNotExist') {
       return false;
     }
     throw error;

@@ -29,13 +29,26 @@ export const QUARANTINED = 'DataQuarantined';
 /** The error of an execution that broke. */
 export const BROKEN = 'DataPipelineFailed';
 
+/** More calls at once than a service takes: of Lambda, and of what the handlers call. SageMaker limits the executions that run at once. */
+const THROTTLES = [
+  'Lambda.TooManyRequestsException', 'ThrottlingException', 'TooManyRequestsException', 'SlowDown', 'ProvisionedThroughputExceededException',
+  'RequestLimitExceeded', 'ResourceLimitExceeded',
+];
 /** Errors that go away by themselves: of Lambda, and of the SDK inside the handlers. */
 const HANDLER_ERRORS = [
-  ...LAMBDA_TRANSIENT_ERRORS, 'Sandbox.Timedout', 'ThrottlingException', 'TooManyRequestsException', 'SlowDown', 'ServiceUnavailable',
-  'InternalError', 'InternalServerError', 'ProvisionedThroughputExceededException', 'RequestLimitExceeded', 'TimeoutError',
+  ...LAMBDA_TRANSIENT_ERRORS, 'Sandbox.Timedout', 'ServiceUnavailable', 'InternalError', 'InternalServerError', 'TimeoutError',
 ];
-/** No room at the moment: other runs of the same job, or of other jobs of the account. */
-const GLUE_BUSY = ['Glue.ConcurrentRunsExceededException', 'Glue.ResourceNumberLimitExceededException'];
+/**
+ * No room at the moment: other runs of the same job, or of other jobs of the account. Waited for here: Glue's own queue gives up after
+ * a while, and a run that waits in it would use up the time-out of the state.
+ */
+const GLUE_BUSY = ['Glue.ConcurrentRunsExceededException', 'Glue.ResourceNumberLimitExceededException', 'Glue.ThrottlingException'];
+
+/**
+ * Many files at once are a queue: each waits for its turn. Each attempt is 3 of the 25,000 events that an execution may have, which has
+ * two jobs and at most four calls of handlers. At 2.5 minutes from one to the next on average, an execution waits five days for a job.
+ */
+const ATTEMPTS = { job: 3000, handler: 300 };
 
 const EXECUTION = expr('$states.context.Execution.Id');
 const INGESTION = expr('$states.input.ingestion');
@@ -134,7 +147,9 @@ export class Workflow extends Construct {
       payloadResponseOnly: true,
       outputs: inputWith(field, '$states.result'),
       retryOnServiceExceptions: false,
-    }).addRetry(retry(HANDLER_ERRORS, Duration.seconds(2), 5));
+    })
+      .addRetry(retry(THROTTLES, Duration.seconds(2), ATTEMPTS.handler))
+      .addRetry(retry(HANDLER_ERRORS, Duration.seconds(2), 5));
   }
 
   /** @param places that the script is told, of those that the manifest handler answered */
@@ -154,7 +169,7 @@ export class Workflow extends Construct {
       alsoPermits: [permit(['glue:GetJobRun', 'glue:GetJobRuns', 'glue:BatchStopJobRun'], job)],
       retry: false,
     })
-      .addRetry(retry(GLUE_BUSY, Duration.seconds(30), 20, Duration.minutes(5)))
+      .addRetry(retry(GLUE_BUSY, Duration.seconds(30), ATTEMPTS.job, Duration.minutes(5)))
       .addRetry(retry(GLUE_JOBS.transientErrors, Duration.seconds(5), 5))
       .addCatch(this.broken, kept('error'));
   }

@@ -17,6 +17,7 @@ import { IModelRegistry } from '../registry';
 import { grantCatalog } from '../registry/catalog-grants';
 import { executionArns, stateMachineArn } from './workflow/arns';
 import { DeployWorkflow } from './workflow/deploy-workflow';
+import { checkHistory } from './workflow/history';
 import { sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
 import { DeadLetterQueue } from '../shared/dead-letter-queue';
@@ -57,7 +58,8 @@ export interface InferenceEndpointProps extends CommonProps {
   readonly role?: iam.IRole;
 
   /**
-   * Time between two looks at an endpoint that is being created or updated.
+   * Time between two looks at an endpoint that is being created or updated. Each look makes events, of which an execution may have
+   * 25,000: at most 2,666 looks fit into `deploymentTimeout`.
    * @default Duration.seconds(15)
    */
   readonly pollInterval?: Duration;
@@ -69,6 +71,8 @@ export interface InferenceEndpointProps extends CommonProps {
   readonly deploymentTimeout?: Duration;
 }
 
+const POLL_INTERVAL = Duration.seconds(15);
+const DEPLOYMENT_TIMEOUT = Duration.hours(2);
 const NAME = /^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/;
 /** A release is named `<prefix>-<16 digits>`, in 63 characters. */
 const PREFIX_LENGTH = 63 - 1 - RELEASE_DIGITS;
@@ -82,6 +86,7 @@ const PREFIX_LENGTH = 63 - 1 - RELEASE_DIGITS;
  * in the registry's catalog what serves. If any of that fails, what served before serves again.
  *
  * - One deployment at a time: approvals that come together are deployed one after the other.
+ * - A deployment that is stopped or times out is undone by another execution of the workflow: what served before serves again.
  * - Repeated and late events change nothing: a version that serves is not deployed again, and an older one than the one that serves
  *   is skipped. To go back, reject the version that serves and approve the older one (again).
  * - The endpoint goes with the stack, and with it all that the workflow made.
@@ -165,6 +170,7 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
     this.node.defaultChild = workflow.stateMachine.node.defaultChild;
     this.deadLetterQueue = new DeadLetterQueue(this, 'DeadLetters', settings);
     this.startOnApproval(props.registry);
+    this.restoreOnInterruption();
     describeForRehearsal(this, 'cdk-mlops:inference-endpoint', {
       endpointName: this.endpointName,
       modelPackageGroupName: props.registry.modelPackageGroupName,
@@ -219,8 +225,8 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
       capacity,
       modelRole: this.role,
       smoke,
-      pollInterval: props.pollInterval ?? Duration.seconds(15),
-      timeout: props.deploymentTimeout ?? Duration.hours(2),
+      pollInterval: props.pollInterval ?? POLL_INTERVAL,
+      timeout: props.deploymentTimeout ?? DEPLOYMENT_TIMEOUT,
     });
   }
 
@@ -277,6 +283,27 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
     });
   }
 
+  /** An execution that is stopped, times out or breaks cannot set right what it left: another one does. */
+  private restoreOnInterruption(): void {
+    new events.Rule(this, 'OnInterrupted', {
+      description: `A deployment to ${this.endpointName} was interrupted`,
+      eventPattern: {
+        source: ['aws.states'],
+        detailType: ['Step Functions Execution Status Change'],
+        detail: {
+          stateMachineArn: [this.stateMachine.stateMachineArn],
+          // Errors of the workflow's own have passed through its failure path.
+          $or: [{ status: ['ABORTED', 'TIMED_OUT'] }, { status: ['FAILED'], error: [{ prefix: 'States.' }] }],
+        },
+      },
+      targets: [new targets.SfnStateMachine(this.stateMachine, {
+        input: events.RuleTargetInput.fromObject({ interrupted: events.EventField.fromPath('$.detail.executionArn') }),
+        deadLetterQueue: this.deadLetterQueue,
+        retryAttempts: 185,
+        maxEventAge: Duration.hours(24),
+      })],
+    });
+  }
 }
 
 /** The name itself where it is short enough, else its beginning and what makes it unique. */
@@ -294,6 +321,7 @@ function checkProps(scope: Construct, subject: string, props: InferenceEndpointP
   capacity._check(scope, problems);
   checkDuration(problems, 'pollInterval', props.pollInterval, 1, 3600);
   checkDuration(problems, 'deploymentTimeout', props.deploymentTimeout, 600, 7 * 24 * 3600);
+  checkHistory(problems, props.pollInterval ?? POLL_INTERVAL, props.deploymentTimeout ?? DEPLOYMENT_TIMEOUT);
   problems.throwIfAny();
 }
 

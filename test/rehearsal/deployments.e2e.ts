@@ -9,7 +9,8 @@ import {
 } from '@aws-sdk/client-sagemaker';
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
 import {
-  DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand, StartExecutionCommand, StopExecutionCommand,
+  DescribeExecutionCommand, DescribeExecutionCommandOutput, GetExecutionHistoryCommand, ListExecutionsCommand,
+  StartExecutionCommand, StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { QueryCommand } from '@aws-sdk/lib-dynamodb';
 import { deploy, Deployed, ROOT, run } from './command';
@@ -162,13 +163,32 @@ describe('deployments', () => {
     expect(told.filter(({ version }) => version === 3)).toHaveLength(1);
   });
 
+  test.each(['CreateEndpointConfig', 'PauseAutoscaling', 'LookAtRelease', 'SmokePrediction', 'RecordServing'])(
+    'a deployment that is stopped at %s is undone, unless it is recorded: model, capacity and lock are right', async (state) => {
+      const before = (await serving())!;
+      const stopped = await startedUntil(state, () => register('two', 'Approved'));
+      const [restoration] = await after(() => context.aws.stepFunctions.send(new StopExecutionCommand({ executionArn: stopped })));
+      expect(outcomes([restoration])).toEqual(['RESTORED']);
+      const now = (await serving())!;
+      const recorded = now.release !== before.release;
+      await expectServing(recorded ? { version: now.version, predicts: 2 } : { version: before.version, predicts: 1 });
+      expect(await scalingOf()).toEqual(SCALED);
+      if (recorded) {
+        const { modelPackageArn } = before;
+        await decide(now.modelPackageArn, 'Rejected');
+        expect(outcomes(await after(() => decide(modelPackageArn, 'Approved')))).toEqual(['DEPLOYED']);
+      }
+    });
+
   test('a deployment that was stopped loses its lock to the next one, which waits for the endpoint', async () => {
     const stopped = await atWork(() => register('two', 'Approved'));
-    await context.aws.stepFunctions.send(new StopExecutionCommand({ executionArn: stopped }));
-    expect(await items('LOCK')).toMatchObject([{ owner: stopped }]);
-    const [next] = await after(() => register('three', 'Approved'));
-    expect(outcomes([next])).toEqual(['DEPLOYED']);
-    await expectServing({ version: 11, predicts: 3 });
+    const both = await after(async () => {
+      await context.aws.stepFunctions.send(new StopExecutionCommand({ executionArn: stopped }));
+      await register('three', 'Approved');
+    }, 2);
+    expect(outcomes(both)).toEqual(['DEPLOYED', 'RESTORED']);
+    await expectServing({ version: 16, predicts: 3 });
+    expect(await scalingOf()).toEqual(SCALED);
   });
 
   test('the containers log as the role of the model, into the group of the endpoint', async () => {
@@ -270,6 +290,24 @@ describe('deployments', () => {
     expect(executions).toHaveLength(1);
     known.add(executions[0].executionArn!);
     return executions[0].executionArn!;
+  }
+
+  /** The deployment that `act` starts, at the moment when it enters a state. */
+  async function startedUntil(state: string, act: () => Promise<unknown>): Promise<string> {
+    const { stepFunctions } = context.aws;
+    await act();
+    let executionArn: string | undefined;
+    await until(async () => {
+      const { executions = [] } = await stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: endpoint.stateMachineArn }));
+      executionArn = executions.find((each) => !known.has(each.executionArn!))?.executionArn;
+      if (executionArn === undefined) {
+        return false;
+      }
+      const { events = [] } = await stepFunctions.send(new GetExecutionHistoryCommand({ executionArn, reverseOrder: true, maxResults: 1000 }));
+      return events.some(({ stateEnteredEventDetails: entered }) => entered?.name === state);
+    }, 50);
+    known.add(executionArn!);
+    return executionArn!;
   }
 
   function outcomes(executions: DescribeExecutionCommandOutput[]): string[] {

@@ -2,7 +2,7 @@ import * as fs from 'fs';
 import * as path from 'path';
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { ListPipelineExecutionsCommand } from '@aws-sdk/client-sagemaker';
-import { DescribeExecutionCommand, DescribeExecutionCommandOutput, ListExecutionsCommand } from '@aws-sdk/client-sfn';
+import { DescribeExecutionCommand, DescribeExecutionCommandOutput, GetExecutionHistoryCommand, ListExecutionsCommand, StartExecutionCommand, StopExecutionCommand } from '@aws-sdk/client-sfn';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { ABALONE, assembly, deploy, Deployed, rehearse, testFolder } from './command';
 import { DataSet } from '../../src/rehearsal/scenario/data';
@@ -118,6 +118,32 @@ describe('data that break the contract', () => {
     expect(trainings.map(({ PipelineExecutionArn }) => PipelineExecutionArn)).toEqual([claimed[0].pipelineExecutionArn]);
   });
 
+  test.each(['WriteManifest', 'Validate', 'Preprocess'])('an execution that is stopped at %s leaves a data set that failed and can be processed again', async (state) => {
+    const { aws: { s3, stepFunctions } } = context;
+    const before = new Set((await executionsSoFar()).map(({ executionArn }) => executionArn));
+    const csv = spoiled((cells, row) => row % 100 === state.length ? cells.map((cell, i) => i === HEADER.indexOf('rings') ? '9' : cell) : cells);
+    await s3.send(new PutObjectCommand({ Bucket: facts.bucket, Key: `raw/stopped at ${state}.csv`, Body: Buffer.from(csv) }));
+    const executionArn = await until(async () => {
+      const found = (await executionsSoFar()).find((each) => !before.has(each.executionArn))?.executionArn;
+      const { events = [] } = found ? await stepFunctions.send(new GetExecutionHistoryCommand({ executionArn: found, maxResults: 1000 })) : {};
+      return events.some(({ stateEnteredEventDetails: entered }) => entered?.name === state) ? found : undefined;
+    }, 100);
+    await stepFunctions.send(new StopExecutionCommand({ executionArn, cause: 'a test' }));
+    const held = async (arn: string) => (await dataSets()).find((item) => item.executionArn === arn);
+    // Stopped before it claimed, it holds nothing, or gives back what it claimed.
+    await until(async () => {
+      const item = await held(executionArn!);
+      return (item === undefined && state === 'WriteManifest') || item?.status === 'FAILED' ? true : undefined;
+    });
+
+    const { input } = await stepFunctions.send(new DescribeExecutionCommand({ executionArn }));
+    const again = await stepFunctions.send(new StartExecutionCommand({ stateMachineArn: facts.stateMachineArn, input }));
+    await until(async () => (await stepFunctions.send(new DescribeExecutionCommand({ executionArn: again.executionArn }))).status === 'SUCCEEDED' ? true : undefined);
+    expect(await held(again.executionArn!)).toMatchObject({ status: 'SUCCEEDED', rows: 4177 });
+    expect(await held(again.executionArn!)).not.toHaveProperty('error');
+    expect(await held(executionArn!)).toBeUndefined();
+  });
+
   async function executionsSoFar() {
     const { executions = [] } = await context.aws.stepFunctions.send(new ListExecutionsCommand({ stateMachineArn: facts.stateMachineArn }));
     return executions;
@@ -139,13 +165,13 @@ test('the command ends with 4 and prints column, rule, count and first rows', as
   expect(progress).toMatch(/count 5: first: .*row 8.*"X"/);
 });
 
-async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-  for (let tries = 0; tries < 400; tries++) {
+async function until<T>(look: () => Promise<T | undefined>, every = 500): Promise<T> {
+  for (const end = Date.now() + 200_000; Date.now() < end;) {
     const found = await look();
     if (found !== undefined) {
       return found;
     }
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, every));
   }
   throw new Error('waited 200 s in vain');
 }

@@ -1,7 +1,7 @@
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { BUSY, DeploySettings, DeployStates, noted, outcome } from './deploy-states';
-import { servingKey } from '../../registry/catalog.lambda-shared';
+import { Scaling } from './scaling';
 import { condition, expr, orElse, text } from '../../shared/workflow/jsonata';
 import { Fields, ServiceTask } from '../../shared/workflow/service-task';
 import { SAGEMAKER } from '../../shared/workflow/services';
@@ -53,7 +53,7 @@ export class Decision extends DeployStates {
     const describeServing = this.describePackage('DescribeServing', '$servingPackage', {
       servingApproval: expr(orElse('$states.result.ModelApprovalStatus', "''")),
     });
-    const readServing = this.readServing();
+    const readServing = this.readServing('ReadServing');
 
     readServing
       .addCatch(failure, noted('read what serves'))
@@ -78,6 +78,8 @@ export class Decision extends DeployStates {
     // No retry: that an endpoint does not exist is an answer, and the error is the same as for throttling.
     const look = this.describeEndpoint('LookAtEndpoint', { assign: { there: true }, retry: false });
     const wait = this.wait('WaitForEndpoint');
+    // Sets right what an interrupted deployment left without autoscaling.
+    const scaled = new Scaling(this, 'Scaling', this.settings).start('ThatServes', done, failure, noted('set up autoscaling'));
 
     look
       .addCatch(this.choice('IsEndpointAbsent')
@@ -87,7 +89,7 @@ export class Decision extends DeployStates {
       .next(this.choice('SeeEndpoint', { previous: expr('$served') })
         .when(condition(`$status in ${BUSY}`), wait)
         .when(condition("$status = 'InService' and $servingPackage = $package and $servingRelease = $served"
-          + ` and $servingHosting = ${text(this.hosting)}`), done, {
+          + ` and $servingHosting = ${text(this.hosting)}`), scaled, {
           assign: outcome('ALREADY_SERVING', "'version ' & $string($version) & ' already serves'"),
         })
         // Nothing else can be done with an endpoint that failed; the next look finds it deleting, then gone.
@@ -103,17 +105,6 @@ export class Decision extends DeployStates {
     this.settings.registry.grantDeploy(this.settings.role);
     return new ServiceTask(this, id, {
       service: SAGEMAKER, action: 'describeModelPackage', parameters: { ModelPackageName: expr(modelPackage) }, assign,
-    });
-  }
-
-  private readServing(): ServiceTask {
-    return this.catalog('ReadServing', 'SERVING', 'getItem', { Key: this.key(servingKey), ConsistentRead: true }, {
-      assign: {
-        servingPackage: expr(orElse('$states.result.Item.modelPackageArn.S', "''")),
-        servingVersion: expr('$exists($states.result.Item.version.N) ? $number($states.result.Item.version.N) : 0'),
-        servingRelease: expr(orElse('$states.result.Item.release.S', "''")),
-        servingHosting: expr(orElse('$states.result.Item.capacity.S', "''")),
-      },
     });
   }
 }

@@ -3,16 +3,17 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { executionArns } from './arns';
 import type { Capacity } from '../../profile/capacity';
 import type { IModelRegistry } from '../../registry';
-import { CatalogKey, CatalogKind, catalogPartition } from '../../registry/catalog.lambda-shared';
+import { CatalogKey, CatalogKind, catalogPartition, servingKey } from '../../registry/catalog.lambda-shared';
 import { sageMakerArns } from '../../shared/arns';
 import type { CommonSettings } from '../../shared/common-settings';
 import { grantTableKey, volumeKeyStatements } from '../../shared/encryption';
 import { expr, KEEP_INPUT, orElse, text } from '../../shared/workflow/jsonata';
 import { Fields, ServiceTask } from '../../shared/workflow/service-task';
-import { APPLICATION_AUTO_SCALING, DYNAMODB, SAGEMAKER } from '../../shared/workflow/services';
-import { SCALABLE_DIMENSION, scalableResourceId } from '../environment';
+import { APPLICATION_AUTO_SCALING, DYNAMODB, SAGEMAKER, STEP_FUNCTIONS } from '../../shared/workflow/services';
+import { RELEASE_DIGITS, SCALABLE_DIMENSION, scalableResourceId } from '../environment';
 
 /** What every part of the deploy workflow knows. */
 export interface DeploySettings {
@@ -189,6 +190,30 @@ export abstract class DeployStates extends Construct {
     });
   }
 
+  /** Reads what the catalog says that the endpoint serves into variables. */
+  protected readServing(id: string): ServiceTask {
+    return this.catalog(id, 'SERVING', 'getItem', { Key: this.key(servingKey), ConsistentRead: true }, {
+      assign: {
+        servingPackage: expr(orElse('$states.result.Item.modelPackageArn.S', "''")),
+        servingVersion: expr('$exists($states.result.Item.version.N) ? $number($states.result.Item.version.N) : 0'),
+        servingRelease: expr(orElse('$states.result.Item.release.S', "''")),
+        servingReplaces: expr(orElse('$states.result.Item.replaces.S', "''")),
+        servingHosting: expr(orElse('$states.result.Item.capacity.S', "''")),
+      },
+    });
+  }
+
+  /** Describes an execution of this workflow. @param arn JSONata for its ARN */
+  protected describeExecution(id: string, arn: string, assign: Fields): ServiceTask {
+    return new ServiceTask(this, id, {
+      service: STEP_FUNCTIONS,
+      action: 'describeExecution',
+      parameters: { ExecutionArn: expr(arn) },
+      resources: [executionArns(Stack.of(this), this.settings.prefix)],
+      assign,
+    });
+  }
+
   /** Records a deployment in the catalog, good or bad. */
   protected recordDeployment(id: string): ServiceTask {
     return this.catalog(id, 'DEPLOYMENT', 'putItem', {
@@ -210,13 +235,18 @@ export abstract class DeployStates extends Construct {
     return key ? volumeKeyStatements(key.keyArn) : [];
   }
 
-  protected wait(id: string): sfn.Wait {
-    return sfn.Wait.jsonata(this, id, { time: sfn.WaitTime.duration(this.settings.pollInterval) });
+  protected wait(id: string, interval = this.settings.pollInterval): sfn.Wait {
+    return sfn.Wait.jsonata(this, id, { time: sfn.WaitTime.duration(interval) });
   }
 
   protected choice(id: string, assign?: Fields): sfn.Choice {
     return sfn.Choice.jsonata(this, id, { assign });
   }
+}
+
+/** JSONata for the name of the model and the endpoint config of an execution: it follows from its ARN, so that others can undo what it did. */
+export function releaseOf(prefix: string, executionArn: string): string {
+  return `${text(`${prefix}-`)} & $substring($hash(${executionArn}, 'SHA-256'), 0, ${RELEASE_DIGITS})`;
 }
 
 /** Keeps any error as `$errorName` and `$cause`; the cause begins with what was tried. */

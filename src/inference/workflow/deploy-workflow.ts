@@ -4,14 +4,14 @@ import { IAM_MINIMIZE_POLICIES } from 'aws-cdk-lib/cx-api';
 import { Construct } from 'constructs';
 import { stateMachineName } from './arns';
 import { Decision } from './decision';
-import type { DeploySettings } from './deploy-states';
+import { DeploySettings, outcome, releaseOf } from './deploy-states';
 import { Failure } from './failure';
 import { Lock } from './lock';
 import { Recording } from './recording';
 import { Release } from './release';
+import { INTERRUPTED, Restoration } from './restoration';
 import { ServiceLogGroup } from '../../shared/service-log-group';
-import { expr, text } from '../../shared/workflow/jsonata';
-import { RELEASE_DIGITS } from '../environment';
+import { condition, expr, orElse } from '../../shared/workflow/jsonata';
 
 /** All settings but the role, which is made here. */
 export type DeployWorkflowProps = Omit<DeploySettings, 'role'>;
@@ -39,8 +39,9 @@ export class DeployWorkflow extends Construct {
     this.settings = { ...props, role };
     this.lock = new Lock(this, 'Lock', this.settings);
     this.failed = sfn.Fail.jsonata(this, 'Failed', { error: expr('$errorName'), cause: expr('$cause') });
-    this.failure = new Failure(this, 'Failure', this.settings, this.lock.release('ReleaseLockAfterFailure', this.failed)).start;
-    this.done = this.lock.release('ReleaseLock', this.report());
+    const report = this.report();
+    this.failure = new Failure(this, 'Failure', this.settings, this.lock.release('ReleaseLockAfterFailure', this.wasItRestored(report))).start;
+    this.done = this.lock.release('ReleaseLock', report);
     this.stateMachine = new sfn.StateMachine(this, 'Resource', {
       // Known in advance: an execution looks at others of its own state machine, and the cleanup stops them.
       stateMachineName: stateMachineName(props.prefix),
@@ -61,33 +62,45 @@ export class DeployWorkflow extends Construct {
   private begin(): sfn.IChainable {
     return sfn.Pass.jsonata(this, 'Begin', {
       assign: {
-        package: expr('$states.input.modelPackageArn'),
-        release: expr(`${text(`${this.settings.prefix}-`)} & $substring($replace($uuid(), '-', ''), 0, ${RELEASE_DIGITS})`),
+        package: expr(orElse('$states.input.modelPackageArn', "''")),
+        interrupted: expr(orElse('$states.input.interrupted', "''")),
+        release: expr(releaseOf(this.settings.prefix, '$states.context.Execution.Id')),
         there: false,
         status: '',
         served: '',
         previous: '',
         asked: false,
         restored: false,
+        undone: false,
         outcome: '',
         message: '',
         errorName: '',
         cause: '',
         version: 0,
       },
-    }).next(this.lock.take(this.decide(), this.failed));
+    }).next(this.lock.take(this.deployOrRestore(), this.failed));
   }
 
-  private decide(): sfn.IChainable {
-    return new Decision(this, 'Decision', this.settings, { deploy: this.release(), done: this.done, failure: this.failure }).start;
+  private deployOrRestore(): sfn.IChainable {
+    const recording = new Recording(this, 'Recording', this.settings, { done: this.done, failure: this.failure });
+    const restoration = new Restoration(this, 'Restoration', this.settings, {
+      undo: this.failure, deleteOld: recording.deleteOld, failure: this.failure,
+    });
+    return sfn.Choice.jsonata(this, 'IsRestoration')
+      .when(condition("$interrupted != ''"), restoration.start)
+      .otherwise(this.decide(recording.start));
   }
 
-  private release(): sfn.IChainable {
-    return new Release(this, 'Release', this.settings, { serves: this.record(), failure: this.failure }).start;
+  /** To undo an interrupted deployment is a failure of that, and a success of the restoration. */
+  private wasItRestored(report: sfn.IChainable): sfn.IChainable {
+    return sfn.Choice.jsonata(this, 'WasItRestored')
+      .when(condition(`$undone and $errorName = '${INTERRUPTED}'`), report, { assign: outcome('RESTORED', '$cause') })
+      .otherwise(this.failed);
   }
 
-  private record(): sfn.IChainable {
-    return new Recording(this, 'Recording', this.settings, { done: this.done, failure: this.failure }).start;
+  private decide(serves: sfn.IChainable): sfn.IChainable {
+    const deploy = new Release(this, 'Release', this.settings, { serves, failure: this.failure }).start;
+    return new Decision(this, 'Decision', this.settings, { deploy, done: this.done, failure: this.failure }).start;
   }
 
   private report(): sfn.IChainable {

@@ -65,6 +65,7 @@ export class Failure extends DeployStates {
   private dropRelease(dropped: sfn.IChainable): sfn.IChainable {
     const dropModel = this.deleteModel('DropModel', '$release', { retry: false });
     dropModel.addCatch(dropped, ignored()).next(dropped);
-    return this.deleteEndpointConfig('DropConfig', '$release', { retry: false }).addCatch(dropModel, ignored()).next(dropModel);
+    return sfn.Pass.jsonata(this, 'DropRelease', { assign: { undone: true } })
+      .next(this.deleteEndpointConfig('DropConfig', '$release', { retry: false }).addCatch(dropModel, ignored()).next(dropModel));
   }
 }

@@ -1,11 +1,9 @@
-import { Stack } from 'aws-cdk-lib';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
-import { executionArns } from './arns';
 import { DeployStates, ignored, noted } from './deploy-states';
+import { lockInterval } from './history';
 import { lockKey } from '../../registry/catalog.lambda-shared';
 import { condition, expr, KEEP_INPUT, orElse } from '../../shared/workflow/jsonata';
 import { ServiceTask } from '../../shared/workflow/service-task';
-import { STEP_FUNCTIONS } from '../../shared/workflow/services';
 
 const ME = { S: expr('$states.context.Execution.Id') };
 const OWNER = { '#owner': 'owner' };
@@ -20,8 +18,10 @@ export class Lock extends DeployStates {
   public take(locked: sfn.IChainable, failed: sfn.IChainable): sfn.IChainable {
     const take = this.takeLock();
     const seeHolder = this.seeHolder();
-    const lookAtHolder = this.lookAtHolder();
+    const lookAtHolder = this.describeExecution('LookAtHolder', '$holder', { holderStatus: expr('$states.result.Status') });
     const breakLock = this.breakLock();
+    const wait = this.wait('WaitForLock', lockInterval(this.settings.pollInterval));
+    wait.next(take);
 
     take
       .addCatch(seeHolder, NOT_MET)
@@ -30,15 +30,15 @@ export class Lock extends DeployStates {
     seeHolder
       .addCatch(failed, noted('read the lock'))
       .next(this.choice('IsHeld')
-        .when(condition("$holder = ''"), take)
+        .when(condition("$holder = ''"), wait)
         .otherwise(lookAtHolder));
     lookAtHolder
       .addCatch(breakLock, {
-        errors: ['Sfn.ExecutionDoesNotExistException', 'Sfn.ExecutionDoesNotExist'], assign: { holderStatus: 'GONE' }, outputs: KEEP_INPUT,
+        errors: ['Sfn.ExecutionDoesNotExistException', 'Sfn.ExecutionDoesNotExist', 'Sfn.InvalidArnException'], assign: { holderStatus: 'GONE' }, outputs: KEEP_INPUT,
       })
       .addCatch(failed, noted('look at the execution that holds the lock'))
       .next(this.choice('IsHolderAtWork')
-        .when(condition("$holderStatus in ['RUNNING', 'PENDING_REDRIVE']"), this.wait('WaitForLock').next(take))
+        .when(condition("$holderStatus in ['RUNNING', 'PENDING_REDRIVE']"), wait)
         .otherwise(breakLock));
     breakLock
       .addCatch(take, NOT_MET)
@@ -65,7 +65,7 @@ export class Lock extends DeployStates {
         since: { S: expr('$now()') },
         expiresAt: { N: expr(`$string($millis() + ${this.settings.timeout.toMilliseconds()})`) },
       },
-      ConditionExpression: 'attribute_not_exists(pk) OR #owner = :me OR expiresAt < :now',
+      ConditionExpression: 'attribute_not_exists(#owner) OR #owner = :me OR expiresAt < :now',
       ExpressionAttributeNames: OWNER,
       ExpressionAttributeValues: { ':me': ME, ':now': { N: expr('$string($millis())') } },
     });
@@ -74,16 +74,6 @@ export class Lock extends DeployStates {
   private seeHolder(): ServiceTask {
     return this.catalog('SeeHolder', 'LOCK', 'getItem', { Key: this.key(lockKey), ConsistentRead: true }, {
       assign: { holder: expr(orElse('$states.result.Item.owner.S', "''")) },
-    });
-  }
-
-  private lookAtHolder(): ServiceTask {
-    return new ServiceTask(this, 'LookAtHolder', {
-      service: STEP_FUNCTIONS,
-      action: 'describeExecution',
-      parameters: { ExecutionArn: expr('$holder') },
-      resources: [executionArns(Stack.of(this), this.settings.prefix)],
-      assign: { holderStatus: expr('$states.result.Status') },
     });
   }
 

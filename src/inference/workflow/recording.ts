@@ -17,10 +17,13 @@ export interface RecordingExits {
 /** Records in the catalog what serves, tells of it, and deletes what served before. */
 export class Recording extends DeployStates {
   public readonly start: sfn.IChainable;
+  /** Deletes what `$previous` names, and what the catalog knew. */
+  public readonly deleteOld: sfn.IChainable;
 
   constructor(scope: Construct, id: string, settings: DeploySettings, private readonly exits: RecordingExits) {
     super(scope, id, settings);
-    this.start = this.record(this.announce(this.deleteOld()));
+    this.deleteOld = this.deleteWhatServed();
+    this.start = this.record(this.announce(this.deleteOld));
   }
 
   private record(recorded: sfn.IChainable): sfn.IChainable {
@@ -36,7 +39,7 @@ export class Recording extends DeployStates {
   }
 
   /** What cannot be deleted now costs nothing, and goes with the stack. */
-  private deleteOld(): sfn.IChainable {
+  private deleteWhatServed(): sfn.IChainable {
     const deleteConfig = this.deleteEndpointConfig('DeleteOldConfig', '$old');
     const deleteModel = this.deleteModel('DeleteOldModel', '$old');
     const old = (release: string) => ({ assign: { old: expr(release) } });
@@ -62,6 +65,7 @@ export class Recording extends DeployStates {
         version: { N: expr('$string($version)') },
         since: { S: expr('$now()') },
         release: { S: expr('$release') },
+        replaces: { S: expr("$previous != '' ? $previous : $servingRelease") },
         capacity: { S: this.hosting },
         executionArn: { S: expr('$states.context.Execution.Id') },
       },

@@ -3,8 +3,10 @@ import type { ContainerImage } from '../../references/container-image';
 import { S3Location } from '../../references/s3-location';
 import { PipelineToken } from '../../shared/pipeline-tokens';
 import type { JsonObject } from '../../shared/pipeline-tokens';
+import { Problems } from '../../shared/validation';
 import type { StepContext } from '../step-context';
 import { JobStepProps, PipelineStep, renderJobStep } from './pipeline-step';
+import { checkRuntime, LONGEST_PROCESSING, MAX_RUNTIME } from './runtime';
 
 /** Files from S3 that a processing job finds in a folder. */
 export interface ProcessingInput {
@@ -66,6 +68,9 @@ export interface ProcessingStepProps extends JobStepProps {
 export class ProcessingStep extends PipelineStep {
   constructor(private readonly props: ProcessingStepProps) {
     super(props.name);
+    const problems = new Problems(`ProcessingStep "${props.name}"`);
+    checkRuntime(problems, 'maxRuntime', props.maxRuntime ?? MAX_RUNTIME, LONGEST_PROCESSING);
+    problems.throwIfAny();
   }
 
   /** The place of an output of this step. A step that reads it is granted to. */
@@ -134,7 +139,7 @@ export class ProcessingStep extends PipelineStep {
           },
         })),
       },
-      StoppingCondition: { MaxRuntimeInSeconds: (props.maxRuntime ?? Duration.hours(1)).toSeconds() },
+      StoppingCondition: { MaxRuntimeInSeconds: (props.maxRuntime ?? MAX_RUNTIME).toSeconds() },
       NetworkConfig: vpcConfig && { VpcConfig: vpcConfig },
       Tags: context.jobs.tags,
     };

@@ -2,8 +2,10 @@ import { Duration, Size } from 'aws-cdk-lib';
 import type { ContainerImage } from '../../references/container-image';
 import { S3Location } from '../../references/s3-location';
 import type { JsonObject } from '../../shared/pipeline-tokens';
+import { Problems } from '../../shared/validation';
 import type { StepContext } from '../step-context';
 import { JobStepProps, PipelineStep, renderJobStep } from './pipeline-step';
+import { checkRuntime, checkSpotMaxWait, LONGEST_TRAINING, MAX_RUNTIME } from './runtime';
 
 /** Files from S3 that a training job finds in `/opt/ml/input/data/<name>`. */
 export interface TrainingChannel {
@@ -63,6 +65,14 @@ export class TrainingStep extends PipelineStep {
 
   constructor(private readonly props: TrainingStepProps) {
     super(props.name);
+    const { maxRuntime = MAX_RUNTIME, spotMaxWait } = props;
+    const problems = new Problems(`TrainingStep "${props.name}"`);
+    checkRuntime(problems, 'maxRuntime', maxRuntime, LONGEST_TRAINING);
+    if (spotMaxWait !== undefined) {
+      checkRuntime(problems, 'spotMaxWait', spotMaxWait);
+      checkSpotMaxWait(problems, spotMaxWait, maxRuntime);
+    }
+    problems.throwIfAny();
     this.modelArtifacts = S3Location.fromUri(this.property('ModelArtifacts.S3ModelArtifacts'));
   }
 
@@ -88,7 +98,7 @@ export class TrainingStep extends PipelineStep {
       },
       OutputDataConfig: { S3OutputPath: context.location(props.outputPath), KmsKeyId: context.outputKey(props.outputPath) },
       StoppingCondition: {
-        MaxRuntimeInSeconds: (props.maxRuntime ?? Duration.hours(1)).toSeconds(),
+        MaxRuntimeInSeconds: (props.maxRuntime ?? MAX_RUNTIME).toSeconds(),
         MaxWaitTimeInSeconds: props.spotMaxWait?.toSeconds(),
       },
       ResourceConfig: {

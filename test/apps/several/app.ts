@@ -28,7 +28,7 @@ const fruitModels = new ModelRegistry(stack, 'FruitModels', { modelPackageGroupN
 function model(name: string, schema: DatasetSchema, registry: ModelRegistry, gate: QualityGate): ServedModel {
   const training = new TrainingPipeline(stack, `${name}Training`, { schema, registry, algorithm, gate });
   const data = new DataPipeline(stack, `${name}Data`, { schema, training, removalPolicy });
-  const endpoint = new InferenceEndpoint(stack, `${name}Endpoint`, { schema, registry, pollInterval: Duration.seconds(1) });
+  const endpoint = new InferenceEndpoint(stack, `${name}Endpoint`, { schema, registry, pollInterval: Duration.seconds(3) });
   return { data, training, registry, endpoint };
 }
 

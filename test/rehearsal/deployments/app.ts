@@ -14,6 +14,7 @@ new InferenceEndpoint(stack, 'Endpoint', {
   registry,
   capacity: Capacity.autoscaled({ minCapacity: 2, maxCapacity: 3, invocationsPerInstance: 600 }),
   pollInterval: Duration.seconds(1),
+  deploymentTimeout: Duration.minutes(40),
 });
 // What the workflow makes carries it too, which takes a permission.
 Tags.of(stack).add('team', 'parts');
