@@ -61,7 +61,7 @@ beforeEach(() => {
     ...ENVIRONMENT,
     AWS_REGION: 'us-east-1',
     ACCESS: 'cognito',
-    APPROVER_GROUP: 'approvers',
+    ROLE_GROUPS: JSON.stringify({ viewer: 'viewers', operator: 'operators', approver: 'approvers' }),
     DATASETS: JSON.stringify([{ name: 'animals', table: 'datasets', processedData: 's3://data/processed' }]),
     MODEL_PACKAGE_GROUPS: JSON.stringify([{ name: 'animals', table: 'catalog' }]),
     PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals' }]),
@@ -77,6 +77,9 @@ afterAll(() => {
 });
 
 const APPROVER = { 'sub': 'u-1', 'email': 'ana@example.com', 'email_verified': 'true', 'cognito:groups': '[dev approvers]' };
+
+const OPERATOR = { ...APPROVER, 'cognito:groups': '[operators]' };
+const VIEWER = { ...APPROVER, 'cognito:groups': '[viewers]' };
 
 function request(routeKey: string, options: {
   body?: unknown;
@@ -226,6 +229,38 @@ describe('who calls', () => {
     fc.assert(fc.property(fc.anything(), (requestContext) => {
       expect(typeof callerOf({ requestContext } as unknown as HttpRequest).id).toBe('string');
     }));
+  });
+});
+
+describe('who may what', () => {
+  const NOBODY = { sub: 'u-9' };
+  const reads = [['GET /models', models], ['GET /models/{group}/versions/{version}', models], ['GET /datasets', datasets]] as const;
+  const statusOf = async (handler: Handler, key: string, claims: Record<string, string>) => (await call(handler, request(key, { claims }))).status;
+
+  test.each(reads)('%s is for viewers and all above, not for a user without a group', async (key, handler) => {
+    for (const claims of [VIEWER, OPERATOR, APPROVER]) {
+      expect(await statusOf(handler, key, claims)).not.toBe(403);
+    }
+    expect(await statusOf(handler, key, NOBODY)).toBe(403);
+  });
+
+  test('trainings are for operators and approvers, decisions for approvers', async () => {
+    for (const [key, handler, allowed, refused] of [
+      ['POST /training/start', training, [OPERATOR, APPROVER], [VIEWER, NOBODY]],
+      ['POST /models/{group}/versions/{version}/approval', models, [APPROVER], [OPERATOR, VIEWER, NOBODY]],
+    ] as const) {
+      for (const claims of allowed) {
+        expect(await statusOf(handler, key, claims)).not.toBe(403);
+      }
+      for (const claims of refused) {
+        expect(await statusOf(handler, key, claims)).toBe(403);
+      }
+    }
+  });
+
+  test('the answer names the groups that may', async () => {
+    const { body } = await call(training, request('POST /training/start', { claims: VIEWER }));
+    expect(body.error).toMatchObject({ code: 'Forbidden', message: 'only members of "operators" or "approvers" may do this' });
   });
 });
 
@@ -452,7 +487,7 @@ describe('models', () => {
 
   test('one is shown as it is', async () => {
     tables.on(QueryCommand).resolves({ Items: [{ pk: 'SERVING#animals', sk: 'endpoint', modelPackageArn: ARN, version: 2 }] });
-    const show = (group: string, version: string) => call(models, request('GET /models/{group}/versions/{version}', { path: { group, version }, claims: {} }));
+    const show = (group: string, version: string) => call(models, request('GET /models/{group}/versions/{version}', { path: { group, version }, claims: VIEWER }));
     expect(await show('animals', '2')).toMatchObject({ status: 200, body: { group: 'animals', version: 2, metrics: { mse: 4.7 }, serving: true, endpoints: ['endpoint'] } });
     expect(await show('animals', '3')).toMatchObject({ status: 404, body: { error: { message: 'there is no version 3 of animals: GET /models?group=animals lists them' } } });
     expect(await show('plants', '2')).toMatchObject({ status: 404, body: { error: { message: 'there is no model package group "plants"; known are "animals"' } } });
@@ -574,7 +609,7 @@ describe('training', () => {
     await start(one);
     await start(one);
     await start({ ...one, body: { dataset: ID, parameters: { MaxDepth: 3 } } });
-    await call(training, request('POST /training/start', { ...one, claims: { sub: 'u-2' } }));
+    await call(training, request('POST /training/start', { ...one, claims: { ...OPERATOR, sub: 'u-2' } }));
     await start({ body: { dataset: ID } });
     await start({ body: { dataset: ID } });
     const tokens = started().map((input) => input.ClientRequestToken);

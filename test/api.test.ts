@@ -75,7 +75,7 @@ function settings(template: Template, id: string): Record<string, unknown> {
   const [[, { Properties }]] = Object.entries(template.findResources('AWS::Lambda::Function')).filter(([logicalId]) => logicalId.startsWith(id));
   const text = (value: string | { 'Fn::Join': [string, (string | { Ref: string })[]] }) =>
     typeof value === 'string' ? value : value['Fn::Join'][1].map((part) => (typeof part === 'string' ? part : `<${part.Ref}>`)).join('');
-  const lists = Object.entries(Properties.Environment.Variables as Record<string, string>).filter(([name]) => /S$/.test(name) && name !== 'ACCESS');
+  const lists = Object.entries(Properties.Environment.Variables as Record<string, string>).filter(([name]) => /S$/.test(name) && name !== 'ACCESS' && name !== 'ROLE_GROUPS');
   return Object.fromEntries(lists.map(([name, value]) => [name, JSON.parse(text(value))]));
 }
 
@@ -155,10 +155,12 @@ describe('with all parts and Cognito', () => {
     });
   });
 
-  test('the group of approvers is there, and the handler knows it', () => {
-    template.hasResourceProperties('AWS::Cognito::UserPoolGroup', { GroupName: 'approvers' });
+  test('there is a group of each role, and the handlers know them', () => {
+    for (const GroupName of ['viewers', 'operators', 'approvers']) {
+      template.hasResourceProperties('AWS::Cognito::UserPoolGroup', { GroupName });
+    }
     template.hasResourceProperties('AWS::Lambda::Function', {
-      Environment: { Variables: Match.objectLike({ ACCESS: 'cognito', APPROVER_GROUP: 'approvers' }) },
+      Environment: { Variables: Match.objectLike({ ACCESS: 'cognito', ROLE_GROUPS: '{"viewer":"viewers","operator":"operators","approver":"approvers"}' }) },
     });
   });
 
@@ -306,7 +308,7 @@ describe('with IAM', () => {
   });
 
   test('the approval handler leaves the decision to the route', () => {
-    template.hasResourceProperties('AWS::Lambda::Function', { Environment: { Variables: Match.objectLike({ ACCESS: 'iam', APPROVER_GROUP: Match.absent() }) } });
+    template.hasResourceProperties('AWS::Lambda::Function', { Environment: { Variables: Match.objectLike({ ACCESS: 'iam', ROLE_GROUPS: Match.absent() }) } });
   });
 });
 
@@ -380,7 +382,7 @@ describe('with a user pool that is given', () => {
     });
     template.resourceCountIs('AWS::Cognito::UserPoolClient', 0);
     template.resourceCountIs('AWS::Cognito::UserPoolGroup', 0);
-    expect(api.approverGroup).toBe('leads');
+    expect([api.viewerGroup, api.operatorGroup, api.approverGroup]).toEqual(['viewers', 'operators', 'leads']);
   });
 
   test('without clients it gets one', () => {
@@ -397,6 +399,7 @@ describe('what is wrong', () => {
     expect(() => ApiAccess.cognito({ userPoolClients: [] })).toThrow(/needs the userPool/);
     expect(() => ApiAccess.cognito({ userPool: pool(), userPoolClients: [] })).toThrow(/empty/);
     expect(() => ApiAccess.cognito({ approverGroup: 'the leads' })).toThrow(/"the leads".*no space/);
+    expect(() => ApiAccess.cognito({ viewerGroup: 'approvers' })).toThrow(/the same/);
   });
 
   test('fails when a user pool is to be made where Cognito has none', () => {

@@ -1,11 +1,19 @@
 /** What `MlopsApi` sets for its handlers. No imports: both sides use it. */
 
+/** What callers may be, each including those before: viewers read and predict, operators start trainings, approvers decide about models. */
+export const API_ROLES = ['viewer', 'operator', 'approver'] as const;
+
+export type ApiRole = (typeof API_ROLES)[number];
+
+/** The group of users that has each role. */
+export type RoleGroups = { readonly [role in ApiRole]: string };
+
 /** Names of environment variables. */
 export const ApiEnvironment = {
   /** `cognito`, `iam` or `open`. */
   ACCESS: 'ACCESS',
-  /** Cognito group whose members may approve models. */
-  APPROVER_GROUP: 'APPROVER_GROUP',
+  /** With Cognito: the group of each role, JSON. */
+  ROLE_GROUPS: 'ROLE_GROUPS',
   /** What is served of each kind of part: a JSON list of the settings below. */
   data: 'DATASETS',
   training: 'PIPELINES',

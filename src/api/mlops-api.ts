@@ -1,4 +1,4 @@
-import { Annotations, Duration, RemovalPolicy, Token } from 'aws-cdk-lib';
+import { Annotations, Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
@@ -72,7 +72,7 @@ export interface MlopsApiProps extends ServedModel, CommonProps {
  * which people enter them. Lists come newest first, 50 (at most 200) at once. Health is open to everybody and contains nothing else.
  *
  * Errors are `{"error": {"code", "message", "details"?}, "requestId"}`: 400 names each wrong field, its value and what
- * is allowed; 401 and 403 come from API Gateway (`{"message"}`), but for 403 on an approval without the group; 404 and 409
+ * is allowed; 401 comes from API Gateway (`{"message"}`), 403 means that the caller is in no group that may do this; 404 and 409
  * say what is missing; 429 means later; 502 to 504 are the endpoint's, 503 `ModelNotDeployed` until a first version is approved.
  *
  * A header `Idempotency-Key` makes `POST /training/start` repeatable: equal requests with one key of one caller start one
@@ -116,7 +116,13 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
   /** App client whose tokens are accepted (the first, if several were given), with Cognito access. */
   public readonly userPoolClient?: cognito.IUserPoolClient;
 
-  /** Cognito group whose members may approve models, with Cognito access. */
+  /** Cognito group whose members may read and predict, with Cognito access. */
+  public readonly viewerGroup?: string;
+
+  /** Cognito group whose members may start trainings too, with Cognito access. */
+  public readonly operatorGroup?: string;
+
+  /** Cognito group whose members may do all that the API offers, approve models too, with Cognito access. */
   public readonly approverGroup?: string;
 
   private readonly access: BoundAccess;
@@ -139,7 +145,9 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
     this.access = (props.access ?? ApiAccess.cognito())._bind(this, removalPolicy);
     this.userPool = this.access.userPool;
     this.userPoolClient = this.access.userPoolClient;
-    this.approverGroup = this.access.approverGroup;
+    this.viewerGroup = this.access.roleGroups?.viewer;
+    this.operatorGroup = this.access.roleGroups?.operator;
+    this.approverGroup = this.access.roleGroups?.approver;
     if (this.access.kind === 'open') {
       Annotations.of(this).addWarningV2('cdk-mlops:open-api',
         'anybody may call this API, approve models and start trainings that cost money: use ApiAccess.cognito() or ApiAccess.iam()');
@@ -194,7 +202,7 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
 
   /** Grants the given identity permission to read models and data sets, as far as the API has them. With `ApiAccess.iam()` only. */
   public grantRead(grantee: iam.IGrantable): iam.Grant {
-    return this.grantRoutes(grantee, 'registry or data', ({ method, caller }) => method === 'GET' && caller === 'caller');
+    return this.grantRoutes(grantee, 'registry or data', ({ method, caller }) => method === 'GET' && caller !== 'anyone');
   }
 
   /** Number of requests. By default the sum of five minutes. */
@@ -243,10 +251,11 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
   private environmentOf(routes: readonly RouteDescription[]): { [name: string]: string } {
     const parts = new Set(routes.flatMap(({ part, uses }) => [part, uses]).filter((part) => part !== undefined));
     const settings = [...parts].map((part) => [ApiEnvironment[part], this.served.text(part, this)]);
-    const approvers = routes.some(({ caller }) => caller === 'approver')
-      ? { [ApiEnvironment.ACCESS]: this.access.kind, ...(this.approverGroup ? { [ApiEnvironment.APPROVER_GROUP]: this.approverGroup } : {}) }
+    const { kind, roleGroups } = this.access;
+    const access = routes.some(({ caller }) => caller !== 'anyone')
+      ? { [ApiEnvironment.ACCESS]: kind, ...(roleGroups ? { [ApiEnvironment.ROLE_GROUPS]: Stack.of(this).toJsonString(roleGroups) } : {}) }
       : {};
-    return { ...Object.fromEntries(settings), ...approvers };
+    return { ...Object.fromEntries(settings), ...access };
   }
 
   private grantRoutes(grantee: iam.IGrantable, parts: string, which: (route: RouteDescription) => boolean): iam.Grant {

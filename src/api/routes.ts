@@ -1,4 +1,5 @@
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import type { ApiRole } from './environment';
 import type { ServedModel } from './served-model';
 import { DATASET, DATASET_ID, DECISIONS, GROUP, MAX_COMMENT, MAX_INSTANCES, MODEL, PAGE, pageOf, Properties, SELECTORS, Shape, VERSION } from './shapes';
 import { arnSpellings } from '../shared/arn-spellings';
@@ -25,8 +26,8 @@ export interface RouteDescription {
   readonly path: `/${string}`;
   /** What it does, for people. */
   readonly summary: string;
-  /** Who may call: anyone at all; whoever is signed in; whoever may approve models. */
-  readonly caller: 'anyone' | 'caller' | 'approver';
+  /** Who may call: anyone at all, or who has this role or a higher one. */
+  readonly caller: 'anyone' | ApiRole;
   /** The part that brings it. @default - it is always there */
   readonly part?: PartName;
   /** A part of the same model that its handler uses too, where there is one. */
@@ -51,7 +52,7 @@ export const ROUTES = [
     method: 'POST',
     path: '/inference/predict',
     summary: 'checks instances against the schema and asks an endpoint for predictions',
-    caller: 'caller',
+    caller: 'viewer',
     part: 'endpoint',
     handler: 'predict',
     grant: (handler, { endpoint }) => endpoint?.grantInvoke(handler),
@@ -84,7 +85,7 @@ export const ROUTES = [
     method: 'POST',
     path: '/training/start',
     summary: 'starts a training on a data set (default: the newest), with other parameters if you like',
-    caller: 'caller',
+    caller: 'operator',
     part: 'training',
     uses: 'data',
     handler: 'training',
@@ -116,7 +117,7 @@ export const ROUTES = [
     method: 'GET',
     path: '/models',
     summary: 'lists the versions of a model package group with their metrics, newest first',
-    caller: 'caller',
+    caller: 'viewer',
     part: 'registry',
     handler: 'models',
     grant: (handler, { registry }) => registry?.grantReadCatalog(handler),
@@ -127,7 +128,7 @@ export const ROUTES = [
     method: 'GET',
     path: '/models/{group}/versions/{version}',
     summary: 'shows one version: metrics, lineage, who approved it, where it serves',
-    caller: 'caller',
+    caller: 'viewer',
     part: 'registry',
     handler: 'models',
     grant: (handler, { registry }) => registry?.grantReadCatalog(handler),
@@ -165,7 +166,7 @@ export const ROUTES = [
     method: 'GET',
     path: '/datasets',
     summary: 'lists data sets and what became of them, newest first',
-    caller: 'caller',
+    caller: 'viewer',
     part: 'data',
     handler: 'datasets',
     grant: (handler, { data }) => allowOnTable(handler, data?.datasetTable, 'dynamodb:Scan'),
