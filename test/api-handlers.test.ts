@@ -51,6 +51,15 @@ const tables = mockClient(DynamoDBDocumentClient);
 const sagemaker = mockClient(SageMakerClient);
 const ENVIRONMENT = { ...process.env };
 
+/** Files of the parameters that callers may set, as they lie beside a deployed handler; `withPlace`: where no data set says the place. */
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'parameters-'));
+const parametersFile = path.join(folder, 'parameters-0.json');
+const withPlace = path.join(folder, 'parameters-1.json');
+const FREE = [{ name: 'MaxDepth', min: 0, max: 10 }, { name: 'Eta', min: 0, exclusiveMin: true, max: 1 }, { name: 'ModelApprovalStatus' }, { name: 'Verbose' }];
+fs.writeFileSync(parametersFile, JSON.stringify(FREE));
+fs.writeFileSync(withPlace, JSON.stringify([...FREE, { name: 'InputData' }]));
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
 /** What the handlers log. */
 let log: string[];
 
@@ -64,7 +73,7 @@ beforeEach(() => {
     ROLE_GROUPS: JSON.stringify({ viewer: 'viewers', operator: 'operators', approver: 'approvers' }),
     DATASETS: JSON.stringify([{ name: 'animals', table: 'datasets', processedData: 's3://data/processed' }]),
     MODEL_PACKAGE_GROUPS: JSON.stringify([{ name: 'animals', table: 'catalog' }]),
-    PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals' }]),
+    PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals', parametersFile }]),
     ENDPOINTS: JSON.stringify([{ name: 'e', schemaFile: 'schema-0.json' }]),
   };
   log = logLines();
@@ -570,6 +579,7 @@ describe('training', () => {
     Parameters: [
       { Name: 'InputData', Type: 'String' }, { Name: 'ManifestId', Type: 'String' },
       { Name: 'MaxDepth', Type: 'Integer', DefaultValue: 5 }, { Name: 'MseThreshold', Type: 'Float', DefaultValue: 6 },
+      { Name: 'Eta', Type: 'Float', DefaultValue: 0.3 }, { Name: 'TrainingInstanceType', Type: 'String', DefaultValue: 'ml.m5.large' },
       { Name: 'ModelApprovalStatus', Type: 'String', DefaultValue: 'PendingManualApproval', EnumValues: ['PendingManualApproval', 'Approved', 'Rejected'] },
       { Name: 'Verbose', Type: 'Boolean' },
     ],
@@ -598,9 +608,9 @@ describe('training', () => {
   });
 
   test('takes what it is told, with parameters as text', async () => {
-    await start({ body: { dataset: ID, parameters: { MaxDepth: 4, MseThreshold: '5.50', Verbose: true, ModelApprovalStatus: 'Rejected' } } });
+    await start({ body: { dataset: ID, parameters: { MaxDepth: 4, Eta: '0.50', Verbose: true, ModelApprovalStatus: 'Rejected' } } });
     expect(started()[0].PipelineParameters).toEqual(expect.arrayContaining([
-      { Name: 'MaxDepth', Value: '4' }, { Name: 'MseThreshold', Value: '5.5' }, { Name: 'Verbose', Value: 'true' }, { Name: 'ManifestId', Value: ID },
+      { Name: 'MaxDepth', Value: '4' }, { Name: 'Eta', Value: '0.5' }, { Name: 'Verbose', Value: 'true' }, { Name: 'ManifestId', Value: ID },
     ]));
   });
 
@@ -619,10 +629,14 @@ describe('training', () => {
 
   test.each([
     ['a parameter is misspelt', { parameters: { MaxDept: 3 } }, /did you mean "MaxDepth"\?/],
-    ['a parameter is unknown', { parameters: { zzzzzzzz: 3 } }, /known are "MaxDepth"/],
+    ['a parameter is unknown', { parameters: { zzzzzzzz: 3 } }, /you may set "MaxDepth"/],
     ['a whole number is none', { parameters: { MaxDepth: 2.5 } }, /whole number/],
-    ['a number is a text', { parameters: { MseThreshold: 'six' } }, /MseThreshold must be a number/],
-    ['a number is empty', { parameters: { MseThreshold: '' } }, /MseThreshold must be a number/],
+    ['a number is a text', { parameters: { Eta: 'six' } }, /Eta must be a number/],
+    ['a number is empty', { parameters: { Eta: '' } }, /Eta must be a number/],
+    ['a limit of the gate is given', { parameters: { MseThreshold: 1e9 } }, /MseThreshold is not for callers to set/],
+    ['an instance type is given', { parameters: { TrainingInstanceType: 'ml.p4d.24xlarge' } }, /TrainingInstanceType is not for callers to set/],
+    ['a number is above its range', { parameters: { MaxDepth: 11 } }, /MaxDepth must be at least 0 and at most 10, not 11/],
+    ['a number is at an end that does not belong to its range', { parameters: { Eta: 0 } }, /Eta must be above 0 and at most 1, not 0/],
     ['a value is a list', { parameters: { ModelApprovalStatus: ['Approved'] } }, /text/],
     ['a value is an object with a will of its own', { parameters: { Verbose: { toString: '' } } }, /Verbose must be true or false/],
     ['a value is not among those allowed', { parameters: { ModelApprovalStatus: 'Maybe' } }, /one of/],
@@ -653,7 +667,7 @@ describe('training', () => {
   });
 
   test('without a data pipeline the caller says where the data are', async () => {
-    process.env.PIPELINES = JSON.stringify([{ name: 'p' }]);
+    process.env.PIPELINES = JSON.stringify([{ name: 'p', parametersFile: withPlace }]);
     expect(await start({ body: { parameters: { InputData: 's3://mine' } } })).toMatchObject({ status: 202, body: { executionArn: EXECUTION } });
     expect(started()[0].PipelineParameters).toEqual([{ Name: 'InputData', Value: 's3://mine' }]);
     expect((await start({ body: { dataset: ID } })).status).toBe(400);
@@ -681,7 +695,7 @@ describe('one of several', () => {
   beforeEach(() => {
     Object.assign(process.env, {
       MODEL_PACKAGE_GROUPS: JSON.stringify([{ name: 'animals', table: 'catalog' }, { name: 'wines', table: 'cellar' }]),
-      PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals' }, { name: 'q', dataset: 'wines' }, { name: 'r' }]),
+      PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals', parametersFile }, { name: 'q', dataset: 'wines', parametersFile }, { name: 'r', parametersFile }]),
       DATASETS: JSON.stringify([{ name: 'animals', table: 'zoo', processedData: 's3://zoo/processed' }, { name: 'wines', table: 'bottles', processedData: 's3://cellar/processed' }]),
     });
     tables.on(QueryCommand).resolves({ Items: [] });

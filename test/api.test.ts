@@ -225,7 +225,7 @@ describe('with all parts and Cognito', () => {
 
   test('the training function knows where the data are', () => {
     expect(settings(template, 'ApiTraining')).toEqual({
-      PIPELINES: [{ name: 'train', dataset: 'animals' }],
+      PIPELINES: [{ name: 'train', dataset: 'animals', parametersFile: 'parameters-0.json' }],
       DATASETS: [{ name: 'animals', table: expect.stringMatching(/^<Data/), processedData: expect.stringMatching(/^s3:\/\/<Data\w+>\/processed$/) }],
     });
   });
@@ -249,6 +249,7 @@ describe('with all parts and Cognito', () => {
         'POST /models/{group}/versions/{version}/approval', 'GET /datasets', 'GET /health',
       ],
       serves: { data: ['animals'], training: ['train'], registry: [expect.stringMatching(/^stack-models-/)], endpoint: ['serve'] },
+      trainingParameters: [{ pipeline: 'train', names: [] }],
       userPoolId: { Ref: expect.stringMatching(/^ApiUserPool/) },
       userPoolClientId: { Ref: expect.stringMatching(/^ApiUserPoolClient/) },
       approverGroup: 'approvers',
@@ -366,6 +367,31 @@ describe('with less', () => {
   });
 });
 
+describe('parameters that callers may set', () => {
+  const names = (trainingParameters?: string[]) => {
+    const { api } = synth((stack) => {
+      const registry = new ModelRegistry(stack, 'Models');
+      const training = new TrainingPipeline(stack, 'Training', {
+        schema, registry, algorithm: Algorithm.xgboost({ maxDepth: 4 }), gate: QualityGate.of(ModelMetric.mse().atMost(6)),
+      });
+      const data = new DataPipeline(stack, 'Data', { schema });
+      return { training, data, trainingParameters, access: ApiAccess.iam() };
+    });
+    return api.node.metadata.find((entry) => entry.type === 'cdk-mlops:api')!.data.trainingParameters[0].names as string[];
+  };
+
+  test('are the hyper-parameters, and neither limits of the gate nor instance types nor the approval', () => {
+    expect(names()).toEqual(expect.arrayContaining(['MaxDepth', 'Eta']));
+    for (const name of ['MseThreshold', 'TrainingInstanceType', 'ProcessingInstanceType', 'ModelApprovalStatus', 'InputData', 'ManifestId']) {
+      expect(names()).not.toContain(name);
+    }
+  });
+
+  test('are those that the app names too', () => {
+    expect(names(['MseThreshold', 'MaxDepth'])).toEqual([...names(), 'MseThreshold']);
+  });
+});
+
 describe('with a user pool that is given', () => {
   test('its issuer is of the pool\'s region, and clients and group are as given', () => {
     const { template, api } = synth((stack) => {
@@ -451,7 +477,7 @@ describe('with several models', () => {
       ],
     });
     expect(settings(template, 'ApiTraining')).toMatchObject({
-      PIPELINES: [{ name: 'Train-A', dataset: 'animals' }, { name: 'Train-W', dataset: 'wines' }],
+      PIPELINES: [{ name: 'Train-A', dataset: 'animals', parametersFile: 'parameters-0.json' }, { name: 'Train-W', dataset: 'wines', parametersFile: 'parameters-1.json' }],
       DATASETS: [{ name: 'animals', table: expect.stringMatching(/^<AData/) }, { name: 'wines', table: expect.stringMatching(/^<WData/) }],
     });
   });

@@ -21,6 +21,15 @@ export const ApiEnvironment = {
   endpoint: 'ENDPOINTS',
 } as const;
 
+/** A parameter of a pipeline that callers may set. */
+export interface CallerParameter {
+  readonly name: string;
+  readonly min?: number;
+  readonly max?: number;
+  /** Whether the least value itself is not allowed. */
+  readonly exclusiveMin?: boolean;
+}
+
 /** What a handler knows of a part of each kind. `name` is that by which callers select it. */
 export interface PartSettings {
   readonly data: {
@@ -33,6 +42,8 @@ export interface PartSettings {
     readonly name: string;
     /** Name of the data that it is started with. */
     readonly dataset?: string;
+    /** File beside the code of the handler that lists the parameters that callers may set: `CallerParameter[]`. */
+    readonly parametersFile: string;
   };
   readonly registry: {
     readonly name: string;

@@ -174,6 +174,7 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
         registry: this.served.names('registry'),
         endpoint: this.served.names('endpoint'),
       },
+      trainingParameters: this.served.parameterNames(),
       userPoolId: this.userPool?.userPoolId,
       userPoolClientId: this.userPoolClient?.userPoolClientId,
       approverGroup: this.approverGroup,
@@ -233,7 +234,7 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
       handler: `api/${name}`,
       description: HANDLERS[name],
       environment: this.environmentOf(routes),
-      documents: routes.some(({ part }) => part === 'endpoint') ? this.served.documents() : undefined,
+      documents: this.documentsOf(routes),
       timeout: Duration.seconds(HANDLER_TIMEOUT_SECONDS),
       // Power follows memory, and somebody waits for the answer.
       memorySize: 512,
@@ -246,6 +247,11 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
       this.httpApi.addRoutes({ path, methods: [apigwv2.HttpMethod[method]], integration, authorizer });
       this.served.models.forEach((model) => grant?.(handler, model));
     }
+  }
+
+  private documentsOf(routes: readonly RouteDescription[]): { [file: string]: unknown } | undefined {
+    const documents = this.served.documents(routes.flatMap(({ part }) => part ?? []));
+    return Object.keys(documents).length > 0 ? documents : undefined;
   }
 
   private environmentOf(routes: readonly RouteDescription[]): { [name: string]: string } {
@@ -272,8 +278,8 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
 }
 
 /** The parts of one model or those of several. */
-function modelsOf({ data, training, registry, endpoint, schema, models }: MlopsApiProps, problems: Problems): ServedModel[] {
-  const one = { data, training, registry, endpoint, schema };
+function modelsOf({ data, training, trainingParameters, registry, endpoint, schema, models }: MlopsApiProps, problems: Problems): ServedModel[] {
+  const one = { data, training, trainingParameters, registry, endpoint, schema };
   const given = Object.entries(one).filter(([, part]) => part !== undefined).map(([name]) => name);
   problems.check(!models || given.length === 0, () =>
     `models is given, and ${given.join(', ')} beside it: put the parts of each model into models`);

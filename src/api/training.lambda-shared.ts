@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'crypto';
+import type { CallerParameter } from './environment';
 import { Detail, echo, HttpError, invalid, isObject, nameOf, short } from './http.lambda-shared';
 import type { RouteKey } from './routes';
 import { nearest } from '../shared/validation';
@@ -32,9 +33,10 @@ export function declaredParameters(definition: string | undefined): DeclaredPara
 /**
  * The caller's parameters as SageMaker takes them (text); 400 with everything that is wrong with them.
  *
+ * @param allowed parameters that callers may set, with their ranges
  * @param reserved names that the caller may not give, because they follow from the data set
  */
-export function parametersOf(given: unknown, declared: readonly DeclaredParameter[], reserved: readonly string[]): { Name: string; Value: string }[] {
+export function parametersOf(given: unknown, declared: readonly DeclaredParameter[], allowed: readonly CallerParameter[], reserved: readonly string[]): { Name: string; Value: string }[] {
   if (given === undefined || given === null) {
     return [];
   }
@@ -42,15 +44,14 @@ export function parametersOf(given: unknown, declared: readonly DeclaredParamete
     const message = `parameters must be an object of names and values, not ${nameOf(given)}`;
     throw invalid(message, [{ field: 'parameters', message }]);
   }
-  const free = declared.filter((parameter) => !reserved.includes(parameter.Name));
   const details: Detail[] = [];
   const values: { Name: string; Value: string }[] = [];
   for (const [name, value] of Object.entries(given)) {
-    const problem = check(name, value, free, reserved);
+    const problem = check(name, value, declared, allowed, reserved);
     if (problem) {
       details.push({ field: `parameters.${short(name)}`, value: echo(value), ...problem });
     } else {
-      values.push({ Name: name, Value: isNumeric(free, name) ? String(Number(value)) : String(value) });
+      values.push({ Name: name, Value: isNumeric(declared, name) ? String(Number(value)) : String(value) });
     }
   }
   if (details.length > 0) {
@@ -102,22 +103,42 @@ export function startFailure(error: unknown): unknown {
   }
 }
 
-function check(name: string, value: unknown, declared: readonly DeclaredParameter[], reserved: readonly string[]): Omit<Detail, 'field'> | undefined {
-  const names = declared.map((parameter) => parameter.Name);
+function check(
+  name: string, value: unknown, declared: readonly DeclaredParameter[], allowed: readonly CallerParameter[], reserved: readonly string[],
+): Omit<Detail, 'field'> | undefined {
+  const free = declared.filter((parameter) => !reserved.includes(parameter.Name) && allowed.some((range) => range.name === parameter.Name));
+  const names = free.map((parameter) => parameter.Name);
   if (reserved.includes(name)) {
     return { message: `${name} follows from the data set: give "dataset" instead` };
   }
   const parameter = declared.find((candidate) => candidate.Name === name);
   if (!parameter) {
     const near = nearest(short(name), names);
-    const right = near ? `did you mean "${near}"?` : `known are ${names.map((n) => `"${n}"`).join(', ')}`;
+    const right = near ? `did you mean "${near}"?` : `you may set ${listed(names)}`;
     return { allowed: near ? [near] : names, message: `${JSON.stringify(short(name))} is not a parameter of the pipeline; ${right}` };
   }
   if (name === APPROVAL_PARAMETER && value === 'Approved') {
     // Else whoever may train could approve, past the group that decides.
     return { message: `${name} may not be "Approved" here: approve the version with ${APPROVAL_ROUTE}` };
   }
-  return checkType(parameter, value);
+  const range = allowed.find((candidate) => candidate.name === name);
+  if (!range) {
+    return { allowed: names, message: `${name} is not for callers to set: the app decides it; you may set ${listed(names)}` };
+  }
+  return checkType(parameter, value) ?? checkRange(range, value);
+}
+
+function listed(names: readonly string[]): string {
+  return names.length > 0 ? names.map((name) => `"${name}"`).join(', ') : 'no parameter';
+}
+
+function checkRange({ name, min, max, exclusiveMin = false }: CallerParameter, value: unknown): Omit<Detail, 'field'> | undefined {
+  const number = Number(value);
+  if ((min === undefined || (exclusiveMin ? number > min : number >= min)) && (max === undefined || number <= max)) {
+    return undefined;
+  }
+  const limits = [...(min === undefined ? [] : [`${exclusiveMin ? 'above' : 'at least'} ${min}`]), ...(max === undefined ? [] : [`at most ${max}`])];
+  return { allowed: { min, max }, message: `${name} must be ${limits.join(' and ')}, not ${JSON.stringify(echo(value))}` };
 }
 
 function isNumeric(declared: readonly DeclaredParameter[], name: string): boolean {

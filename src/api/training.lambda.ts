@@ -2,7 +2,8 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DescribePipelineCommand, SageMakerClient, StartPipelineExecutionCommand } from '@aws-sdk/client-sagemaker';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
 import { allDatasets, dataset, DatasetItem } from './datasets.lambda-shared';
-import type { PartSettings } from './environment';
+import { documentIn } from './document-file.lambda-shared';
+import type { CallerParameter, PartSettings } from './environment';
 import { Answer, header, HttpError, HttpRequest, jsonObject, nameOfError } from './http.lambda-shared';
 import { callerOf } from './identity.lambda-shared';
 import { bodyFields } from './routes';
@@ -22,7 +23,7 @@ export const handler = serve('training', { 'POST /training/start': start });
 
 async function start(request: HttpRequest): Promise<Answer> {
   const caller = callerOf(request);
-  const { name: pipeline, dataset: dataName } = selected('training', request);
+  const { name: pipeline, dataset: dataName, parametersFile } = selected('training', request);
   const data = dataName === undefined ? undefined : served('data').find(({ name }) => name === dataName);
   const fields = bodyFields('POST /training/start').filter((field) => data || field !== 'dataset');
   const body = isEmpty(request) ? {} : jsonObject(request, fields);
@@ -30,7 +31,7 @@ async function start(request: HttpRequest): Promise<Answer> {
   const token = requestToken(header(request, 'idempotency-key'), caller.id, [pipeline, body]);
   const declared = await parametersOfPipeline(pipeline);
   const reserved: string[] = data ? Object.values(TrainingParameter) : [];
-  const parameters = parametersOf(body.parameters, declared, reserved);
+  const parameters = parametersOf(body.parameters, declared, documentIn<CallerParameter[]>(parametersFile), reserved);
   const chosen = data && await choose(data, asked);
   if (data && chosen) {
     parameters.push(...dataParameters(data, chosen.id, declared));
