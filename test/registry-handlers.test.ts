@@ -93,7 +93,7 @@ describe('catalog', () => {
       ApprovalDescription: 'looks good',
       LastModifiedTime: new Date('2026-01-02T00:00:00Z'),
       LastModifiedBy: { UserProfileName: 'ada' },
-      CustomerMetadataProperties: { ManifestId: 'abc', PipelineExecutionArn: 'arn:execution' },
+      CustomerMetadataProperties: { 'ManifestId': 'abc', 'PipelineExecutionArn': 'arn:execution', 'Gate.mse': 'at most 6' },
     }));
     await expect(catalog(eventOf(12))).resolves.toMatchObject({ written: true });
     expect(log.map((line) => JSON.parse(line))).toMatchObject([{ message: 'catalog item written', modelPackageArn: arnOf(12), status: 'Approved' }]);
@@ -103,6 +103,7 @@ describe('catalog', () => {
       status: 'Approved',
       packageStatus: 'Completed',
       metrics: { mse: 4.7, r2: 0.54 },
+      gate: { mse: 'at most 6' },
       manifestId: 'abc',
       pipelineExecutionArn: 'arn:execution',
       createdAt: '2026-01-01T00:00:00.000Z',

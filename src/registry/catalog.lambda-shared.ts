@@ -53,6 +53,9 @@ export const LINEAGE = {
   approvedBy: 'ApprovedBy',
 } as const;
 
+/** Beginning of the keys of `CustomerMetadataProperties` that hold limits of the gate: `Gate.mse` is `at most 6`. */
+export const GATE_PREFIX = 'Gate.';
+
 /** Status of a model version whose package no longer exists. */
 export const DELETED = 'Deleted';
 
@@ -67,6 +70,8 @@ export interface ModelItem extends CatalogKey {
   readonly metrics?: Record<string, number>;
   /** Why metrics are missing. */
   readonly metricsProblem?: string;
+  /** Limits of the gate that held for the version, by metric: `at most 6`. */
+  readonly gate?: Record<string, string>;
   readonly manifestId?: string;
   readonly pipelineExecutionArn?: string;
   readonly createdAt?: string;

@@ -2,7 +2,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DescribeModelPackageCommand, DescribeModelPackageCommandOutput, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { CATALOG_ENVIRONMENT, DELETED, flattenMetrics, LINEAGE, modelKey, ModelItem, versionOf } from './catalog.lambda-shared';
+import { CATALOG_ENVIRONMENT, DELETED, flattenMetrics, GATE_PREFIX, LINEAGE, modelKey, ModelItem, versionOf } from './catalog.lambda-shared';
 import { isGone } from '../shared/custom-resource.lambda-shared';
 import { logger } from '../shared/logger.lambda-shared';
 
@@ -89,6 +89,7 @@ function modelItem(key: ItemKey, described: DescribeModelPackageCommandOutput, m
     status,
     packageStatus: described.ModelPackageStatus,
     ...metrics,
+    gate: gateOf(lineage),
     manifestId: lineage[LINEAGE.manifestId],
     pipelineExecutionArn: lineage[LINEAGE.pipelineExecutionArn],
     createdAt: described.CreationTime?.toISOString(),
@@ -100,10 +101,16 @@ function modelItem(key: ItemKey, described: DescribeModelPackageCommandOutput, m
   };
 }
 
+/** The limits of the gate; undefined for a version that was registered without a gate. */
+function gateOf(metadata: Record<string, string>): Record<string, string> | undefined {
+  const limits = Object.entries(metadata).filter(([key]) => key.startsWith(GATE_PREFIX)).map(([key, limit]) => [key.slice(GATE_PREFIX.length), limit]);
+  return limits.length > 0 ? Object.fromEntries(limits) : undefined;
+}
+
 /** Writes the item unless a newer state of it is there. Equal is written again, which changes nothing. */
 async function write(item: ModelItem): Promise<boolean> {
   const { pk, sk, ...attributes } = item;
-  const names = ['version', 'modelPackageArn', 'status', 'packageStatus', 'metrics', 'metricsProblem', 'manifestId',
+  const names = ['version', 'modelPackageArn', 'status', 'packageStatus', 'metrics', 'metricsProblem', 'gate', 'manifestId',
     'pipelineExecutionArn', 'createdAt', 'updatedAt', 'approvedBy', 'approvalDescription'] as const;
   // A deleted version keeps what was known of it.
   const present = names.filter((name) => attributes[name] !== undefined);

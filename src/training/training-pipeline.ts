@@ -25,6 +25,7 @@ import { connectionsOf, Network } from '../shared/network';
 import type { JsonObject } from '../shared/pipeline-tokens';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { RunTimeTags } from '../shared/run-time-tags';
+import { serviceOfAccount } from '../shared/service-principal';
 import { Problems, suggestion } from '../shared/validation';
 
 /** Props of `TrainingPipeline`. */
@@ -134,11 +135,11 @@ export class TrainingPipeline extends TrainingPipelineBase implements ec2.IConne
     this.pipelineArn = sageMakerArns(this, 'pipeline', this.pipelineName)[0];
     this.role = props.role ?? new iam.Role(this, 'Role', {
       description: `Runs the SageMaker pipeline ${this.pipelineName}`,
-      assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
+      assumedBy: serviceOfAccount(this, 'sagemaker.amazonaws.com'),
     });
     this.jobRole = props.jobRole ?? new iam.Role(this, 'JobRole', {
       description: `Jobs of the SageMaker pipeline ${this.pipelineName}`,
-      assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
+      assumedBy: serviceOfAccount(this, 'sagemaker.amazonaws.com'),
     });
     this.grantPrincipal = this.jobRole.grantPrincipal;
     this.network = Network.of(this, props);

@@ -10,6 +10,7 @@ import { Lock } from './lock';
 import { Recording } from './recording';
 import { Release } from './release';
 import { ServiceLogGroup } from '../../shared/service-log-group';
+import { serviceOfAccount } from '../../shared/service-principal';
 import { expr, text } from '../../shared/workflow/jsonata';
 import { RELEASE_DIGITS } from '../environment';
 
@@ -33,7 +34,7 @@ export class DeployWorkflow extends Construct {
     // Many states bring the same statement: merged, all of them fit into one inline policy.
     this.node.setContext(IAM_MINIMIZE_POLICIES, true);
     const role = new iam.Role(this, 'Role', {
-      assumedBy: new iam.ServicePrincipal('states.amazonaws.com'),
+      assumedBy: serviceOfAccount(this, 'states.amazonaws.com'),
       description: `Deploys approved models to ${props.endpointName}`,
     });
     this.settings = { ...props, role };
