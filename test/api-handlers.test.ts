@@ -52,13 +52,13 @@ const sagemaker = mockClient(SageMakerClient);
 const ENVIRONMENT = { ...process.env };
 
 /** Files of the parameters that callers may set, as they lie beside a deployed handler; `withPlace`: where no data set says the place. */
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'parameters-'));
-const parametersFile = path.join(folder, 'parameters-0.json');
-const withPlace = path.join(folder, 'parameters-1.json');
+const parametersFolder = fs.mkdtempSync(path.join(os.tmpdir(), 'parameters-'));
+const parametersFile = path.join(parametersFolder, 'parameters-0.json');
+const withPlace = path.join(parametersFolder, 'parameters-1.json');
 const FREE = [{ name: 'MaxDepth', min: 0, max: 10 }, { name: 'Eta', min: 0, exclusiveMin: true, max: 1 }, { name: 'ModelApprovalStatus' }, { name: 'Verbose' }];
 fs.writeFileSync(parametersFile, JSON.stringify(FREE));
 fs.writeFileSync(withPlace, JSON.stringify([...FREE, { name: 'InputData' }]));
-afterAll(() => fs.rmSync(folder, { recursive: true }));
+afterAll(() => fs.rmSync(parametersFolder, { recursive: true }));
 
 /** What the handlers log. */
 let log: string[];
@@ -199,6 +199,28 @@ describe('http', () => {
     }));
   });
 
+  test.each([
+    ['has too many values', JSON.stringify({ instances: [Object.fromEntries(Array.from({ length: 130_000 }, (_, i) => [`f${i}`, i]))] }), /100000 values/],
+    ['is nested too deep', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, /deeper than 16/],
+    ['is too long', JSON.stringify('x'.repeat(2 ** 21)), /2097152 bytes/],
+  ])('a body that %s is a 413', (_, text, message) => {
+    expect(() => jsonBody(request('POST /x', { text }))).toThrow(expect.objectContaining({ statusCode: 413, message: expect.stringMatching(message) }));
+    const encoded = { ...request('POST /x', { text: Buffer.from(text).toString('base64') }), isBase64Encoded: true };
+    expect(() => jsonBody(encoded)).toThrow(expect.objectContaining({ statusCode: 413 }));
+  });
+
+  test('property: however much is wrong, an error has at most 20 KB, and says how many details it leaves out', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 0, max: 50_000 }), fc.integer({ min: 0, max: 2000 }), (count, length, values) => {
+      const allowed = Array.from({ length: values }, () => 'v'.repeat(Math.min(length, 200)));
+      const details = Array.from({ length: count }, () => ({ field: 'f', allowed, message: 'm'.repeat(length) }));
+      const { body } = failure(new HttpError(400, 'C', 'm'.repeat(length), details), 'r');
+      expect(body!.length).toBeLessThan(20 * 1024);
+      const { error } = JSON.parse(body!);
+      expect(error.details.length + (error.omittedDetails ?? 0)).toBe(count);
+      expect(error.details.length).toBeGreaterThan(0);
+    }), { numRuns: 30 });
+  });
+
   test('responses are never cached', () => {
     expect(respond(200, {}).headers).toMatchObject({ 'cache-control': 'no-store', 'content-type': 'application/json' });
     expect(failure(new HttpError(429, 'X', 'y', [], { 'retry-after': '2' }), 'r').headers).toMatchObject({ 'retry-after': '2' });
@@ -305,6 +327,15 @@ describe('predictions', () => {
     const csv = (body: unknown) => requestCsv(REGRESSION, instancesOf(REGRESSION, body));
     expect(csv({ instances: [{ length: 100, sex: 'F' }, { ...good, note: 'a,b' }] })).toBe('F,0.5,\nF,0.5,"a,b"\n');
     expect(csv(good)).toBe('F,0.5,\n');
+  });
+
+  test('property: however many fields are unknown, the answer comes soon and names some of them', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 90_000 }), fc.integer({ min: 1, max: 300 }), (fields, instances) => {
+      const instance = { ...good, ...Object.fromEntries(Array.from({ length: Math.ceil(fields / instances) }, (_, i) => [`unknown${i}`, i])) };
+      const began = process.cpuUsage();
+      expect(() => instancesOf(REGRESSION, { instances: Array(instances).fill(instance) })).toThrow(expect.objectContaining({ statusCode: 400 }));
+      expect(process.cpuUsage(began).user).toBeLessThan(1_000_000);
+    }), { numRuns: 10 });
   });
 
   test('everything wrong with every instance is told at once, with the place', () => {
@@ -659,6 +690,11 @@ describe('training', () => {
     tables.reset();
     tables.on(ScanCommand).resolves({ Items: [] });
     expect((await start())).toMatchObject({ status: 409, body: { error: { code: 'NoDataset' } } });
+  });
+
+  test('fails when there are more parameters than SageMaker takes', async () => {
+    const parameters = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`Parameter${i}`, i]));
+    expect(await start({ body: { parameters } })).toMatchObject({ status: 400, body: { error: { message: 'parameters must hold at most 200 values, not 50000' } } });
   });
 
   test('fails when the idempotency key is empty or long', async () => {

@@ -128,6 +128,28 @@ describe('catalog', () => {
     expect(model(1)).toMatchObject({ status: 'PendingManualApproval', metrics: {}, metricsProblem: problem });
   });
 
+  test('property: whatever a report holds, the item fits into DynamoDB and the version appears', async () => {
+    const { model } = table();
+    sagemaker.on(DescribeModelPackageCommand).resolves(described(1, withReport));
+    await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 6000 }), fc.integer({ min: 1, max: 400 }), async (count, length) => {
+      const entries = Array.from({ length: count }, (_, i) => [`${i}`.padEnd(length, 'é'), { value: i }]);
+      reportIs(JSON.stringify({ regression_metrics: Object.fromEntries(entries) }));
+      await catalog(eventOf(1));
+      const item = model(1)!;
+      expect(Object.keys(item.metrics as object)).toHaveLength(Math.min(count, 200));
+      expect(Buffer.byteLength(JSON.stringify(item))).toBeLessThan(400 * 1024);
+      expect(item.metricsProblem).toEqual(count > 200 ? `s3://models/p/e/evaluation.json holds ${count} metrics, of which 200 are shown` : undefined);
+    }), { numRuns: 20 });
+  });
+
+  test('does not read a report that is too large, and says so', async () => {
+    const { model } = table();
+    sagemaker.on(DescribeModelPackageCommand).resolves(described(1, withReport));
+    s3.on(GetObjectCommand).callsFake(() => ({ ContentLength: 2 ** 30, Body: { transformToString: () => Promise.reject(new Error('read')) } }));
+    await catalog(eventOf(1));
+    expect(model(1)).toMatchObject({ metrics: {}, metricsProblem: expect.stringContaining('1073741824 bytes') });
+  });
+
   test('notes a report that is forbidden, and throws when S3 is in trouble', async () => {
     const { model } = table();
     sagemaker.on(DescribeModelPackageCommand).resolves(described(1, withReport));

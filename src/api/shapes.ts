@@ -83,7 +83,7 @@ export const MODEL = {
     status: { type: 'string', enum: ['PendingManualApproval', ...DECISIONS, 'Deleted'] },
     packageStatus: { type: 'string', description: '`Completed` where it was registered completely' },
     metrics: { type: 'object', additionalProperties: { type: 'number' } },
-    metricsProblem: { type: 'string', description: 'why metrics are missing' },
+    metricsProblem: { type: 'string', description: 'why metrics are missing, all or some' },
     gate: { type: 'object', additionalProperties: { type: 'string' }, description: 'limits that the metrics had to keep, such as `at most 6`' },
     manifestId: { ...DATASET_ID, description: 'id of the data set that it learned from' },
     createdAt: { type: 'string' },

@@ -16,6 +16,8 @@ export interface DeclaredParameter {
 export const APPROVAL_PARAMETER = 'ModelApprovalStatus';
 const APPROVAL_ROUTE: RouteKey = 'POST /models/{group}/versions/{version}/approval';
 const MAX_VALUE = 1024;
+/** SageMaker takes no more parameters in a start. */
+const MAX_PARAMETERS = 200;
 
 /** Parameters that a pipeline's definition declares; none for a definition in a form that we do not know. */
 export function declaredParameters(definition: string | undefined): DeclaredParameter[] | undefined {
@@ -36,13 +38,20 @@ export function declaredParameters(definition: string | undefined): DeclaredPara
  * @param allowed parameters that callers may set, with their ranges
  * @param reserved names that the caller may not give, because they follow from the data set
  */
-export function parametersOf(given: unknown, declared: readonly DeclaredParameter[], allowed: readonly CallerParameter[], reserved: readonly string[]): { Name: string; Value: string }[] {
+export function parametersOf(
+  given: unknown, declared: readonly DeclaredParameter[], allowed: readonly CallerParameter[], reserved: readonly string[],
+): { Name: string; Value: string }[] {
   if (given === undefined || given === null) {
     return [];
   }
   if (!isObject(given)) {
     const message = `parameters must be an object of names and values, not ${nameOf(given)}`;
     throw invalid(message, [{ field: 'parameters', message }]);
+  }
+  const count = Object.keys(given).length;
+  if (count > MAX_PARAMETERS) {
+    const message = `parameters must hold at most ${MAX_PARAMETERS} values, not ${count}`;
+    throw invalid(message, [{ field: 'parameters', allowed: { max: MAX_PARAMETERS }, message }]);
   }
   const details: Detail[] = [];
   const values: { Name: string; Value: string }[] = [];

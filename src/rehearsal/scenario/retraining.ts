@@ -31,7 +31,8 @@ export async function retrain(runner: StepRunner, context: RunContext, ingested:
   await runner.run('retraining', async (step) => {
     const api = context.api!;
     const path = api.pathOf(ROUTE, pipelineName)!;
-    const parameter = (await definedParameters(client, pipelineName)).find(({ Name, DefaultValue }) => DefaultValue !== undefined && Name.length > 4 && api.maySet(pipelineName, Name));
+    const parameter = (await definedParameters(client, pipelineName))
+      .find(({ Name, DefaultValue }) => DefaultValue !== undefined && Name.length > 4 && api.maySet(pipelineName, Name));
     const dataset = api.pathOf('GET /datasets', datasetOf(context.parts)) && ingested.dataSet.id;
     const seen = parameter ? [await refuseParameter(api, path, parameter)] : [];
     const limit = context.parts.training!.facts.gate.find((one) => !api.maySet(pipelineName, one.parameter));
