@@ -5,7 +5,9 @@ import { AddressInfo } from 'net';
 import * as os from 'os';
 import * as path from 'path';
 import { DescribeModelPackageCommand, DescribePipelineCommand, SageMakerClient, StartPipelineExecutionCommand, UpdateModelPackageCommand } from '@aws-sdk/client-sagemaker';
-import { DynamoDBDocumentClient, GetCommand, QueryCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import {
+  DeleteCommand, DeleteCommandInput, DynamoDBDocumentClient, GetCommand, GetCommandInput, PutCommand, PutCommandInput, QueryCommand, ScanCommand,
+} from '@aws-sdk/lib-dynamodb';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
 import { logLines } from './log-lines';
@@ -49,6 +51,32 @@ const OTHER_ID = 'b'.repeat(64);
 
 const tables = mockClient(DynamoDBDocumentClient);
 const sagemaker = mockClient(SageMakerClient);
+
+/** The table of answers to requests with an idempotency key, which understands the one condition that the handler uses. */
+const answers = new Map<string, Record<string, unknown>>();
+
+function rememberAnswers(): void {
+  answers.clear();
+  tables.on(PutCommand).callsFake(({ TableName, Item, ConditionExpression, ExpressionAttributeValues: values }: PutCommandInput) => {
+    expect(TableName).toBe('answers');
+    const old = answers.get(Item!.id as string);
+    if (ConditionExpression !== undefined) {
+      expect(ConditionExpression).toBe('attribute_not_exists(#id) OR #expiresAt < :now OR (#atWorkUntil < :now AND #request = :request)');
+      const lapsed = (name: string) => old?.[name] !== undefined && Number(old[name]) < Number(values![':now']);
+      if (old && !lapsed('expiresAt') && !(lapsed('atWorkUntil') && old.request === values![':request'])) {
+        throw Object.assign(new Error(), { name: 'ConditionalCheckFailedException' });
+      }
+    }
+    answers.set(Item!.id as string, { ...Item });
+    return {};
+  });
+  tables.on(GetCommand, { TableName: 'answers' }).callsFake(({ Key }: GetCommandInput) => ({ Item: answers.get(Key!.id as string) }));
+  tables.on(DeleteCommand, { TableName: 'answers' }).callsFake(({ Key }: DeleteCommandInput) => {
+    answers.delete(Key!.id as string);
+    return {};
+  });
+}
+
 const ENVIRONMENT = { ...process.env };
 
 /** Files of the parameters that callers may set, as they lie beside a deployed handler; `withPlace`: where no data set says the place. */
@@ -66,10 +94,12 @@ let log: string[];
 beforeEach(() => {
   tables.reset();
   sagemaker.reset();
+  rememberAnswers();
   process.env = {
     ...ENVIRONMENT,
     AWS_REGION: 'us-east-1',
     ACCESS: 'cognito',
+    IDEMPOTENCY_TABLE: 'answers',
     ROLE_GROUPS: JSON.stringify({ viewer: 'viewers', operator: 'operators', approver: 'approvers' }),
     DATASETS: JSON.stringify([{ name: 'animals', table: 'datasets', processedData: 's3://data/processed' }]),
     MODEL_PACKAGE_GROUPS: JSON.stringify([{ name: 'animals', table: 'catalog' }]),
@@ -624,7 +654,7 @@ describe('training', () => {
       Items: [{ id: 'c'.repeat(64), status: 'QUARANTINED', createdAt: '2026-03-03T00:00:00Z' }, { id: ID, status: 'SUCCEEDED', createdAt: '2026-01-01T00:00:00Z' }],
       LastEvaluatedKey: { id: ID },
     }).resolves({ Items: [{ id: OTHER_ID, status: 'SUCCEEDED', createdAt: '2026-02-02T00:00:00Z' }] });
-    tables.on(GetCommand).resolves({});
+    tables.on(GetCommand, { TableName: 'datasets' }).resolves({});
     tables.on(GetCommand, { Key: { id: ID } }).resolves({ Item: { id: ID, status: 'SUCCEEDED' } });
     tables.on(GetCommand, { Key: { id: OTHER_ID } }).resolves({ Item: { id: OTHER_ID, status: 'QUARANTINED' } });
   });
@@ -645,17 +675,73 @@ describe('training', () => {
     ]));
   });
 
-  test('an idempotency key makes equal requests one, for one caller', async () => {
-    const one = { body: { dataset: ID }, headers: { 'Idempotency-Key': 'k' } };
-    await start(one);
-    await start(one);
-    await start({ ...one, body: { dataset: ID, parameters: { MaxDepth: 3 } } });
-    await call(training, request('POST /training/start', { ...one, claims: { ...OPERATOR, sub: 'u-2' } }));
+  describe('with an idempotency key', () => {
+    const key = { 'Idempotency-Key': 'k' };
+    const forget = () => answers.clear();
+
+    test('equal requests are one, whatever the order of their fields, and get the first answer though newer data came', async () => {
+      const first = await start({ text: `{"dataset":"${ID}","parameters":{"MaxDepth":3,"Eta":0.5}}`, headers: key });
+      const again = await start({ text: `{"parameters":{"Eta":0.5,"MaxDepth":3},"dataset":"${ID}"}`, headers: key });
+      expect([first.status, again]).toEqual([202, expect.objectContaining({ status: 202, body: first.body })]);
+      expect(started()).toHaveLength(1);
+
+      forget();
+      await start({ headers: key });
+      tables.on(ScanCommand).resolves({ Items: [{ id: ID, status: 'SUCCEEDED', createdAt: '2026-12-12T00:00:00Z' }] });
+      expect(await start({ headers: key })).toMatchObject({ status: 202, body: { dataset: OTHER_ID } });
+      expect(started()).toHaveLength(2);
+    });
+
+    test('another request under the key is a 422', async () => {
+      await start({ body: { dataset: ID }, headers: key });
+      expect(await start({ body: { dataset: ID, parameters: { MaxDepth: 3 } }, headers: key })).toMatchObject({
+        status: 422, body: { error: { code: 'IdempotencyKeyReused' } },
+      });
+      expect(started()).toHaveLength(1);
+    });
+
+    test('of requests at one time one starts, and the others hear that it is in progress', async () => {
+      const all = await Promise.all(Array.from({ length: 5 }, () => start({ body: { dataset: ID }, headers: key })));
+      expect(all.map(({ status }) => status).sort()).toEqual([202, 409, 409, 409, 409]);
+      expect(all.find(({ status }) => status === 409)!.headers['retry-after']).toBe('2');
+      expect(started()).toHaveLength(1);
+    });
+
+    test('a request that failed can be repeated', async () => {
+      sagemaker.on(StartPipelineExecutionCommand).rejectsOnce(Object.assign(new Error(), { name: 'ResourceLimitExceeded' }))
+        .resolves({ PipelineExecutionArn: EXECUTION });
+      expect((await start({ body: { dataset: ID }, headers: key })).status).toBe(429);
+      expect((await start({ body: { dataset: ID }, headers: key })).status).toBe(202);
+    });
+
+    test('a request whose handler was stopped can be repeated, under the token that SageMaker knows', async () => {
+      await start({ body: { dataset: ID }, headers: key });
+      const [stored] = answers.values();
+      delete stored.answer;
+      stored.atWorkUntil = Math.floor(Date.now() / 1000) - 1;
+      expect((await start({ body: { dataset: ID }, headers: key })).status).toBe(202);
+      expect(new Set(started().map((input) => input.ClientRequestToken)).size).toBe(1);
+      expect(started()).toHaveLength(2);
+    });
+
+    test('it is the caller\'s own, and good for a day', async () => {
+      await start({ body: { dataset: ID }, headers: key });
+      await call(training, request('POST /training/start', { body: { dataset: OTHER_ID }, headers: key, claims: { ...OPERATOR, sub: 'u-2' } }));
+      expect(answers.size).toBe(1);
+      await call(training, request('POST /training/start', { body: { dataset: ID }, headers: key, claims: { ...OPERATOR, sub: 'u-2' } }));
+      expect(answers.size).toBe(2);
+      const [stored] = answers.values();
+      expect(Number(stored.expiresAt) - Date.now() / 1000).toBeGreaterThan(23 * 3600);
+      stored.expiresAt = 0;
+      expect((await start({ body: { dataset: ID, parameters: { MaxDepth: 3 } }, headers: key })).status).toBe(202);
+    });
+  });
+
+  test('without a key each request starts a training', async () => {
     await start({ body: { dataset: ID } });
     await start({ body: { dataset: ID } });
-    const tokens = started().map((input) => input.ClientRequestToken);
-    expect(tokens[0]).toBe(tokens[1]);
-    expect(new Set(tokens).size).toBe(5);
+    expect(new Set(started().map((input) => input.ClientRequestToken)).size).toBe(2);
+    expect(answers.size).toBe(0);
   });
 
   test.each([

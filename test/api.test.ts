@@ -167,7 +167,10 @@ describe('with all parts and Cognito', () => {
   test('each function may do its own, and nothing else', () => {
     expect(actions(template, 'ApiPredict')).toEqual(['sagemaker:InvokeEndpoint']);
     expect(actions(template, 'ApiDatasets')).toEqual(['dynamodb:Scan']);
-    expect(actions(template, 'ApiTraining')).toEqual(['dynamodb:GetItem', 'dynamodb:Scan', 'sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution']);
+    expect(actions(template, 'ApiTraining')).toEqual([
+      'dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Scan',
+      'sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution',
+    ]);
     expect(actions(template, 'ApiModels')).toEqual(['dynamodb:GetItem', 'dynamodb:Query', 'sagemaker:DescribeModelPackage', 'sagemaker:UpdateModelPackage']);
     expect(actions(template, 'ApiHealth')).toEqual([]);
   });
@@ -317,7 +320,9 @@ describe('with less', () => {
   test('routes of parts that are not given do not exist', () => {
     const { template, api } = synth(() => ({ training: importedPipeline(), access: ApiAccess.iam() }));
     expect(Object.keys(routes(template)).sort()).toEqual(['GET /health', 'POST /training/start']);
-    expect(actions(template, 'ApiTraining')).toEqual(['sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution']);
+    expect(actions(template, 'ApiTraining')).toEqual([
+      'dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution',
+    ]);
     expect(() => api.grantPredict(new iam.AccountRootPrincipal())).toThrow(/no route to grant: give it the part that brings it \(endpoint\)/);
     expect(() => api.grantRead(new iam.AccountRootPrincipal())).toThrow(/no route to grant: .*\(registry or data\)/);
   });
@@ -357,7 +362,9 @@ describe('with less', () => {
     });
     expect(Object.keys(routes(template))).toHaveLength(6);
     expect(actions(template, 'ApiPredict')).toEqual(['sagemaker:InvokeEndpoint']);
-    expect(actions(template, 'ApiTraining')).toEqual(['sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution']);
+    expect(actions(template, 'ApiTraining')).toEqual([
+      'dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution',
+    ]);
   });
 
   test('a schema of its own serves an endpoint without one', () => {

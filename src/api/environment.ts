@@ -14,6 +14,8 @@ export const ApiEnvironment = {
   ACCESS: 'ACCESS',
   /** With Cognito: the group of each role, JSON. */
   ROLE_GROUPS: 'ROLE_GROUPS',
+  /** Table of the answers that are given again to equal requests with one idempotency key. */
+  IDEMPOTENCY_TABLE: 'IDEMPOTENCY_TABLE',
   /** What is served of each kind of part: a JSON list of the settings below. */
   data: 'DATASETS',
   training: 'PIPELINES',

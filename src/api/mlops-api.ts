@@ -19,6 +19,7 @@ import { Settings, settingsOf } from '../profile/settings';
 import { HandlerFunction } from '../shared/handler-function';
 import { connectionsOf } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
+import { SecureTable } from '../shared/secure-table';
 import { Problems } from '../shared/validation';
 
 /**
@@ -75,8 +76,8 @@ export interface MlopsApiProps extends ServedModel, CommonProps {
  * is allowed; 401 comes from API Gateway (`{"message"}`), 403 means that the caller is in no group that may do this; 404 and 409
  * say what is missing; 429 means later; 502 to 504 are the endpoint's, 503 `ModelNotDeployed` until a first version is approved.
  *
- * A header `Idempotency-Key` makes `POST /training/start` repeatable: equal requests with one key of one caller start one
- * execution. Approving what is approved changes nothing and starts no deployment; to serve an older approved version
+ * A header `Idempotency-Key` makes `POST /training/start` repeatable for a day: equal requests with one key of one caller start one
+ * execution and get its answer; another request under the key gets 422, a request that comes before the first one is answered 409. Approving what is approved changes nothing and starts no deployment; to serve an older approved version
  * again, reject it and approve it.
  *
  * Creates an HTTP API with one Lambda function a resource (each with permissions for its own part only), JSON access logs
@@ -241,12 +242,29 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
       ...this.settings,
     });
     this.functions.push(handler);
+    if (routes.some(({ idempotent }) => idempotent)) {
+      this.rememberAnswers(handler);
+    }
     const integration = new HttpLambdaIntegration(`${id}Integration`, handler);
     for (const { method, path, caller, grant } of routes) {
       const authorizer = caller === 'anyone' ? new apigwv2.HttpNoneAuthorizer() : this.access.authorizer;
       this.httpApi.addRoutes({ path, methods: [apigwv2.HttpMethod[method]], integration, authorizer });
       this.served.models.forEach((model) => grant?.(handler, model));
     }
+  }
+
+  /** What the answers are kept in that equal requests get again. */
+  private rememberAnswers(handler: HandlerFunction): void {
+    const table = new SecureTable(this, 'Answers', {
+      partitionKey: 'id',
+      timeToLiveAttribute: 'expiresAt',
+      // An answer is of no use after a day.
+      removalPolicy: RemovalPolicy.DESTROY,
+      encryptionKey: this.settings.encryptionKey,
+    });
+    table.grant(handler, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem');
+    this.settings.encryptionKey?.grantEncryptDecrypt(handler);
+    handler.addEnvironment(ApiEnvironment.IDEMPOTENCY_TABLE, table.tableName);
   }
 
   private documentsOf(routes: readonly RouteDescription[]): { [file: string]: unknown } | undefined {

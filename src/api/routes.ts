@@ -33,6 +33,8 @@ export interface RouteDescription {
   /** A part of the same model that its handler uses too, where there is one. */
   readonly uses?: PartName;
   readonly handler: HandlerName;
+  /** Whether it takes a header `Idempotency-Key`. */
+  readonly idempotent?: true;
   /** Grants its handler what it needs on the parts of one model. */
   readonly grant?: (handler: HandlerFunction, model: ServedModel) => void;
   readonly parameters?: Properties;
@@ -89,6 +91,7 @@ export const ROUTES = [
     part: 'training',
     uses: 'data',
     handler: 'training',
+    idempotent: true,
     grant: (handler, { training, data }) => {
       training?.grantStartPipelineExecution(handler);
       // Its definition says which parameters there are, and of which type.

@@ -1,4 +1,3 @@
-import { createHash, randomUUID } from 'crypto';
 import type { CallerParameter } from './environment';
 import { Detail, echo, HttpError, invalid, isObject, nameOf, short } from './http.lambda-shared';
 import type { RouteKey } from './routes';
@@ -69,21 +68,6 @@ export function parametersOf(
   return values;
 }
 
-/**
- * The token that makes SageMaker start one execution of equal requests. With a key: the same for the same caller, key
- * and request. Without: another each time.
- */
-export function requestToken(key: string | undefined, caller: string, request: unknown): string {
-  if (key === undefined) {
-    return randomUUID();
-  }
-  if (key.trim() === '' || key.length > 255) {
-    const message = 'the header idempotency-key must have 1 to 255 characters';
-    throw invalid(message, [{ field: 'idempotency-key', value: short(key), message }]);
-  }
-  return createHash('sha256').update(JSON.stringify([caller, key, request])).digest('hex');
-}
-
 /** The id of a data set in a request; 400 when it is none. */
 export function datasetIdOf(given: unknown): string | undefined {
   if (given === undefined || given === null) {
@@ -102,7 +86,7 @@ export function startFailure(error: unknown): unknown {
     case 'ResourceNotFound':
       return new HttpError(503, 'PipelineNotFound', 'the training pipeline is not there: deploy it again');
     case 'ConflictException':
-      return new HttpError(409, 'Conflict', 'this training is being started or was started with other parameters under the same idempotency key');
+      return new HttpError(409, 'Conflict', 'this training was started with other data under the same idempotency key: take a new key');
     case 'ResourceLimitExceeded':
       return new HttpError(429, 'TooManyRequests', 'the account runs as many executions as it may: try again when one has ended', [], { 'retry-after': '60' });
     case 'ValidationException':
