@@ -4,7 +4,10 @@ import * as http from 'http';
 import { AddressInfo } from 'net';
 import * as os from 'os';
 import * as path from 'path';
-import { DescribeModelPackageCommand, DescribePipelineCommand, SageMakerClient, StartPipelineExecutionCommand, UpdateModelPackageCommand } from '@aws-sdk/client-sagemaker';
+import {
+  DescribeModelPackageCommand, DescribePipelineCommand, DescribePipelineExecutionCommand, SageMakerClient, StartPipelineExecutionCommand,
+  UpdateModelPackageCommand,
+} from '@aws-sdk/client-sagemaker';
 import {
   DeleteCommand, DeleteCommandInput, DynamoDBDocumentClient, GetCommand, GetCommandInput, PutCommand, PutCommandInput, QueryCommand, ScanCommand,
 } from '@aws-sdk/lib-dynamodb';
@@ -240,7 +243,8 @@ describe('http', () => {
   });
 
   test('property: however much is wrong, an error has at most 20 KB, and says how many details it leaves out', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 0, max: 50_000 }), fc.integer({ min: 0, max: 2000 }), (count, length, values) => {
+    const upTo = (max: number) => fc.integer({ min: 0, max });
+    fc.assert(fc.property(fc.integer({ min: 1, max: 300 }), upTo(50_000), upTo(2000), (count, length, values) => {
       const allowed = Array.from({ length: values }, () => 'v'.repeat(Math.min(length, 200)));
       const details = Array.from({ length: count }, () => ({ field: 'f', allowed, message: 'm'.repeat(length) }));
       const { body } = failure(new HttpError(400, 'C', 'm'.repeat(length), details), 'r');
@@ -624,6 +628,41 @@ describe('models', () => {
     const got = await approve();
     expect(got.status).toBe(status);
     expect(JSON.stringify(got.body)).not.toContain('secret');
+  });
+
+  describe('where duties are separated', () => {
+    const madeBy = (caller: string | undefined, PipelineExecutionArn = EXECUTION) => {
+      process.env.SEPARATED_PIPELINES = '["P"]';
+      sagemaker.on(DescribeModelPackageCommand).resolves({ ModelApprovalStatus: 'PendingManualApproval', CustomerMetadataProperties: { PipelineExecutionArn } });
+      sagemaker.on(DescribePipelineExecutionCommand).resolves({ PipelineExecutionDescription: caller });
+    };
+
+    test('who started the training hears a 403 with the reason', async () => {
+      sagemaker.on(DescribePipelineCommand).resolves({ PipelineDefinition: '{"Parameters":[]}' });
+      process.env.PIPELINES = JSON.stringify([{ name: 'p', parametersFile }]);
+      await call(training, request('POST /training/start'));
+      const description = sagemaker.commandCalls(StartPipelineExecutionCommand)[0].args[0].input.PipelineExecutionDescription;
+      expect(description).toBe('Started by ana@example.com (u-1) through the API');
+      madeBy(description);
+      expect(await approve()).toMatchObject({ status: 403, body: { error: { message: expect.stringContaining('you started the training') } } });
+      expect(sagemaker.commandCalls(UpdateModelPackageCommand)).toHaveLength(0);
+    });
+
+    test.each([
+      ['somebody else started it', 'Started by ana@example.com (u-2) through the API', EXECUTION],
+      ['data started it', undefined, EXECUTION],
+      ['the API does not serve its pipeline', 'Started by x (u-1) through the API', EXECUTION.replace('pipeline/p', 'pipeline/other')],
+    ])('a decision is taken where %s', async (_, description, execution) => {
+      madeBy(description, execution);
+      expect((await approve()).status).toBe(200);
+    });
+
+    test('nobody decides where SageMaker does not say who started it', async () => {
+      madeBy(undefined);
+      sagemaker.on(DescribePipelineExecutionCommand).rejects(Object.assign(new Error(), { name: 'AccessDeniedException' }));
+      expect((await approve()).status).toBe(500);
+      expect(sagemaker.commandCalls(UpdateModelPackageCommand)).toHaveLength(0);
+    });
   });
 
   test('fails when the package was not registered completely', async () => {

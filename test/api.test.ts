@@ -374,6 +374,18 @@ describe('with less', () => {
   });
 });
 
+describe('with separate duties', () => {
+  test('the handler that decides may ask who started a training of the pipelines that the API serves', () => {
+    const { template } = synth((stack) => ({ ...parts(stack), separateDuties: true }));
+    expect(statements(template, 'ApiModels').find(({ Action }) => Action === 'sagemaker:DescribePipelineExecution')?.Resource).toBe(`${PIPELINE}/execution/*`);
+    expect(actions(template, 'ApiTraining')).not.toContain('sagemaker:DescribePipelineExecution');
+  });
+
+  test('fails where nobody has a name', () => {
+    expect(() => synth(() => ({ access: ApiAccess.open(), separateDuties: true }))).toThrow(/separateDuties needs to know who calls/);
+  });
+});
+
 describe('parameters that callers may set', () => {
   const names = (trainingParameters?: string[]) => {
     const { api } = synth((stack) => {

@@ -16,6 +16,8 @@ export const ApiEnvironment = {
   ROLE_GROUPS: 'ROLE_GROUPS',
   /** Table of the answers that are given again to equal requests with one idempotency key. */
   IDEMPOTENCY_TABLE: 'IDEMPOTENCY_TABLE',
+  /** Names of the pipelines whose versions nobody may decide about who started the training: a JSON list. */
+  SEPARATED_PIPELINES: 'SEPARATED_PIPELINES',
   /** What is served of each kind of part: a JSON list of the settings below. */
   data: 'DATASETS',
   training: 'PIPELINES',

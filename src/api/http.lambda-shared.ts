@@ -81,7 +81,8 @@ export function respond(status: number, body: object, headers: { readonly [name:
 export function failure(thrown: unknown, requestId: string): APIGatewayProxyStructuredResultV2 {
   const error = thrown instanceof HttpError ? thrown : unforeseen(thrown);
   const details = error.details.length > 0 ? shownDetails(error.details) : {};
-  return respond(error.statusCode, { error: { code: error.code, message: short(error.message, MAX_ERROR.message), ...details }, requestId }, error.headers);
+  const message = short(error.message, MAX_ERROR.message);
+  return respond(error.statusCode, { error: { code: error.code, message, ...details }, requestId }, error.headers);
 }
 
 /** As many details as an answer should hold, each cut to what people read, and how many there are beside them. */

@@ -16,6 +16,7 @@ import { ServedModel } from './served-model';
 import { ServedModels } from './served-models';
 import { CommonProps } from '../profile';
 import { Settings, settingsOf } from '../profile/settings';
+import { arnSpellings } from '../shared/arn-spellings';
 import { HandlerFunction } from '../shared/handler-function';
 import { connectionsOf } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
@@ -40,6 +41,14 @@ export interface MlopsApiProps extends ServedModel, CommonProps {
    * @default ApiAccess.cognito()
    */
   readonly access?: ApiAccess;
+
+  /**
+   * Whether a user who started a training through this API may not decide about the version that came of it: the approval is answered 403.
+   * Trainings that data started, or somebody past the API, are nobody's.
+   *
+   * @default false
+   */
+  readonly separateDuties?: boolean;
 
   /**
    * Origins from which browsers may call (CORS), `*` for any. An empty list: none. Any is safe here, because nothing that
@@ -74,11 +83,12 @@ export interface MlopsApiProps extends ServedModel, CommonProps {
  *
  * Errors are `{"error": {"code", "message", "details"?}, "requestId"}`: 400 names each wrong field, its value and what
  * is allowed; 401 comes from API Gateway (`{"message"}`), 403 means that the caller is in no group that may do this; 404 and 409
- * say what is missing; 429 means later; 502 to 504 are the endpoint's, 503 `ModelNotDeployed` until a first version is approved.
+ * say what is missing; 413 that the body is too large; 429 means later;
+ * 502 to 504 are the endpoint's, 503 `ModelNotDeployed` until a first version is approved.
  *
  * A header `Idempotency-Key` makes `POST /training/start` repeatable for a day: equal requests with one key of one caller start one
- * execution and get its answer; another request under the key gets 422, a request that comes before the first one is answered 409. Approving what is approved changes nothing and starts no deployment; to serve an older approved version
- * again, reject it and approve it.
+ * execution and get its answer; another request under the key gets 422, a request that comes before the first one is answered 409.
+ * Approving what is approved changes nothing and starts no deployment; to serve an older approved version again, reject it and approve it.
  *
  * Creates an HTTP API with one Lambda function a resource (each with permissions for its own part only), JSON access logs
  * and, by default, a Cognito user pool without self sign-up. Idle cost: none but log storage; Cognito is free up to a
@@ -150,6 +160,9 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
     this.operatorGroup = this.access.roleGroups?.operator;
     this.approverGroup = this.access.roleGroups?.approver;
     if (this.access.kind === 'open') {
+      if (props.separateDuties) {
+        throw new Error(`MlopsApi "${id}": separateDuties needs to know who calls; use ApiAccess.cognito() or ApiAccess.iam()`);
+      }
       Annotations.of(this).addWarningV2('cdk-mlops:open-api',
         'anybody may call this API, approve models and start trainings that cost money: use ApiAccess.cognito() or ApiAccess.iam()');
     }
@@ -164,7 +177,7 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
     this.stage = loggedStage(this, this.httpApi, { throttle, settings: this.settings, caller: this.access.callerInLog });
 
     const handlers = new Set(this.routes.map(({ handler }) => handler));
-    handlers.forEach((handler) => this.addRoutesOf(handler));
+    handlers.forEach((handler) => this.addRoutesOf(handler, props.separateDuties ?? false));
     describeForRehearsal(this, 'cdk-mlops:api', {
       url: this.url,
       access: this.access.kind,
@@ -228,7 +241,7 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
   }
 
   /** The function of these routes, which may do what they need on the parts that the API serves, and nothing else. */
-  private addRoutesOf(name: HandlerName): void {
+  private addRoutesOf(name: HandlerName, separateDuties: boolean): void {
     const id = `${name[0].toUpperCase()}${name.slice(1)}`;
     const routes = this.routes.filter(({ handler }) => handler === name);
     const handler = new HandlerFunction(this, id, {
@@ -244,6 +257,9 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
     this.functions.push(handler);
     if (routes.some(({ idempotent }) => idempotent)) {
       this.rememberAnswers(handler);
+    }
+    if (separateDuties && routes.some(({ caller }) => caller === 'approver')) {
+      this.separateDuties(handler);
     }
     const integration = new HttpLambdaIntegration(`${id}Integration`, handler);
     for (const { method, path, caller, grant } of routes) {
@@ -265,6 +281,13 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
     table.grant(handler, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem');
     this.settings.encryptionKey?.grantEncryptDecrypt(handler);
     handler.addEnvironment(ApiEnvironment.IDEMPOTENCY_TABLE, table.tableName);
+  }
+
+  /** Whoever decides about a version is compared with who started its training, which the execution says. */
+  private separateDuties(handler: HandlerFunction): void {
+    const executions = this.served.models.flatMap(({ training }) => (training ? arnSpellings(training.pipelineArn) : [])).map((arn) => `${arn}/execution/*`);
+    handler.allow(['sagemaker:DescribePipelineExecution'], executions);
+    handler.addEnvironment(ApiEnvironment.SEPARATED_PIPELINES, Stack.of(this).toJsonString(this.served.names('training')));
   }
 
   private documentsOf(routes: readonly RouteDescription[]): { [file: string]: unknown } | undefined {

@@ -7,10 +7,11 @@ import { documentIn } from './document-file.lambda-shared';
 import type { CallerParameter, PartSettings } from './environment';
 import { Answer, header, HttpError, HttpRequest, jsonObject, nameOfError } from './http.lambda-shared';
 import { idempotencyId, once } from './idempotency.lambda-shared';
-import { callerOf } from './identity.lambda-shared';
+import { Caller, callerOf } from './identity.lambda-shared';
 import { bodyFields } from './routes';
 import { selected, served } from './selection.lambda-shared';
 import { serve } from './serve.lambda-shared';
+import { startDescription } from './starter.lambda-shared';
 import { datasetIdOf, declaredParameters, DeclaredParameter, parametersOf, startFailure } from './training.lambda-shared';
 import { TrainingParameter } from '../data/environment';
 import { logger } from '../shared/logger.lambda-shared';
@@ -34,7 +35,7 @@ interface Start {
   readonly given: unknown;
   /** Makes SageMaker start one execution only, even where the first answer was lost. */
   readonly token: string;
-  readonly by: string;
+  readonly caller: Caller;
 }
 
 async function answer(request: HttpRequest): Promise<Answer> {
@@ -44,7 +45,7 @@ async function answer(request: HttpRequest): Promise<Answer> {
   const fields = bodyFields('POST /training/start').filter((field) => data || field !== 'dataset');
   const body = isEmpty(request) ? {} : jsonObject(request, fields);
   const asked = datasetIdOf(body.dataset);
-  const start = (token: string) => startOn({ pipeline, parametersFile, data, asked, given: body.parameters, token, by: caller.id });
+  const start = (token: string) => startOn({ pipeline, parametersFile, data, asked, given: body.parameters, token, caller });
   const key = header(request, 'idempotency-key');
   if (key === undefined) {
     return start(randomUUID());
@@ -53,7 +54,7 @@ async function answer(request: HttpRequest): Promise<Answer> {
   return once(tables, id, body, () => start(id));
 }
 
-async function startOn({ pipeline, parametersFile, data, asked, given, token, by }: Start): Promise<Answer> {
+async function startOn({ pipeline, parametersFile, data, asked, given, token, caller }: Start): Promise<Answer> {
   const declared = await parametersOfPipeline(pipeline);
   const reserved: string[] = data ? Object.values(TrainingParameter) : [];
   const parameters = parametersOf(given, declared, documentIn<CallerParameter[]>(parametersFile), reserved);
@@ -61,8 +62,8 @@ async function startOn({ pipeline, parametersFile, data, asked, given, token, by
   if (data && chosen) {
     parameters.push(...dataParameters(data, chosen.id, declared));
   }
-  const executionArn = await execute(pipeline, parameters, token);
-  logger.info('training started', { pipeline, executionArn, dataset: chosen?.id, by });
+  const executionArn = await execute(pipeline, parameters, token, startDescription(caller));
+  logger.info('training started', { pipeline, executionArn, dataset: chosen?.id, by: caller.id });
   return { status: 202, body: { executionArn, pipeline, ...(chosen ? { dataset: chosen.id } : {}) } };
 }
 
@@ -111,12 +112,15 @@ function dataParameters({ processedData }: Data, id: string, declared: readonly 
   ].filter(({ Name }) => declared.some((parameter) => parameter.Name === Name));
 }
 
-async function execute(PipelineName: string, parameters: { Name: string; Value: string }[], token: string): Promise<string | undefined> {
+async function execute(
+  PipelineName: string, parameters: { Name: string; Value: string }[], token: string, description: string,
+): Promise<string | undefined> {
   try {
     const { PipelineExecutionArn } = await sagemaker.send(new StartPipelineExecutionCommand({
       PipelineName,
       PipelineParameters: parameters,
       ClientRequestToken: token,
+      PipelineExecutionDescription: description,
     }));
     return PipelineExecutionArn;
   } catch (error) {
