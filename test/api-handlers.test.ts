@@ -4,8 +4,13 @@ import * as http from 'http';
 import { AddressInfo } from 'net';
 import * as os from 'os';
 import * as path from 'path';
-import { DescribeModelPackageCommand, DescribePipelineCommand, SageMakerClient, StartPipelineExecutionCommand, UpdateModelPackageCommand } from '@aws-sdk/client-sagemaker';
-import { DynamoDBDocumentClient, GetCommand, QueryCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
+import {
+  DescribeModelPackageCommand, DescribePipelineCommand, DescribePipelineExecutionCommand, SageMakerClient, StartPipelineExecutionCommand,
+  UpdateModelPackageCommand,
+} from '@aws-sdk/client-sagemaker';
+import {
+  DeleteCommand, DeleteCommandInput, DynamoDBDocumentClient, GetCommand, GetCommandInput, PutCommand, PutCommandInput, QueryCommand, ScanCommand,
+} from '@aws-sdk/lib-dynamodb';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
 import { logLines } from './log-lines';
@@ -49,7 +54,42 @@ const OTHER_ID = 'b'.repeat(64);
 
 const tables = mockClient(DynamoDBDocumentClient);
 const sagemaker = mockClient(SageMakerClient);
+
+/** The table of answers to requests with an idempotency key, which understands the one condition that the handler uses. */
+const answers = new Map<string, Record<string, unknown>>();
+
+function rememberAnswers(): void {
+  answers.clear();
+  tables.on(PutCommand).callsFake(({ TableName, Item, ConditionExpression, ExpressionAttributeValues: values }: PutCommandInput) => {
+    expect(TableName).toBe('answers');
+    const old = answers.get(Item!.id as string);
+    if (ConditionExpression !== undefined) {
+      expect(ConditionExpression).toBe('attribute_not_exists(#id) OR #expiresAt < :now OR (#atWorkUntil < :now AND #request = :request)');
+      const lapsed = (name: string) => old?.[name] !== undefined && Number(old[name]) < Number(values![':now']);
+      if (old && !lapsed('expiresAt') && !(lapsed('atWorkUntil') && old.request === values![':request'])) {
+        throw Object.assign(new Error(), { name: 'ConditionalCheckFailedException' });
+      }
+    }
+    answers.set(Item!.id as string, { ...Item });
+    return {};
+  });
+  tables.on(GetCommand, { TableName: 'answers' }).callsFake(({ Key }: GetCommandInput) => ({ Item: answers.get(Key!.id as string) }));
+  tables.on(DeleteCommand, { TableName: 'answers' }).callsFake(({ Key }: DeleteCommandInput) => {
+    answers.delete(Key!.id as string);
+    return {};
+  });
+}
+
 const ENVIRONMENT = { ...process.env };
+
+/** Files of the parameters that callers may set, as they lie beside a deployed handler; `withPlace`: where no data set says the place. */
+const parametersFolder = fs.mkdtempSync(path.join(os.tmpdir(), 'parameters-'));
+const parametersFile = path.join(parametersFolder, 'parameters-0.json');
+const withPlace = path.join(parametersFolder, 'parameters-1.json');
+const FREE = [{ name: 'MaxDepth', min: 0, max: 10 }, { name: 'Eta', min: 0, exclusiveMin: true, max: 1 }, { name: 'ModelApprovalStatus' }, { name: 'Verbose' }];
+fs.writeFileSync(parametersFile, JSON.stringify(FREE));
+fs.writeFileSync(withPlace, JSON.stringify([...FREE, { name: 'InputData' }]));
+afterAll(() => fs.rmSync(parametersFolder, { recursive: true }));
 
 /** What the handlers log. */
 let log: string[];
@@ -57,14 +97,16 @@ let log: string[];
 beforeEach(() => {
   tables.reset();
   sagemaker.reset();
+  rememberAnswers();
   process.env = {
     ...ENVIRONMENT,
     AWS_REGION: 'us-east-1',
     ACCESS: 'cognito',
-    APPROVER_GROUP: 'approvers',
+    IDEMPOTENCY_TABLE: 'answers',
+    ROLE_GROUPS: JSON.stringify({ viewer: 'viewers', operator: 'operators', approver: 'approvers' }),
     DATASETS: JSON.stringify([{ name: 'animals', table: 'datasets', processedData: 's3://data/processed' }]),
     MODEL_PACKAGE_GROUPS: JSON.stringify([{ name: 'animals', table: 'catalog' }]),
-    PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals' }]),
+    PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals', parametersFile }]),
     ENDPOINTS: JSON.stringify([{ name: 'e', schemaFile: 'schema-0.json' }]),
   };
   log = logLines();
@@ -77,6 +119,9 @@ afterAll(() => {
 });
 
 const APPROVER = { 'sub': 'u-1', 'email': 'ana@example.com', 'email_verified': 'true', 'cognito:groups': '[dev approvers]' };
+
+const OPERATOR = { ...APPROVER, 'cognito:groups': '[operators]' };
+const VIEWER = { ...APPROVER, 'cognito:groups': '[viewers]' };
 
 function request(routeKey: string, options: {
   body?: unknown;
@@ -187,6 +232,29 @@ describe('http', () => {
     }));
   });
 
+  test.each([
+    ['has too many values', JSON.stringify({ instances: [Object.fromEntries(Array.from({ length: 130_000 }, (_, i) => [`f${i}`, i]))] }), /100000 values/],
+    ['is nested too deep', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, /deeper than 16/],
+    ['is too long', JSON.stringify('x'.repeat(2 ** 21)), /2097152 bytes/],
+  ])('a body that %s is a 413', (_, text, message) => {
+    expect(() => jsonBody(request('POST /x', { text }))).toThrow(expect.objectContaining({ statusCode: 413, message: expect.stringMatching(message) }));
+    const encoded = { ...request('POST /x', { text: Buffer.from(text).toString('base64') }), isBase64Encoded: true };
+    expect(() => jsonBody(encoded)).toThrow(expect.objectContaining({ statusCode: 413 }));
+  });
+
+  test('property: however much is wrong, an error has at most 20 KB, and says how many details it leaves out', () => {
+    const upTo = (max: number) => fc.integer({ min: 0, max });
+    fc.assert(fc.property(fc.integer({ min: 1, max: 300 }), upTo(50_000), upTo(2000), (count, length, values) => {
+      const allowed = Array.from({ length: values }, () => 'v'.repeat(Math.min(length, 200)));
+      const details = Array.from({ length: count }, () => ({ field: 'f', allowed, message: 'm'.repeat(length) }));
+      const { body } = failure(new HttpError(400, 'C', 'm'.repeat(length), details), 'r');
+      expect(body!.length).toBeLessThan(20 * 1024);
+      const { error } = JSON.parse(body!);
+      expect(error.details.length + (error.omittedDetails ?? 0)).toBe(count);
+      expect(error.details.length).toBeGreaterThan(0);
+    }), { numRuns: 30 });
+  });
+
   test('responses are never cached', () => {
     expect(respond(200, {}).headers).toMatchObject({ 'cache-control': 'no-store', 'content-type': 'application/json' });
     expect(failure(new HttpError(429, 'X', 'y', [], { 'retry-after': '2' }), 'r').headers).toMatchObject({ 'retry-after': '2' });
@@ -229,6 +297,38 @@ describe('who calls', () => {
   });
 });
 
+describe('who may what', () => {
+  const NOBODY = { sub: 'u-9' };
+  const reads = [['GET /models', models], ['GET /models/{group}/versions/{version}', models], ['GET /datasets', datasets]] as const;
+  const statusOf = async (handler: Handler, key: string, claims: Record<string, string>) => (await call(handler, request(key, { claims }))).status;
+
+  test.each(reads)('%s is for viewers and all above, not for a user without a group', async (key, handler) => {
+    for (const claims of [VIEWER, OPERATOR, APPROVER]) {
+      expect(await statusOf(handler, key, claims)).not.toBe(403);
+    }
+    expect(await statusOf(handler, key, NOBODY)).toBe(403);
+  });
+
+  test('trainings are for operators and approvers, decisions for approvers', async () => {
+    for (const [key, handler, allowed, refused] of [
+      ['POST /training/start', training, [OPERATOR, APPROVER], [VIEWER, NOBODY]],
+      ['POST /models/{group}/versions/{version}/approval', models, [APPROVER], [OPERATOR, VIEWER, NOBODY]],
+    ] as const) {
+      for (const claims of allowed) {
+        expect(await statusOf(handler, key, claims)).not.toBe(403);
+      }
+      for (const claims of refused) {
+        expect(await statusOf(handler, key, claims)).toBe(403);
+      }
+    }
+  });
+
+  test('the answer names the groups that may', async () => {
+    const { body } = await call(training, request('POST /training/start', { claims: VIEWER }));
+    expect(body.error).toMatchObject({ code: 'Forbidden', message: 'only members of "operators" or "approvers" may do this' });
+  });
+});
+
 describe('paging', () => {
   const page = (query?: Record<string, string>) => pageOf(request('GET /x', { query }), ['sk']);
 
@@ -261,6 +361,15 @@ describe('predictions', () => {
     const csv = (body: unknown) => requestCsv(REGRESSION, instancesOf(REGRESSION, body));
     expect(csv({ instances: [{ length: 100, sex: 'F' }, { ...good, note: 'a,b' }] })).toBe('F,0.5,\nF,0.5,"a,b"\n');
     expect(csv(good)).toBe('F,0.5,\n');
+  });
+
+  test('property: however many fields are unknown, the answer comes soon and names some of them', () => {
+    fc.assert(fc.property(fc.integer({ min: 1, max: 90_000 }), fc.integer({ min: 1, max: 300 }), (fields, instances) => {
+      const instance = { ...good, ...Object.fromEntries(Array.from({ length: Math.ceil(fields / instances) }, (_, i) => [`unknown${i}`, i])) };
+      const began = process.cpuUsage();
+      expect(() => instancesOf(REGRESSION, { instances: Array(instances).fill(instance) })).toThrow(expect.objectContaining({ statusCode: 400 }));
+      expect(process.cpuUsage(began).user).toBeLessThan(1_000_000);
+    }), { numRuns: 10 });
   });
 
   test('everything wrong with every instance is told at once, with the place', () => {
@@ -452,7 +561,7 @@ describe('models', () => {
 
   test('one is shown as it is', async () => {
     tables.on(QueryCommand).resolves({ Items: [{ pk: 'SERVING#animals', sk: 'endpoint', modelPackageArn: ARN, version: 2 }] });
-    const show = (group: string, version: string) => call(models, request('GET /models/{group}/versions/{version}', { path: { group, version }, claims: {} }));
+    const show = (group: string, version: string) => call(models, request('GET /models/{group}/versions/{version}', { path: { group, version }, claims: VIEWER }));
     expect(await show('animals', '2')).toMatchObject({ status: 200, body: { group: 'animals', version: 2, metrics: { mse: 4.7 }, serving: true, endpoints: ['endpoint'] } });
     expect(await show('animals', '3')).toMatchObject({ status: 404, body: { error: { message: 'there is no version 3 of animals: GET /models?group=animals lists them' } } });
     expect(await show('plants', '2')).toMatchObject({ status: 404, body: { error: { message: 'there is no model package group "plants"; known are "animals"' } } });
@@ -521,6 +630,41 @@ describe('models', () => {
     expect(JSON.stringify(got.body)).not.toContain('secret');
   });
 
+  describe('where duties are separated', () => {
+    const madeBy = (caller: string | undefined, PipelineExecutionArn = EXECUTION) => {
+      process.env.SEPARATED_PIPELINES = '["P"]';
+      sagemaker.on(DescribeModelPackageCommand).resolves({ ModelApprovalStatus: 'PendingManualApproval', CustomerMetadataProperties: { PipelineExecutionArn } });
+      sagemaker.on(DescribePipelineExecutionCommand).resolves({ PipelineExecutionDescription: caller });
+    };
+
+    test('who started the training hears a 403 with the reason', async () => {
+      sagemaker.on(DescribePipelineCommand).resolves({ PipelineDefinition: '{"Parameters":[]}' });
+      process.env.PIPELINES = JSON.stringify([{ name: 'p', parametersFile }]);
+      await call(training, request('POST /training/start'));
+      const description = sagemaker.commandCalls(StartPipelineExecutionCommand)[0].args[0].input.PipelineExecutionDescription;
+      expect(description).toBe('Started by ana@example.com (u-1) through the API');
+      madeBy(description);
+      expect(await approve()).toMatchObject({ status: 403, body: { error: { message: expect.stringContaining('you started the training') } } });
+      expect(sagemaker.commandCalls(UpdateModelPackageCommand)).toHaveLength(0);
+    });
+
+    test.each([
+      ['somebody else started it', 'Started by ana@example.com (u-2) through the API', EXECUTION],
+      ['data started it', undefined, EXECUTION],
+      ['the API does not serve its pipeline', 'Started by x (u-1) through the API', EXECUTION.replace('pipeline/p', 'pipeline/other')],
+    ])('a decision is taken where %s', async (_, description, execution) => {
+      madeBy(description, execution);
+      expect((await approve()).status).toBe(200);
+    });
+
+    test('nobody decides where SageMaker does not say who started it', async () => {
+      madeBy(undefined);
+      sagemaker.on(DescribePipelineExecutionCommand).rejects(Object.assign(new Error(), { name: 'AccessDeniedException' }));
+      expect((await approve()).status).toBe(500);
+      expect(sagemaker.commandCalls(UpdateModelPackageCommand)).toHaveLength(0);
+    });
+  });
+
   test('fails when the package was not registered completely', async () => {
     sagemaker.on(DescribeModelPackageCommand).resolves({ ModelPackageStatus: 'Failed' });
     expect((await approve()).status).toBe(409);
@@ -535,6 +679,7 @@ describe('training', () => {
     Parameters: [
       { Name: 'InputData', Type: 'String' }, { Name: 'ManifestId', Type: 'String' },
       { Name: 'MaxDepth', Type: 'Integer', DefaultValue: 5 }, { Name: 'MseThreshold', Type: 'Float', DefaultValue: 6 },
+      { Name: 'Eta', Type: 'Float', DefaultValue: 0.3 }, { Name: 'TrainingInstanceType', Type: 'String', DefaultValue: 'ml.m5.large' },
       { Name: 'ModelApprovalStatus', Type: 'String', DefaultValue: 'PendingManualApproval', EnumValues: ['PendingManualApproval', 'Approved', 'Rejected'] },
       { Name: 'Verbose', Type: 'Boolean' },
     ],
@@ -548,7 +693,7 @@ describe('training', () => {
       Items: [{ id: 'c'.repeat(64), status: 'QUARANTINED', createdAt: '2026-03-03T00:00:00Z' }, { id: ID, status: 'SUCCEEDED', createdAt: '2026-01-01T00:00:00Z' }],
       LastEvaluatedKey: { id: ID },
     }).resolves({ Items: [{ id: OTHER_ID, status: 'SUCCEEDED', createdAt: '2026-02-02T00:00:00Z' }] });
-    tables.on(GetCommand).resolves({});
+    tables.on(GetCommand, { TableName: 'datasets' }).resolves({});
     tables.on(GetCommand, { Key: { id: ID } }).resolves({ Item: { id: ID, status: 'SUCCEEDED' } });
     tables.on(GetCommand, { Key: { id: OTHER_ID } }).resolves({ Item: { id: OTHER_ID, status: 'QUARANTINED' } });
   });
@@ -563,31 +708,91 @@ describe('training', () => {
   });
 
   test('takes what it is told, with parameters as text', async () => {
-    await start({ body: { dataset: ID, parameters: { MaxDepth: 4, MseThreshold: '5.50', Verbose: true, ModelApprovalStatus: 'Rejected' } } });
+    await start({ body: { dataset: ID, parameters: { MaxDepth: 4, Eta: '0.50', Verbose: true, ModelApprovalStatus: 'Rejected' } } });
     expect(started()[0].PipelineParameters).toEqual(expect.arrayContaining([
-      { Name: 'MaxDepth', Value: '4' }, { Name: 'MseThreshold', Value: '5.5' }, { Name: 'Verbose', Value: 'true' }, { Name: 'ManifestId', Value: ID },
+      { Name: 'MaxDepth', Value: '4' }, { Name: 'Eta', Value: '0.5' }, { Name: 'Verbose', Value: 'true' }, { Name: 'ManifestId', Value: ID },
     ]));
   });
 
-  test('an idempotency key makes equal requests one, for one caller', async () => {
-    const one = { body: { dataset: ID }, headers: { 'Idempotency-Key': 'k' } };
-    await start(one);
-    await start(one);
-    await start({ ...one, body: { dataset: ID, parameters: { MaxDepth: 3 } } });
-    await call(training, request('POST /training/start', { ...one, claims: { sub: 'u-2' } }));
+  describe('with an idempotency key', () => {
+    const key = { 'Idempotency-Key': 'k' };
+    const forget = () => answers.clear();
+
+    test('equal requests are one, whatever the order of their fields, and get the first answer though newer data came', async () => {
+      const first = await start({ text: `{"dataset":"${ID}","parameters":{"MaxDepth":3,"Eta":0.5}}`, headers: key });
+      const again = await start({ text: `{"parameters":{"Eta":0.5,"MaxDepth":3},"dataset":"${ID}"}`, headers: key });
+      expect([first.status, again]).toEqual([202, expect.objectContaining({ status: 202, body: first.body })]);
+      expect(started()).toHaveLength(1);
+
+      forget();
+      await start({ headers: key });
+      tables.on(ScanCommand).resolves({ Items: [{ id: ID, status: 'SUCCEEDED', createdAt: '2026-12-12T00:00:00Z' }] });
+      expect(await start({ headers: key })).toMatchObject({ status: 202, body: { dataset: OTHER_ID } });
+      expect(started()).toHaveLength(2);
+    });
+
+    test('another request under the key is a 422', async () => {
+      await start({ body: { dataset: ID }, headers: key });
+      expect(await start({ body: { dataset: ID, parameters: { MaxDepth: 3 } }, headers: key })).toMatchObject({
+        status: 422, body: { error: { code: 'IdempotencyKeyReused' } },
+      });
+      expect(started()).toHaveLength(1);
+    });
+
+    test('of requests at one time one starts, and the others hear that it is in progress', async () => {
+      const all = await Promise.all(Array.from({ length: 5 }, () => start({ body: { dataset: ID }, headers: key })));
+      expect(all.map(({ status }) => status).sort()).toEqual([202, 409, 409, 409, 409]);
+      expect(all.find(({ status }) => status === 409)!.headers['retry-after']).toBe('2');
+      expect(started()).toHaveLength(1);
+    });
+
+    test('a request that failed can be repeated', async () => {
+      sagemaker.on(StartPipelineExecutionCommand).rejectsOnce(Object.assign(new Error(), { name: 'ResourceLimitExceeded' }))
+        .resolves({ PipelineExecutionArn: EXECUTION });
+      expect((await start({ body: { dataset: ID }, headers: key })).status).toBe(429);
+      expect((await start({ body: { dataset: ID }, headers: key })).status).toBe(202);
+    });
+
+    test('a request whose handler was stopped can be repeated, under the token that SageMaker knows', async () => {
+      await start({ body: { dataset: ID }, headers: key });
+      const [stored] = answers.values();
+      delete stored.answer;
+      stored.atWorkUntil = Math.floor(Date.now() / 1000) - 1;
+      expect((await start({ body: { dataset: ID }, headers: key })).status).toBe(202);
+      expect(new Set(started().map((input) => input.ClientRequestToken)).size).toBe(1);
+      expect(started()).toHaveLength(2);
+    });
+
+    test('it is the caller\'s own, and good for a day', async () => {
+      await start({ body: { dataset: ID }, headers: key });
+      await call(training, request('POST /training/start', { body: { dataset: OTHER_ID }, headers: key, claims: { ...OPERATOR, sub: 'u-2' } }));
+      expect(answers.size).toBe(1);
+      await call(training, request('POST /training/start', { body: { dataset: ID }, headers: key, claims: { ...OPERATOR, sub: 'u-2' } }));
+      expect(answers.size).toBe(2);
+      const [stored] = answers.values();
+      expect(Number(stored.expiresAt) - Date.now() / 1000).toBeGreaterThan(23 * 3600);
+      stored.expiresAt = 0;
+      expect((await start({ body: { dataset: ID, parameters: { MaxDepth: 3 } }, headers: key })).status).toBe(202);
+    });
+  });
+
+  test('without a key each request starts a training', async () => {
     await start({ body: { dataset: ID } });
     await start({ body: { dataset: ID } });
-    const tokens = started().map((input) => input.ClientRequestToken);
-    expect(tokens[0]).toBe(tokens[1]);
-    expect(new Set(tokens).size).toBe(5);
+    expect(new Set(started().map((input) => input.ClientRequestToken)).size).toBe(2);
+    expect(answers.size).toBe(0);
   });
 
   test.each([
     ['a parameter is misspelt', { parameters: { MaxDept: 3 } }, /did you mean "MaxDepth"\?/],
-    ['a parameter is unknown', { parameters: { zzzzzzzz: 3 } }, /known are "MaxDepth"/],
+    ['a parameter is unknown', { parameters: { zzzzzzzz: 3 } }, /you may set "MaxDepth"/],
     ['a whole number is none', { parameters: { MaxDepth: 2.5 } }, /whole number/],
-    ['a number is a text', { parameters: { MseThreshold: 'six' } }, /MseThreshold must be a number/],
-    ['a number is empty', { parameters: { MseThreshold: '' } }, /MseThreshold must be a number/],
+    ['a number is a text', { parameters: { Eta: 'six' } }, /Eta must be a number/],
+    ['a number is empty', { parameters: { Eta: '' } }, /Eta must be a number/],
+    ['a limit of the gate is given', { parameters: { MseThreshold: 1e9 } }, /MseThreshold is not for callers to set/],
+    ['an instance type is given', { parameters: { TrainingInstanceType: 'ml.p4d.24xlarge' } }, /TrainingInstanceType is not for callers to set/],
+    ['a number is above its range', { parameters: { MaxDepth: 11 } }, /MaxDepth must be at least 0 and at most 10, not 11/],
+    ['a number is at an end that does not belong to its range', { parameters: { Eta: 0 } }, /Eta must be above 0 and at most 1, not 0/],
     ['a value is a list', { parameters: { ModelApprovalStatus: ['Approved'] } }, /text/],
     ['a value is an object with a will of its own', { parameters: { Verbose: { toString: '' } } }, /Verbose must be true or false/],
     ['a value is not among those allowed', { parameters: { ModelApprovalStatus: 'Maybe' } }, /one of/],
@@ -612,13 +817,18 @@ describe('training', () => {
     expect((await start())).toMatchObject({ status: 409, body: { error: { code: 'NoDataset' } } });
   });
 
+  test('fails when there are more parameters than SageMaker takes', async () => {
+    const parameters = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`Parameter${i}`, i]));
+    expect(await start({ body: { parameters } })).toMatchObject({ status: 400, body: { error: { message: 'parameters must hold at most 200 values, not 50000' } } });
+  });
+
   test('fails when the idempotency key is empty or long', async () => {
     expect((await start({ headers: { 'idempotency-key': ' ' } })).status).toBe(400);
     expect((await start({ headers: { 'idempotency-key': 'k'.repeat(256) } })).status).toBe(400);
   });
 
   test('without a data pipeline the caller says where the data are', async () => {
-    process.env.PIPELINES = JSON.stringify([{ name: 'p' }]);
+    process.env.PIPELINES = JSON.stringify([{ name: 'p', parametersFile: withPlace }]);
     expect(await start({ body: { parameters: { InputData: 's3://mine' } } })).toMatchObject({ status: 202, body: { executionArn: EXECUTION } });
     expect(started()[0].PipelineParameters).toEqual([{ Name: 'InputData', Value: 's3://mine' }]);
     expect((await start({ body: { dataset: ID } })).status).toBe(400);
@@ -646,7 +856,7 @@ describe('one of several', () => {
   beforeEach(() => {
     Object.assign(process.env, {
       MODEL_PACKAGE_GROUPS: JSON.stringify([{ name: 'animals', table: 'catalog' }, { name: 'wines', table: 'cellar' }]),
-      PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals' }, { name: 'q', dataset: 'wines' }, { name: 'r' }]),
+      PIPELINES: JSON.stringify([{ name: 'p', dataset: 'animals', parametersFile }, { name: 'q', dataset: 'wines', parametersFile }, { name: 'r', parametersFile }]),
       DATASETS: JSON.stringify([{ name: 'animals', table: 'zoo', processedData: 's3://zoo/processed' }, { name: 'wines', table: 'bottles', processedData: 's3://cellar/processed' }]),
     });
     tables.on(QueryCommand).resolves({ Items: [] });

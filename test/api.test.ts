@@ -75,7 +75,7 @@ function settings(template: Template, id: string): Record<string, unknown> {
   const [[, { Properties }]] = Object.entries(template.findResources('AWS::Lambda::Function')).filter(([logicalId]) => logicalId.startsWith(id));
   const text = (value: string | { 'Fn::Join': [string, (string | { Ref: string })[]] }) =>
     typeof value === 'string' ? value : value['Fn::Join'][1].map((part) => (typeof part === 'string' ? part : `<${part.Ref}>`)).join('');
-  const lists = Object.entries(Properties.Environment.Variables as Record<string, string>).filter(([name]) => /S$/.test(name) && name !== 'ACCESS');
+  const lists = Object.entries(Properties.Environment.Variables as Record<string, string>).filter(([name]) => /S$/.test(name) && name !== 'ACCESS' && name !== 'ROLE_GROUPS');
   return Object.fromEntries(lists.map(([name, value]) => [name, JSON.parse(text(value))]));
 }
 
@@ -155,17 +155,22 @@ describe('with all parts and Cognito', () => {
     });
   });
 
-  test('the group of approvers is there, and the handler knows it', () => {
-    template.hasResourceProperties('AWS::Cognito::UserPoolGroup', { GroupName: 'approvers' });
+  test('there is a group of each role, and the handlers know them', () => {
+    for (const GroupName of ['viewers', 'operators', 'approvers']) {
+      template.hasResourceProperties('AWS::Cognito::UserPoolGroup', { GroupName });
+    }
     template.hasResourceProperties('AWS::Lambda::Function', {
-      Environment: { Variables: Match.objectLike({ ACCESS: 'cognito', APPROVER_GROUP: 'approvers' }) },
+      Environment: { Variables: Match.objectLike({ ACCESS: 'cognito', ROLE_GROUPS: '{"viewer":"viewers","operator":"operators","approver":"approvers"}' }) },
     });
   });
 
   test('each function may do its own, and nothing else', () => {
     expect(actions(template, 'ApiPredict')).toEqual(['sagemaker:InvokeEndpoint']);
     expect(actions(template, 'ApiDatasets')).toEqual(['dynamodb:Scan']);
-    expect(actions(template, 'ApiTraining')).toEqual(['dynamodb:GetItem', 'dynamodb:Scan', 'sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution']);
+    expect(actions(template, 'ApiTraining')).toEqual([
+      'dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:Scan',
+      'sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution',
+    ]);
     expect(actions(template, 'ApiModels')).toEqual(['dynamodb:GetItem', 'dynamodb:Query', 'sagemaker:DescribeModelPackage', 'sagemaker:UpdateModelPackage']);
     expect(actions(template, 'ApiHealth')).toEqual([]);
   });
@@ -223,7 +228,7 @@ describe('with all parts and Cognito', () => {
 
   test('the training function knows where the data are', () => {
     expect(settings(template, 'ApiTraining')).toEqual({
-      PIPELINES: [{ name: 'train', dataset: 'animals' }],
+      PIPELINES: [{ name: 'train', dataset: 'animals', parametersFile: 'parameters-0.json' }],
       DATASETS: [{ name: 'animals', table: expect.stringMatching(/^<Data/), processedData: expect.stringMatching(/^s3:\/\/<Data\w+>\/processed$/) }],
     });
   });
@@ -247,6 +252,7 @@ describe('with all parts and Cognito', () => {
         'POST /models/{group}/versions/{version}/approval', 'GET /datasets', 'GET /health',
       ],
       serves: { data: ['animals'], training: ['train'], registry: [expect.stringMatching(/^stack-models-/)], endpoint: ['serve'] },
+      trainingParameters: [{ pipeline: 'train', names: [] }],
       userPoolId: { Ref: expect.stringMatching(/^ApiUserPool/) },
       userPoolClientId: { Ref: expect.stringMatching(/^ApiUserPoolClient/) },
       approverGroup: 'approvers',
@@ -306,7 +312,7 @@ describe('with IAM', () => {
   });
 
   test('the approval handler leaves the decision to the route', () => {
-    template.hasResourceProperties('AWS::Lambda::Function', { Environment: { Variables: Match.objectLike({ ACCESS: 'iam', APPROVER_GROUP: Match.absent() }) } });
+    template.hasResourceProperties('AWS::Lambda::Function', { Environment: { Variables: Match.objectLike({ ACCESS: 'iam', ROLE_GROUPS: Match.absent() }) } });
   });
 });
 
@@ -314,7 +320,9 @@ describe('with less', () => {
   test('routes of parts that are not given do not exist', () => {
     const { template, api } = synth(() => ({ training: importedPipeline(), access: ApiAccess.iam() }));
     expect(Object.keys(routes(template)).sort()).toEqual(['GET /health', 'POST /training/start']);
-    expect(actions(template, 'ApiTraining')).toEqual(['sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution']);
+    expect(actions(template, 'ApiTraining')).toEqual([
+      'dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution',
+    ]);
     expect(() => api.grantPredict(new iam.AccountRootPrincipal())).toThrow(/no route to grant: give it the part that brings it \(endpoint\)/);
     expect(() => api.grantRead(new iam.AccountRootPrincipal())).toThrow(/no route to grant: .*\(registry or data\)/);
   });
@@ -354,13 +362,52 @@ describe('with less', () => {
     });
     expect(Object.keys(routes(template))).toHaveLength(6);
     expect(actions(template, 'ApiPredict')).toEqual(['sagemaker:InvokeEndpoint']);
-    expect(actions(template, 'ApiTraining')).toEqual(['sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution']);
+    expect(actions(template, 'ApiTraining')).toEqual([
+      'dynamodb:DeleteItem', 'dynamodb:GetItem', 'dynamodb:PutItem', 'sagemaker:DescribePipeline', 'sagemaker:StartPipelineExecution',
+    ]);
   });
 
   test('a schema of its own serves an endpoint without one', () => {
     const { template } = synth(() => ({ endpoint: importedEndpoint(), schema }));
     expect(routes(template)).toHaveProperty(['POST /inference/predict'], 'JWT');
     expect(settings(template, 'ApiPredict')).toEqual({ ENDPOINTS: [{ name: 'serve', schemaFile: 'schema-0.json' }] });
+  });
+});
+
+describe('with separate duties', () => {
+  test('the handler that decides may ask who started a training of the pipelines that the API serves', () => {
+    const { template } = synth((stack) => ({ ...parts(stack), separateDuties: true }));
+    expect(statements(template, 'ApiModels').find(({ Action }) => Action === 'sagemaker:DescribePipelineExecution')?.Resource).toBe(`${PIPELINE}/execution/*`);
+    expect(actions(template, 'ApiTraining')).not.toContain('sagemaker:DescribePipelineExecution');
+  });
+
+  test('fails where nobody has a name', () => {
+    expect(() => synth(() => ({ access: ApiAccess.open(), separateDuties: true }))).toThrow(/separateDuties needs to know who calls/);
+  });
+});
+
+describe('parameters that callers may set', () => {
+  const names = (trainingParameters?: string[]) => {
+    const { api } = synth((stack) => {
+      const registry = new ModelRegistry(stack, 'Models');
+      const training = new TrainingPipeline(stack, 'Training', {
+        schema, registry, algorithm: Algorithm.xgboost({ maxDepth: 4 }), gate: QualityGate.of(ModelMetric.mse().atMost(6)),
+      });
+      const data = new DataPipeline(stack, 'Data', { schema });
+      return { training, data, trainingParameters, access: ApiAccess.iam() };
+    });
+    return api.node.metadata.find((entry) => entry.type === 'cdk-mlops:api')!.data.trainingParameters[0].names as string[];
+  };
+
+  test('are the hyper-parameters, and neither limits of the gate nor instance types nor the approval', () => {
+    expect(names()).toEqual(expect.arrayContaining(['MaxDepth', 'Eta']));
+    for (const name of ['MseThreshold', 'TrainingInstanceType', 'ProcessingInstanceType', 'ModelApprovalStatus', 'InputData', 'ManifestId']) {
+      expect(names()).not.toContain(name);
+    }
+  });
+
+  test('are those that the app names too', () => {
+    expect(names(['MseThreshold', 'MaxDepth'])).toEqual([...names(), 'MseThreshold']);
   });
 });
 
@@ -380,7 +427,7 @@ describe('with a user pool that is given', () => {
     });
     template.resourceCountIs('AWS::Cognito::UserPoolClient', 0);
     template.resourceCountIs('AWS::Cognito::UserPoolGroup', 0);
-    expect(api.approverGroup).toBe('leads');
+    expect([api.viewerGroup, api.operatorGroup, api.approverGroup]).toEqual(['viewers', 'operators', 'leads']);
   });
 
   test('without clients it gets one', () => {
@@ -397,6 +444,7 @@ describe('what is wrong', () => {
     expect(() => ApiAccess.cognito({ userPoolClients: [] })).toThrow(/needs the userPool/);
     expect(() => ApiAccess.cognito({ userPool: pool(), userPoolClients: [] })).toThrow(/empty/);
     expect(() => ApiAccess.cognito({ approverGroup: 'the leads' })).toThrow(/"the leads".*no space/);
+    expect(() => ApiAccess.cognito({ viewerGroup: 'approvers' })).toThrow(/the same/);
   });
 
   test('fails when a user pool is to be made where Cognito has none', () => {
@@ -448,7 +496,7 @@ describe('with several models', () => {
       ],
     });
     expect(settings(template, 'ApiTraining')).toMatchObject({
-      PIPELINES: [{ name: 'Train-A', dataset: 'animals' }, { name: 'Train-W', dataset: 'wines' }],
+      PIPELINES: [{ name: 'Train-A', dataset: 'animals', parametersFile: 'parameters-0.json' }, { name: 'Train-W', dataset: 'wines', parametersFile: 'parameters-1.json' }],
       DATASETS: [{ name: 'animals', table: expect.stringMatching(/^<AData/) }, { name: 'wines', table: expect.stringMatching(/^<WData/) }],
     });
   });

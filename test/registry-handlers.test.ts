@@ -93,7 +93,7 @@ describe('catalog', () => {
       ApprovalDescription: 'looks good',
       LastModifiedTime: new Date('2026-01-02T00:00:00Z'),
       LastModifiedBy: { UserProfileName: 'ada' },
-      CustomerMetadataProperties: { ManifestId: 'abc', PipelineExecutionArn: 'arn:execution' },
+      CustomerMetadataProperties: { 'ManifestId': 'abc', 'PipelineExecutionArn': 'arn:execution', 'Gate.mse': 'at most 6' },
     }));
     await expect(catalog(eventOf(12))).resolves.toMatchObject({ written: true });
     expect(log.map((line) => JSON.parse(line))).toMatchObject([{ message: 'catalog item written', modelPackageArn: arnOf(12), status: 'Approved' }]);
@@ -103,6 +103,7 @@ describe('catalog', () => {
       status: 'Approved',
       packageStatus: 'Completed',
       metrics: { mse: 4.7, r2: 0.54 },
+      gate: { mse: 'at most 6' },
       manifestId: 'abc',
       pipelineExecutionArn: 'arn:execution',
       createdAt: '2026-01-01T00:00:00.000Z',
@@ -125,6 +126,28 @@ describe('catalog', () => {
     sagemaker.on(DescribeModelPackageCommand).resolves(described(1, metrics));
     await catalog(eventOf(1));
     expect(model(1)).toMatchObject({ status: 'PendingManualApproval', metrics: {}, metricsProblem: problem });
+  });
+
+  test('property: whatever a report holds, the item fits into DynamoDB and the version appears', async () => {
+    const { model } = table();
+    sagemaker.on(DescribeModelPackageCommand).resolves(described(1, withReport));
+    await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 6000 }), fc.integer({ min: 1, max: 400 }), async (count, length) => {
+      const entries = Array.from({ length: count }, (_, i) => [`${i}`.padEnd(length, 'é'), { value: i }]);
+      reportIs(JSON.stringify({ regression_metrics: Object.fromEntries(entries) }));
+      await catalog(eventOf(1));
+      const item = model(1)!;
+      expect(Object.keys(item.metrics as object)).toHaveLength(Math.min(count, 200));
+      expect(Buffer.byteLength(JSON.stringify(item))).toBeLessThan(400 * 1024);
+      expect(item.metricsProblem).toEqual(count > 200 ? `s3://models/p/e/evaluation.json holds ${count} metrics, of which 200 are shown` : undefined);
+    }), { numRuns: 20 });
+  });
+
+  test('does not read a report that is too large, and says so', async () => {
+    const { model } = table();
+    sagemaker.on(DescribeModelPackageCommand).resolves(described(1, withReport));
+    s3.on(GetObjectCommand).callsFake(() => ({ ContentLength: 2 ** 30, Body: { transformToString: () => Promise.reject(new Error('read')) } }));
+    await catalog(eventOf(1));
+    expect(model(1)).toMatchObject({ metrics: {}, metricsProblem: expect.stringContaining('1073741824 bytes') });
   });
 
   test('notes a report that is forbidden, and throws when S3 is in trouble', async () => {

@@ -2,7 +2,7 @@
 import { keyOf, RouteDescription, ROUTES } from '../src/api/routes';
 import { Shape } from '../src/api/shapes';
 
-const WHO = { anyone: 'anyone', caller: 'who is signed in', approver: 'approvers' };
+const WHO = { anyone: 'anyone', viewer: 'viewers', operator: 'operators', approver: 'approvers' };
 const routes: readonly RouteDescription[] = ROUTES;
 
 /** What each route does, for whom, and what goes in and comes out. */

@@ -540,7 +540,15 @@ describe('the training pipeline', () => {
       ManifestId: { Get: 'Parameters.ManifestId' },
       PipelineName: training.pipelineName,
       PipelineExecutionArn: { Get: 'Execution.PipelineExecutionArn' },
+      'Gate.mse': { 'Std:Join': { On: '', Values: ['at most ', { Get: 'Parameters.MseThreshold' }] } },
     });
+  });
+
+  test('its roles are assumed for resources of the account alone', () => {
+    const trusts = Object.values(template.findResources('AWS::IAM::Role')).map(({ Properties }) => Properties.AssumeRolePolicyDocument.Statement[0])
+      .filter(({ Principal }) => Principal.Service === 'sagemaker.amazonaws.com');
+    expect(trusts).toHaveLength(2);
+    trusts.forEach(({ Condition }) => expect(Object.keys(Condition.StringEquals)).toEqual(['aws:SourceAccount']));
   });
 
   test('says what was missed, and by how much', () => {

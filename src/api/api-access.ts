@@ -1,16 +1,17 @@
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import * as authorizers from 'aws-cdk-lib/aws-apigatewayv2-authorizers';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import { Construct } from 'constructs';
 import { BoundAccess } from './bound-access';
+import type { ApiRole, RoleGroups } from './environment';
 
 /**
  * How people sign in: options of `ApiAccess.cognito`.
  */
 export interface CognitoAccessOptions {
   /**
-   * Pool of the users. A group `approverGroup` must be in it for models to be approved.
+   * Pool of the users. The groups `viewerGroup`, `operatorGroup` and `approverGroup` must be in it.
    *
    * @default - a new pool: sign-in by e-mail address, passwords of 12 characters or more of all kinds, one-time passwords as a second factor
    */
@@ -24,7 +25,21 @@ export interface CognitoAccessOptions {
   readonly userPoolClients?: cognito.IUserPoolClient[];
 
   /**
-   * Cognito group whose members may approve and reject models. With a new pool the group is made.
+   * Cognito group whose members may read and ask for predictions. With a new pool the group is made.
+   *
+   * @default 'viewers'
+   */
+  readonly viewerGroup?: string;
+
+  /**
+   * Cognito group whose members may start trainings, beside what viewers may. With a new pool the group is made.
+   *
+   * @default 'operators'
+   */
+  readonly operatorGroup?: string;
+
+  /**
+   * Cognito group whose members may approve and reject models, beside what operators may. With a new pool the group is made.
    *
    * @default 'approvers'
    */
@@ -54,7 +69,8 @@ export interface CognitoAccessOptions {
 export abstract class ApiAccess {
   /**
    * Users of a Cognito user pool, who send `Authorization: Bearer <token>`. Both kinds of token are taken; the ID token says
-   * the e-mail address, with which approvals are then signed. Approving a model takes membership of a group.
+   * the e-mail address, with which approvals are then signed. What a user may do follows from the user's groups; a user in none of them
+   * may do nothing but ask for the health.
    */
   public static cognito(options: CognitoAccessOptions = {}): ApiAccess {
     return new CognitoAccess(options);
@@ -83,12 +99,20 @@ export abstract class ApiAccess {
   public abstract _bind(scope: Construct, removalPolicy: RemovalPolicy): BoundAccess;
 }
 
-const DEFAULT_APPROVERS = 'approvers';
+const DEFAULT_GROUPS: RoleGroups = { viewer: 'viewers', operator: 'operators', approver: 'approvers' };
+
+const DUTIES: RoleGroups = {
+  viewer: 'May read models and data sets and ask for predictions',
+  operator: 'May start trainings too',
+  approver: 'May approve and reject model versions too',
+};
 
 class CognitoAccess extends ApiAccess {
+  private readonly roleGroups: RoleGroups;
+
   constructor(private readonly options: CognitoAccessOptions) {
     super();
-    const { userPool, userPoolClients, approverGroup, selfSignUp, mfa } = options;
+    const { userPool, userPoolClients, viewerGroup, operatorGroup, approverGroup, selfSignUp, mfa } = options;
     if (userPool && (selfSignUp !== undefined || mfa !== undefined)) {
       throw new Error('ApiAccess.cognito: selfSignUp and mfa are for a new pool; set them on the userPool that is given');
     }
@@ -98,8 +122,19 @@ class CognitoAccess extends ApiAccess {
     if (userPoolClients?.length === 0) {
       throw new Error('ApiAccess.cognito: userPoolClients is empty, so that nobody could sign in; name at least one or leave it out');
     }
-    if (approverGroup !== undefined && !/^\S{1,128}$/.test(approverGroup)) {
-      throw new Error(`ApiAccess.cognito: approverGroup is ${JSON.stringify(approverGroup)}; a group's name has 1 to 128 characters and no space`);
+    for (const [prop, group] of Object.entries({ viewerGroup, operatorGroup, approverGroup })) {
+      if (group !== undefined && !Token.isUnresolved(group) && !/^\S{1,128}$/.test(group)) {
+        throw new Error(`ApiAccess.cognito: ${prop} is ${JSON.stringify(group)}; a group's name has 1 to 128 characters and no space`);
+      }
+    }
+    this.roleGroups = {
+      viewer: viewerGroup ?? DEFAULT_GROUPS.viewer,
+      operator: operatorGroup ?? DEFAULT_GROUPS.operator,
+      approver: approverGroup ?? DEFAULT_GROUPS.approver,
+    };
+    const names = Object.values(this.roleGroups);
+    if (new Set(names).size < names.length) {
+      throw new Error(`ApiAccess.cognito: two of viewerGroup, operatorGroup and approverGroup are the same, of ${names.join(', ')}; each role needs a group of its own`);
     }
   }
 
@@ -108,17 +143,17 @@ class CognitoAccess extends ApiAccess {
     if (!this.options.userPool && region.startsWith('cn-')) {
       throw new Error(`ApiAccess.cognito: Amazon Cognito has no user pools in ${region}; give a userPool of another region, or use ApiAccess.iam()`);
     }
-    const approverGroup = this.options.approverGroup ?? DEFAULT_APPROVERS;
-    const userPool = this.options.userPool ?? this.createPool(scope, removalPolicy, approverGroup);
+    const userPool = this.options.userPool ?? this.createPool(scope, removalPolicy);
     const clients = this.options.userPoolClients ?? [createClient(scope, userPool)];
     const authorizer = new authorizers.HttpUserPoolAuthorizer('Authorizer', userPool, {
       userPoolClients: clients,
       userPoolRegion: userPool.env.region,
     });
-    return { kind: 'cognito', authorizer, callerInLog: '$context.authorizer.claims.sub', userPool, userPoolClient: clients[0], approverGroup };
+    const { roleGroups } = this;
+    return { kind: 'cognito', authorizer, callerInLog: '$context.authorizer.claims.sub', userPool, userPoolClient: clients[0], roleGroups };
   }
 
-  private createPool(scope: Construct, removalPolicy: RemovalPolicy, approverGroup: string): cognito.UserPool {
+  private createPool(scope: Construct, removalPolicy: RemovalPolicy): cognito.UserPool {
     const pool = new cognito.UserPool(scope, 'UserPool', {
       selfSignUpEnabled: this.options.selfSignUp ?? false,
       signInAliases: { email: true },
@@ -140,11 +175,11 @@ class CognitoAccess extends ApiAccess {
       deletionProtection: removalPolicy !== RemovalPolicy.DESTROY,
       removalPolicy,
     });
-    new cognito.UserPoolGroup(scope, 'Approvers', {
-      userPool: pool,
-      groupName: approverGroup,
-      description: 'May approve and reject model versions',
-    });
+    const group = (id: string, role: ApiRole) =>
+      new cognito.UserPoolGroup(scope, id, { userPool: pool, groupName: this.roleGroups[role], description: DUTIES[role] });
+    group('Viewers', 'viewer');
+    group('Operators', 'operator');
+    group('Approvers', 'approver');
     return pool;
   }
 }

@@ -1,5 +1,6 @@
 import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
+import type { RoleGroups } from './environment';
 
 /**
  * What an API needs of its access.
@@ -11,5 +12,6 @@ export interface BoundAccess {
   readonly callerInLog?: string;
   readonly userPool?: cognito.IUserPool;
   readonly userPoolClient?: cognito.IUserPoolClient;
-  readonly approverGroup?: string;
+  /** The group of users that has each role, where the handlers ask for it. */
+  readonly roleGroups?: RoleGroups;
 }

@@ -41,6 +41,10 @@ export type HttpRequest = APIGatewayProxyEventV2;
 export type Route = (request: HttpRequest) => Promise<Answer>;
 export type Handler = (request: HttpRequest) => Promise<APIGatewayProxyStructuredResultV2>;
 
+/** Limits of what is read of a request and of what an error says. 500 instances of 100 columns take half of them. */
+const MAX_BODY = { bytes: 2 ** 21, values: 100_000, depth: 16 } as const;
+const MAX_ERROR = { message: 1000, detail: 500, allowed: 50, bytes: 2 ** 14 } as const;
+
 const SECURITY_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
 /**
@@ -76,8 +80,28 @@ export function respond(status: number, body: object, headers: { readonly [name:
 /** The response to something that a route threw. */
 export function failure(thrown: unknown, requestId: string): APIGatewayProxyStructuredResultV2 {
   const error = thrown instanceof HttpError ? thrown : unforeseen(thrown);
-  const details = error.details.length > 0 ? { details: error.details } : {};
-  return respond(error.statusCode, { error: { code: error.code, message: error.message, ...details }, requestId }, error.headers);
+  const details = error.details.length > 0 ? shownDetails(error.details) : {};
+  const message = short(error.message, MAX_ERROR.message);
+  return respond(error.statusCode, { error: { code: error.code, message, ...details }, requestId }, error.headers);
+}
+
+/** As many details as an answer should hold, each cut to what people read, and how many there are beside them. */
+function shownDetails(details: readonly Detail[]): { readonly details: readonly Detail[]; readonly omittedDetails?: number } {
+  const shown: Detail[] = [];
+  let bytes = 0;
+  for (const detail of details) {
+    const cut = {
+      ...detail,
+      message: short(detail.message, MAX_ERROR.detail),
+      ...(Array.isArray(detail.allowed) ? { allowed: (detail.allowed as unknown[]).slice(0, MAX_ERROR.allowed).map(echo) } : {}),
+    };
+    bytes += JSON.stringify(cut).length;
+    if (bytes > MAX_ERROR.bytes) {
+      break;
+    }
+    shown.push(cut);
+  }
+  return { details: shown, ...(shown.length < details.length ? { omittedDetails: details.length - shown.length } : {}) };
 }
 
 /** The JSON value of a request's body; 400 when it is not valid JSON. */
@@ -92,11 +116,34 @@ export function jsonBody(request: HttpRequest): unknown {
   if (text.trim() === '') {
     throw invalid('the body is empty: send a JSON object');
   }
+  let value: unknown;
   try {
-    return JSON.parse(text) as unknown;
+    value = JSON.parse(text);
   } catch (error) {
     throw invalid(`the body is not JSON: ${short(error instanceof Error ? error.message : '')}`);
   }
+  checkExtent(value);
+  return value;
+}
+
+/** Refuses a body whose values are too many, or too deep for what follows. Without recursion, which a deep value would exhaust. */
+function checkExtent(body: unknown): void {
+  let level: unknown[] = [body];
+  let values = 0;
+  for (let depth = 0; level.length > 0; depth++) {
+    values += level.length;
+    if (depth > MAX_BODY.depth) {
+      throw tooLarge(`the body is nested deeper than ${MAX_BODY.depth} levels`);
+    }
+    if (values > MAX_BODY.values) {
+      throw tooLarge(`the body holds more than ${MAX_BODY.values} values`);
+    }
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) as unknown[] : []));
+  }
+}
+
+function tooLarge(message: string): HttpError {
+  return new HttpError(413, 'PayloadTooLarge', message);
 }
 
 /** The JSON object of a request's body, all of whose fields are known; 400 otherwise. */
@@ -141,9 +188,9 @@ export function echo(value: unknown): unknown {
   return typeof value === 'string' ? short(value) : (typeof value === 'object' && value !== null ? nameOf(value) : value);
 }
 
-/** The first hundred characters. */
-export function short(text: string): string {
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+/** The first characters, a hundred by default. */
+export function short(text: string, length = 100): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
 /** The id under which API Gateway knows the request; in every error, access log and handler log. */
@@ -193,6 +240,10 @@ function bodyText(request: HttpRequest): string {
   const body: unknown = request?.body;
   if (typeof body !== 'string') {
     return '';
+  }
+  // Base64 takes a third more; characters are never more than bytes.
+  if (body.length > MAX_BODY.bytes * (request.isBase64Encoded ? 4 / 3 : 1)) {
+    throw tooLarge(`the body has more than ${MAX_BODY.bytes} bytes`);
   }
   if (!request.isBase64Encoded) {
     return body;

@@ -1,4 +1,4 @@
-import { ApiEnvironment } from './environment';
+import { API_ROLES, ApiEnvironment, ApiRole, RoleGroups } from './environment';
 import { HttpError, HttpRequest, isObject } from './http.lambda-shared';
 
 /** Who made a request, as the authorizer of the API saw it. */
@@ -42,15 +42,17 @@ export function groupsOf(claim: unknown): readonly string[] {
 }
 
 /**
- * Refuses a caller who may not approve models. With IAM the policy on the route has decided already; an open API has
+ * Refuses a caller who has neither this role nor a higher one. With IAM the policy on the route has decided already; an open API has
  * nobody to ask for.
  */
-export function requireApprover(caller: Caller): void {
-  if (process.env[ApiEnvironment.ACCESS] !== 'iam' && process.env[ApiEnvironment.ACCESS] !== 'open') {
-    const group = process.env[ApiEnvironment.APPROVER_GROUP];
-    if (!group || !caller.groups.includes(group)) {
-      throw new HttpError(403, 'Forbidden', `only members of the group "${group ?? ''}" may approve or reject models`);
-    }
+export function requireRole(caller: Caller, role: ApiRole): void {
+  if (process.env[ApiEnvironment.ACCESS] === 'iam' || process.env[ApiEnvironment.ACCESS] === 'open') {
+    return;
+  }
+  const groups = JSON.parse(process.env[ApiEnvironment.ROLE_GROUPS] ?? '{}') as Partial<RoleGroups>;
+  const enough = API_ROLES.slice(API_ROLES.indexOf(role)).flatMap((candidate) => groups[candidate] ?? []);
+  if (!enough.some((group) => caller.groups.includes(group))) {
+    throw new HttpError(403, 'Forbidden', `only members of ${enough.map((group) => JSON.stringify(group)).join(' or ') || 'a group that is not set'} may do this`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { Annotations, Duration, RemovalPolicy, Token } from 'aws-cdk-lib';
+import { Annotations, Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import * as apigwv2 from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
@@ -16,9 +16,11 @@ import { ServedModel } from './served-model';
 import { ServedModels } from './served-models';
 import { CommonProps } from '../profile';
 import { Settings, settingsOf } from '../profile/settings';
+import { arnSpellings } from '../shared/arn-spellings';
 import { HandlerFunction } from '../shared/handler-function';
 import { connectionsOf } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
+import { SecureTable } from '../shared/secure-table';
 import { Problems } from '../shared/validation';
 
 /**
@@ -39,6 +41,14 @@ export interface MlopsApiProps extends ServedModel, CommonProps {
    * @default ApiAccess.cognito()
    */
   readonly access?: ApiAccess;
+
+  /**
+   * Whether a user who started a training through this API may not decide about the version that came of it: the approval is answered 403.
+   * Trainings that data started, or somebody past the API, are nobody's.
+   *
+   * @default false
+   */
+  readonly separateDuties?: boolean;
 
   /**
    * Origins from which browsers may call (CORS), `*` for any. An empty list: none. Any is safe here, because nothing that
@@ -72,12 +82,13 @@ export interface MlopsApiProps extends ServedModel, CommonProps {
  * which people enter them. Lists come newest first, 50 (at most 200) at once. Health is open to everybody and contains nothing else.
  *
  * Errors are `{"error": {"code", "message", "details"?}, "requestId"}`: 400 names each wrong field, its value and what
- * is allowed; 401 and 403 come from API Gateway (`{"message"}`), but for 403 on an approval without the group; 404 and 409
- * say what is missing; 429 means later; 502 to 504 are the endpoint's, 503 `ModelNotDeployed` until a first version is approved.
+ * is allowed; 401 comes from API Gateway (`{"message"}`), 403 means that the caller is in no group that may do this; 404 and 409
+ * say what is missing; 413 that the body is too large; 429 means later;
+ * 502 to 504 are the endpoint's, 503 `ModelNotDeployed` until a first version is approved.
  *
- * A header `Idempotency-Key` makes `POST /training/start` repeatable: equal requests with one key of one caller start one
- * execution. Approving what is approved changes nothing and starts no deployment; to serve an older approved version
- * again, reject it and approve it.
+ * A header `Idempotency-Key` makes `POST /training/start` repeatable for a day: equal requests with one key of one caller start one
+ * execution and get its answer; another request under the key gets 422, a request that comes before the first one is answered 409.
+ * Approving what is approved changes nothing and starts no deployment; to serve an older approved version again, reject it and approve it.
  *
  * Creates an HTTP API with one Lambda function a resource (each with permissions for its own part only), JSON access logs
  * and, by default, a Cognito user pool without self sign-up. Idle cost: none but log storage; Cognito is free up to a
@@ -116,7 +127,13 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
   /** App client whose tokens are accepted (the first, if several were given), with Cognito access. */
   public readonly userPoolClient?: cognito.IUserPoolClient;
 
-  /** Cognito group whose members may approve models, with Cognito access. */
+  /** Cognito group whose members may read and predict, with Cognito access. */
+  public readonly viewerGroup?: string;
+
+  /** Cognito group whose members may start trainings too, with Cognito access. */
+  public readonly operatorGroup?: string;
+
+  /** Cognito group whose members may do all that the API offers, approve models too, with Cognito access. */
   public readonly approverGroup?: string;
 
   private readonly access: BoundAccess;
@@ -139,8 +156,13 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
     this.access = (props.access ?? ApiAccess.cognito())._bind(this, removalPolicy);
     this.userPool = this.access.userPool;
     this.userPoolClient = this.access.userPoolClient;
-    this.approverGroup = this.access.approverGroup;
+    this.viewerGroup = this.access.roleGroups?.viewer;
+    this.operatorGroup = this.access.roleGroups?.operator;
+    this.approverGroup = this.access.roleGroups?.approver;
     if (this.access.kind === 'open') {
+      if (props.separateDuties) {
+        throw new Error(`MlopsApi "${id}": separateDuties needs to know who calls; use ApiAccess.cognito() or ApiAccess.iam()`);
+      }
       Annotations.of(this).addWarningV2('cdk-mlops:open-api',
         'anybody may call this API, approve models and start trainings that cost money: use ApiAccess.cognito() or ApiAccess.iam()');
     }
@@ -155,7 +177,7 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
     this.stage = loggedStage(this, this.httpApi, { throttle, settings: this.settings, caller: this.access.callerInLog });
 
     const handlers = new Set(this.routes.map(({ handler }) => handler));
-    handlers.forEach((handler) => this.addRoutesOf(handler));
+    handlers.forEach((handler) => this.addRoutesOf(handler, props.separateDuties ?? false));
     describeForRehearsal(this, 'cdk-mlops:api', {
       url: this.url,
       access: this.access.kind,
@@ -166,6 +188,7 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
         registry: this.served.names('registry'),
         endpoint: this.served.names('endpoint'),
       },
+      trainingParameters: this.served.parameterNames(),
       userPoolId: this.userPool?.userPoolId,
       userPoolClientId: this.userPoolClient?.userPoolClientId,
       approverGroup: this.approverGroup,
@@ -194,7 +217,7 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
 
   /** Grants the given identity permission to read models and data sets, as far as the API has them. With `ApiAccess.iam()` only. */
   public grantRead(grantee: iam.IGrantable): iam.Grant {
-    return this.grantRoutes(grantee, 'registry or data', ({ method, caller }) => method === 'GET' && caller === 'caller');
+    return this.grantRoutes(grantee, 'registry or data', ({ method, caller }) => method === 'GET' && caller !== 'anyone');
   }
 
   /** Number of requests. By default the sum of five minutes. */
@@ -218,20 +241,26 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
   }
 
   /** The function of these routes, which may do what they need on the parts that the API serves, and nothing else. */
-  private addRoutesOf(name: HandlerName): void {
+  private addRoutesOf(name: HandlerName, separateDuties: boolean): void {
     const id = `${name[0].toUpperCase()}${name.slice(1)}`;
     const routes = this.routes.filter(({ handler }) => handler === name);
     const handler = new HandlerFunction(this, id, {
       handler: `api/${name}`,
       description: HANDLERS[name],
       environment: this.environmentOf(routes),
-      documents: routes.some(({ part }) => part === 'endpoint') ? this.served.documents() : undefined,
+      documents: this.documentsOf(routes),
       timeout: Duration.seconds(HANDLER_TIMEOUT_SECONDS),
       // Power follows memory, and somebody waits for the answer.
       memorySize: 512,
       ...this.settings,
     });
     this.functions.push(handler);
+    if (routes.some(({ idempotent }) => idempotent)) {
+      this.rememberAnswers(handler);
+    }
+    if (separateDuties && routes.some(({ caller }) => caller === 'approver')) {
+      this.separateDuties(handler);
+    }
     const integration = new HttpLambdaIntegration(`${id}Integration`, handler);
     for (const { method, path, caller, grant } of routes) {
       const authorizer = caller === 'anyone' ? new apigwv2.HttpNoneAuthorizer() : this.access.authorizer;
@@ -240,13 +269,40 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
     }
   }
 
+  /** What the answers are kept in that equal requests get again. */
+  private rememberAnswers(handler: HandlerFunction): void {
+    const table = new SecureTable(this, 'Answers', {
+      partitionKey: 'id',
+      timeToLiveAttribute: 'expiresAt',
+      // An answer is of no use after a day.
+      removalPolicy: RemovalPolicy.DESTROY,
+      encryptionKey: this.settings.encryptionKey,
+    });
+    table.grant(handler, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem');
+    this.settings.encryptionKey?.grantEncryptDecrypt(handler);
+    handler.addEnvironment(ApiEnvironment.IDEMPOTENCY_TABLE, table.tableName);
+  }
+
+  /** Whoever decides about a version is compared with who started its training, which the execution says. */
+  private separateDuties(handler: HandlerFunction): void {
+    const executions = this.served.models.flatMap(({ training }) => (training ? arnSpellings(training.pipelineArn) : [])).map((arn) => `${arn}/execution/*`);
+    handler.allow(['sagemaker:DescribePipelineExecution'], executions);
+    handler.addEnvironment(ApiEnvironment.SEPARATED_PIPELINES, Stack.of(this).toJsonString(this.served.names('training')));
+  }
+
+  private documentsOf(routes: readonly RouteDescription[]): { [file: string]: unknown } | undefined {
+    const documents = this.served.documents(routes.flatMap(({ part }) => part ?? []));
+    return Object.keys(documents).length > 0 ? documents : undefined;
+  }
+
   private environmentOf(routes: readonly RouteDescription[]): { [name: string]: string } {
     const parts = new Set(routes.flatMap(({ part, uses }) => [part, uses]).filter((part) => part !== undefined));
     const settings = [...parts].map((part) => [ApiEnvironment[part], this.served.text(part, this)]);
-    const approvers = routes.some(({ caller }) => caller === 'approver')
-      ? { [ApiEnvironment.ACCESS]: this.access.kind, ...(this.approverGroup ? { [ApiEnvironment.APPROVER_GROUP]: this.approverGroup } : {}) }
+    const { kind, roleGroups } = this.access;
+    const access = routes.some(({ caller }) => caller !== 'anyone')
+      ? { [ApiEnvironment.ACCESS]: kind, ...(roleGroups ? { [ApiEnvironment.ROLE_GROUPS]: Stack.of(this).toJsonString(roleGroups) } : {}) }
       : {};
-    return { ...Object.fromEntries(settings), ...approvers };
+    return { ...Object.fromEntries(settings), ...access };
   }
 
   private grantRoutes(grantee: iam.IGrantable, parts: string, which: (route: RouteDescription) => boolean): iam.Grant {
@@ -263,8 +319,8 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
 }
 
 /** The parts of one model or those of several. */
-function modelsOf({ data, training, registry, endpoint, schema, models }: MlopsApiProps, problems: Problems): ServedModel[] {
-  const one = { data, training, registry, endpoint, schema };
+function modelsOf({ data, training, trainingParameters, registry, endpoint, schema, models }: MlopsApiProps, problems: Problems): ServedModel[] {
+  const one = { data, training, trainingParameters, registry, endpoint, schema };
   const given = Object.entries(one).filter(([, part]) => part !== undefined).map(([name]) => name);
   problems.check(!models || given.length === 0, () =>
     `models is given, and ${given.join(', ')} beside it: put the parts of each model into models`);

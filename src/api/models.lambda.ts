@@ -1,15 +1,19 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { DescribeModelPackageCommand, DescribeModelPackageCommandOutput, SageMakerClient, UpdateModelPackageCommand, UpdateModelPackageCommandInput } from '@aws-sdk/client-sagemaker';
+import {
+  DescribeModelPackageCommand, DescribeModelPackageCommandOutput, DescribePipelineExecutionCommand, SageMakerClient, UpdateModelPackageCommand,
+  UpdateModelPackageCommandInput,
+} from '@aws-sdk/client-sagemaker';
 import { DynamoDBDocumentClient, GetCommand, paginateQuery, QueryCommand } from '@aws-sdk/lib-dynamodb';
-import type { PartSettings } from './environment';
+import { ApiEnvironment, PartSettings } from './environment';
 import { Answer, HttpError, HttpRequest, invalid, isObject, jsonObject, nameOfError, short } from './http.lambda-shared';
-import { callerOf } from './identity.lambda-shared';
+import { Caller, callerOf } from './identity.lambda-shared';
 import { approvalDescription, CatalogItem, decidedBy, Decision, decisionOf, toResponse, versionOf } from './models.lambda-shared';
 import { pageOf, tokenOf } from './paging.lambda-shared';
 import { bodyFields } from './routes';
 import { selected, served } from './selection.lambda-shared';
 import { serve } from './serve.lambda-shared';
-import { catalogPartition, modelKey } from '../registry/catalog.lambda-shared';
+import { starterOf } from './starter.lambda-shared';
+import { catalogPartition, LINEAGE, modelKey } from '../registry/catalog.lambda-shared';
 import { logger } from '../shared/logger.lambda-shared';
 
 const catalog = DynamoDBDocumentClient.from(new DynamoDBClient({}));
@@ -80,6 +84,7 @@ async function approval(request: HttpRequest): Promise<Answer> {
   const { status, comment } = decisionOf(jsonObject(request, bodyFields('POST /models/{group}/versions/{version}/approval')));
   const { modelPackageArn: arn } = await itemOf(named);
   const described = await describe(arn, named);
+  await refuseStarter(caller, described);
   const before = described.ModelApprovalStatus;
   if (before !== status) {
     await decide({
@@ -91,6 +96,21 @@ async function approval(request: HttpRequest): Promise<Answer> {
     logger.info('approval status changed', { group, version, status, before, by: caller.id });
   }
   return { status: 200, body: { group, version, status, changed: before !== status } };
+}
+
+/** Where the app separates duties: who started the training does not decide about what came of it. */
+async function refuseStarter(caller: Caller, { CustomerMetadataProperties: metadata }: DescribeModelPackageCommandOutput): Promise<void> {
+  const separated = JSON.parse(process.env[ApiEnvironment.SEPARATED_PIPELINES] ?? '[]') as string[];
+  const PipelineExecutionArn = metadata?.[LINEAGE.pipelineExecutionArn];
+  // SageMaker may have put the name of the pipeline into lower case there.
+  const pipeline = /:pipeline\/([^/]+)\/execution\//.exec(PipelineExecutionArn ?? '')?.[1].toLowerCase();
+  if (!separated.some((name) => name.toLowerCase() === pipeline)) {
+    return;
+  }
+  const { PipelineExecutionDescription } = await sagemaker.send(new DescribePipelineExecutionCommand({ PipelineExecutionArn }));
+  if (starterOf(PipelineExecutionDescription) === caller.id) {
+    throw new HttpError(403, 'Forbidden', 'you started the training of this version: somebody else has to decide about it');
+  }
 }
 
 function namedIn(request: HttpRequest): Named {

@@ -1,6 +1,5 @@
-import * as fs from 'fs';
-import * as path from 'path';
 import { InvokeEndpointCommand, SageMakerRuntimeClient } from '@aws-sdk/client-sagemaker-runtime';
+import { documentIn } from './document-file.lambda-shared';
 import { Answer, HttpRequest, idOf, jsonBody } from './http.lambda-shared';
 import { endpointFailure, instancesOf, Prediction, predictionsOf, requestCsv } from './predictions.lambda-shared';
 import { selected } from './selection.lambda-shared';
@@ -13,14 +12,13 @@ const ENDPOINT_TIMEOUT = 25_000;
 
 // One client, and no other: each further one adds 50 to 100 ms to a cold start.
 const runtime = new SageMakerRuntimeClient({ maxAttempts: 2 });
-const contracts = new Map<string, SchemaDocument>();
 
 /** `POST /inference/predict` */
 export const handler = serve('predict', { 'POST /inference/predict': predict });
 
 async function predict(request: HttpRequest): Promise<Answer> {
   const { name: endpoint, schemaFile } = selected('endpoint', request);
-  const contract = contractIn(schemaFile);
+  const contract = documentIn<SchemaDocument>(schemaFile);
   const instances = instancesOf(contract, jsonBody(request));
   const answered = await invoke(endpoint, requestCsv(contract, instances));
   let predictions: Prediction[];
@@ -34,12 +32,6 @@ async function predict(request: HttpRequest): Promise<Answer> {
     status: 200,
     body: { predictions, model: { endpoint, ...(answered.variant ? { variant: answered.variant } : {}) }, requestId: idOf(request) },
   };
-}
-
-function contractIn(file: string): SchemaDocument {
-  const contract = contracts.get(file) ?? JSON.parse(fs.readFileSync(path.join(__dirname, file), 'utf8')) as SchemaDocument;
-  contracts.set(file, contract);
-  return contract;
 }
 
 async function invoke(endpoint: string, csv: string): Promise<{ text: string; variant?: string }> {

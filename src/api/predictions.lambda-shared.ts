@@ -13,11 +13,16 @@ export function instancesOf(document: SchemaDocument, body: unknown): StoredInst
   const listed = isObject(body) && Array.isArray(body.instances);
   const entered = listed ? listOf(body) : [single(document, body)];
   const details: Detail[] = [];
-  const stored = entered.map((instance, i) => {
+  const stored: StoredInstance[] = [];
+  for (const [i, instance] of entered.entries()) {
     const validated = validateInstance(document, instance);
     details.push(...validated.problems.map((problem) => detailOf(problem, listed ? `instances[${i}]` : '')));
-    return validated.stored;
-  });
+    stored.push(validated.stored);
+    if (details.length > MAX_DETAILS) {
+      // Enough to see what is wrong; what follows is not looked at.
+      break;
+    }
+  }
   if (details.length > 0) {
     throw invalid(summary(details), details.slice(0, MAX_DETAILS));
   }

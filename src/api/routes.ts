@@ -1,4 +1,5 @@
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import type { ApiRole } from './environment';
 import type { ServedModel } from './served-model';
 import { DATASET, DATASET_ID, DECISIONS, GROUP, MAX_COMMENT, MAX_INSTANCES, MODEL, PAGE, pageOf, Properties, SELECTORS, Shape, VERSION } from './shapes';
 import { arnSpellings } from '../shared/arn-spellings';
@@ -25,13 +26,15 @@ export interface RouteDescription {
   readonly path: `/${string}`;
   /** What it does, for people. */
   readonly summary: string;
-  /** Who may call: anyone at all; whoever is signed in; whoever may approve models. */
-  readonly caller: 'anyone' | 'caller' | 'approver';
+  /** Who may call: anyone at all, or who has this role or a higher one. */
+  readonly caller: 'anyone' | ApiRole;
   /** The part that brings it. @default - it is always there */
   readonly part?: PartName;
   /** A part of the same model that its handler uses too, where there is one. */
   readonly uses?: PartName;
   readonly handler: HandlerName;
+  /** Whether it takes a header `Idempotency-Key`. */
+  readonly idempotent?: true;
   /** Grants its handler what it needs on the parts of one model. */
   readonly grant?: (handler: HandlerFunction, model: ServedModel) => void;
   readonly parameters?: Properties;
@@ -51,7 +54,7 @@ export const ROUTES = [
     method: 'POST',
     path: '/inference/predict',
     summary: 'checks instances against the schema and asks an endpoint for predictions',
-    caller: 'caller',
+    caller: 'viewer',
     part: 'endpoint',
     handler: 'predict',
     grant: (handler, { endpoint }) => endpoint?.grantInvoke(handler),
@@ -84,10 +87,11 @@ export const ROUTES = [
     method: 'POST',
     path: '/training/start',
     summary: 'starts a training on a data set (default: the newest), with other parameters if you like',
-    caller: 'caller',
+    caller: 'operator',
     part: 'training',
     uses: 'data',
     handler: 'training',
+    idempotent: true,
     grant: (handler, { training, data }) => {
       training?.grantStartPipelineExecution(handler);
       // Its definition says which parameters there are, and of which type.
@@ -116,7 +120,7 @@ export const ROUTES = [
     method: 'GET',
     path: '/models',
     summary: 'lists the versions of a model package group with their metrics, newest first',
-    caller: 'caller',
+    caller: 'viewer',
     part: 'registry',
     handler: 'models',
     grant: (handler, { registry }) => registry?.grantReadCatalog(handler),
@@ -127,7 +131,7 @@ export const ROUTES = [
     method: 'GET',
     path: '/models/{group}/versions/{version}',
     summary: 'shows one version: metrics, lineage, who approved it, where it serves',
-    caller: 'caller',
+    caller: 'viewer',
     part: 'registry',
     handler: 'models',
     grant: (handler, { registry }) => registry?.grantReadCatalog(handler),
@@ -165,7 +169,7 @@ export const ROUTES = [
     method: 'GET',
     path: '/datasets',
     summary: 'lists data sets and what became of them, newest first',
-    caller: 'caller',
+    caller: 'viewer',
     part: 'data',
     handler: 'datasets',
     grant: (handler, { data }) => allowOnTable(handler, data?.datasetTable, 'dynamodb:Scan'),

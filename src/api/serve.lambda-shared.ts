@@ -1,5 +1,5 @@
 import { Answer, Handler, HttpError, HttpRequest, invalid, responding, short } from './http.lambda-shared';
-import { callerOf, requireApprover } from './identity.lambda-shared';
+import { callerOf, requireRole } from './identity.lambda-shared';
 import { HandlerName, keyOf, RouteDescription, RouteKeyOf, ROUTES } from './routes';
 
 /** What answers each route of a handler. */
@@ -17,9 +17,9 @@ export function serve<H extends HandlerName>(name: H, answers: Answers<H>): Hand
     if (!route) {
       throw new HttpError(404, 'NotFound', `there is no route "${typeof key === 'string' ? key : ''}"`);
     }
-    if (route.caller === 'approver') {
-      // Before anything is looked up: who may not decide learns nothing of what there is.
-      requireApprover(callerOf(request));
+    if (route.caller !== 'anyone') {
+      // Before anything is looked up: who may not call learns nothing of what there is.
+      requireRole(callerOf(request), route.caller);
     }
     refuseUnknownQuery(route, request);
     return answers[key as RouteKeyOf<H>](request);

@@ -21,6 +21,14 @@ export interface ServedModel {
   readonly training?: sagemaker.IPipeline;
 
   /**
+   * Parameters of the training pipeline that callers may set, beside the hyper-parameters of a `TrainingPipeline`, which they may set
+   * within their ranges. Think twice about limits of the gate, instance types and places of data: they cost money, or let a bad model pass.
+   *
+   * @default - none
+   */
+  readonly trainingParameters?: string[];
+
+  /**
    * Brings `GET /models`, its versions and their approval.
    *
    * @default - no such routes

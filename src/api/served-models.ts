@@ -1,12 +1,13 @@
 import { Stack } from 'aws-cdk-lib';
 import { IConstruct } from 'constructs';
-import { MAX_PARTS, PartSettings } from './environment';
+import { CallerParameter, MAX_PARTS, PartSettings } from './environment';
 import type { PartName } from './routes';
 import { ServedModel } from './served-model';
 import { SELECTORS } from './shapes';
 import { DatasetSchema } from '../data';
-import { Prefix } from '../data/environment';
+import { Prefix, TrainingParameter } from '../data/environment';
 import { Problems } from '../shared/validation';
+import { TrainingPipeline } from '../training';
 
 const KINDS: { readonly [K in PartName]: string } = {
   data: 'data pipelines are of the data set',
@@ -19,6 +20,7 @@ const KINDS: { readonly [K in PartName]: string } = {
 export class ServedModels {
   private readonly settingsOf: { readonly [K in PartName]: Map<string, PartSettings[K]> };
   private readonly schemas = new Map<string, DatasetSchema>();
+  private readonly callerParameters = new Map<string, readonly CallerParameter[]>();
 
   constructor(public readonly models: readonly ServedModel[], problems: Problems) {
     this.settingsOf = { data: new Map(), training: new Map(), registry: new Map(), endpoint: new Map() };
@@ -49,9 +51,17 @@ export class ServedModels {
     return [...this.settingsOf[kind].keys()];
   }
 
-  /** The data contracts, by file. */
-  public documents(): { [file: string]: unknown } {
-    return Object.fromEntries(this.settings('endpoint').map(({ name, schemaFile }) => [schemaFile, this.schemas.get(name)?._document()]));
+  /** What handlers read from files of parts of these kinds, by file: data contracts, parameters that callers may set. */
+  public documents(kinds: readonly PartName[]): { [file: string]: unknown } {
+    return Object.fromEntries([
+      ...(kinds.includes('endpoint') ? this.settings('endpoint') : []).map(({ name, schemaFile }) => [schemaFile, this.schemas.get(name)?._document()]),
+      ...(kinds.includes('training') ? this.settings('training') : []).map(({ name, parametersFile }) => [parametersFile, this.callerParameters.get(name)]),
+    ]);
+  }
+
+  /** Names of the parameters that callers may set, of each pipeline. */
+  public parameterNames(): { readonly pipeline: string; readonly names: string[] }[] {
+    return [...this.callerParameters].map(([pipeline, parameters]) => ({ pipeline, names: parameters.map(({ name }) => name) }));
   }
 
   /** The settings as text, tokens included. */
@@ -67,11 +77,7 @@ export class ServedModels {
       this.settingsOf.data.set(data.schema.datasetName, { name: data.schema.datasetName, table: data.datasetTable.tableName, processedData });
     }
     if (training) {
-      const name = training.pipelineName;
-      const known = this.settingsOf.training.get(name);
-      problems.check(!known || known.dataset === dataset, () =>
-        `the training pipeline "${name}" is given with ${[known?.dataset, dataset].map((given) => (given ? `the data set "${given}"` : 'no data')).join(' and with ')}; give it once`);
-      this.settingsOf.training.set(name, { name, dataset });
+      this.addTraining(training.pipelineName, callerParameters(model), dataset, problems);
     }
     if (registry) {
       const name = registry.modelPackageGroupName;
@@ -80,6 +86,17 @@ export class ServedModels {
     if (endpoint) {
       this.addEndpoint(endpoint.endpointName, schemaOf(model), problems);
     }
+  }
+
+  private addTraining(name: string, parameters: readonly CallerParameter[], dataset: string | undefined, problems: Problems): void {
+    const known = this.settingsOf.training.get(name);
+    problems.check(!known || known.dataset === dataset, () =>
+      `the training pipeline "${name}" is given with ${[known?.dataset, dataset].map((given) => (given ? `the data set "${given}"` : 'no data')).join(' and with ')}; give it once`);
+    const before = this.callerParameters.get(name);
+    problems.check(!before || JSON.stringify(before) === JSON.stringify(parameters), () =>
+      `the training pipeline "${name}" is given with two lists of trainingParameters; give it once`);
+    this.settingsOf.training.set(name, { name, dataset, parametersFile: known?.parametersFile ?? `parameters-${this.callerParameters.size}.json` });
+    this.callerParameters.set(name, parameters);
   }
 
   private addEndpoint(name: string, schema: DatasetSchema | undefined, problems: Problems): void {
@@ -101,6 +118,14 @@ function nameOf(kind: PartName, { data, training, registry, endpoint }: ServedMo
     registry: registry?.modelPackageGroupName,
     endpoint: endpoint?.endpointName,
   }[kind];
+}
+
+/** The parameters that callers may set: hyper-parameters, those that the app names, and the place of the data where no data set gives it. */
+function callerParameters({ training, data, trainingParameters = [] }: ServedModel): CallerParameter[] {
+  const tunable = training instanceof TrainingPipeline ? training.hyperParameters : [];
+  const ranges = tunable.flatMap(({ parameter, min, max, exclusiveMin }) => (parameter ? [{ name: parameter.name, min, max, exclusiveMin }] : []));
+  const others = [...trainingParameters, ...(data ? [] : Object.values(TrainingParameter))];
+  return [...ranges, ...[...new Set(others)].filter((name) => ranges.every((range) => range.name !== name)).map((name) => ({ name }))];
 }
 
 /** The contract of a model, which its endpoint or its data may bring. */

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'crypto';
+import type { CallerParameter } from './environment';
 import { Detail, echo, HttpError, invalid, isObject, nameOf, short } from './http.lambda-shared';
 import type { RouteKey } from './routes';
 import { nearest } from '../shared/validation';
@@ -15,6 +15,8 @@ export interface DeclaredParameter {
 export const APPROVAL_PARAMETER = 'ModelApprovalStatus';
 const APPROVAL_ROUTE: RouteKey = 'POST /models/{group}/versions/{version}/approval';
 const MAX_VALUE = 1024;
+/** SageMaker takes no more parameters in a start. */
+const MAX_PARAMETERS = 200;
 
 /** Parameters that a pipeline's definition declares; none for a definition in a form that we do not know. */
 export function declaredParameters(definition: string | undefined): DeclaredParameter[] | undefined {
@@ -32,9 +34,12 @@ export function declaredParameters(definition: string | undefined): DeclaredPara
 /**
  * The caller's parameters as SageMaker takes them (text); 400 with everything that is wrong with them.
  *
+ * @param allowed parameters that callers may set, with their ranges
  * @param reserved names that the caller may not give, because they follow from the data set
  */
-export function parametersOf(given: unknown, declared: readonly DeclaredParameter[], reserved: readonly string[]): { Name: string; Value: string }[] {
+export function parametersOf(
+  given: unknown, declared: readonly DeclaredParameter[], allowed: readonly CallerParameter[], reserved: readonly string[],
+): { Name: string; Value: string }[] {
   if (given === undefined || given === null) {
     return [];
   }
@@ -42,36 +47,25 @@ export function parametersOf(given: unknown, declared: readonly DeclaredParamete
     const message = `parameters must be an object of names and values, not ${nameOf(given)}`;
     throw invalid(message, [{ field: 'parameters', message }]);
   }
-  const free = declared.filter((parameter) => !reserved.includes(parameter.Name));
+  const count = Object.keys(given).length;
+  if (count > MAX_PARAMETERS) {
+    const message = `parameters must hold at most ${MAX_PARAMETERS} values, not ${count}`;
+    throw invalid(message, [{ field: 'parameters', allowed: { max: MAX_PARAMETERS }, message }]);
+  }
   const details: Detail[] = [];
   const values: { Name: string; Value: string }[] = [];
   for (const [name, value] of Object.entries(given)) {
-    const problem = check(name, value, free, reserved);
+    const problem = check(name, value, declared, allowed, reserved);
     if (problem) {
       details.push({ field: `parameters.${short(name)}`, value: echo(value), ...problem });
     } else {
-      values.push({ Name: name, Value: isNumeric(free, name) ? String(Number(value)) : String(value) });
+      values.push({ Name: name, Value: isNumeric(declared, name) ? String(Number(value)) : String(value) });
     }
   }
   if (details.length > 0) {
     throw invalid(details.slice(0, 3).map((detail) => detail.message).join('; '), details.slice(0, 100));
   }
   return values;
-}
-
-/**
- * The token that makes SageMaker start one execution of equal requests. With a key: the same for the same caller, key
- * and request. Without: another each time.
- */
-export function requestToken(key: string | undefined, caller: string, request: unknown): string {
-  if (key === undefined) {
-    return randomUUID();
-  }
-  if (key.trim() === '' || key.length > 255) {
-    const message = 'the header idempotency-key must have 1 to 255 characters';
-    throw invalid(message, [{ field: 'idempotency-key', value: short(key), message }]);
-  }
-  return createHash('sha256').update(JSON.stringify([caller, key, request])).digest('hex');
 }
 
 /** The id of a data set in a request; 400 when it is none. */
@@ -92,7 +86,7 @@ export function startFailure(error: unknown): unknown {
     case 'ResourceNotFound':
       return new HttpError(503, 'PipelineNotFound', 'the training pipeline is not there: deploy it again');
     case 'ConflictException':
-      return new HttpError(409, 'Conflict', 'this training is being started or was started with other parameters under the same idempotency key');
+      return new HttpError(409, 'Conflict', 'this training was started with other data under the same idempotency key: take a new key');
     case 'ResourceLimitExceeded':
       return new HttpError(429, 'TooManyRequests', 'the account runs as many executions as it may: try again when one has ended', [], { 'retry-after': '60' });
     case 'ValidationException':
@@ -102,22 +96,42 @@ export function startFailure(error: unknown): unknown {
   }
 }
 
-function check(name: string, value: unknown, declared: readonly DeclaredParameter[], reserved: readonly string[]): Omit<Detail, 'field'> | undefined {
-  const names = declared.map((parameter) => parameter.Name);
+function check(
+  name: string, value: unknown, declared: readonly DeclaredParameter[], allowed: readonly CallerParameter[], reserved: readonly string[],
+): Omit<Detail, 'field'> | undefined {
+  const free = declared.filter((parameter) => !reserved.includes(parameter.Name) && allowed.some((range) => range.name === parameter.Name));
+  const names = free.map((parameter) => parameter.Name);
   if (reserved.includes(name)) {
     return { message: `${name} follows from the data set: give "dataset" instead` };
   }
   const parameter = declared.find((candidate) => candidate.Name === name);
   if (!parameter) {
     const near = nearest(short(name), names);
-    const right = near ? `did you mean "${near}"?` : `known are ${names.map((n) => `"${n}"`).join(', ')}`;
+    const right = near ? `did you mean "${near}"?` : `you may set ${listed(names)}`;
     return { allowed: near ? [near] : names, message: `${JSON.stringify(short(name))} is not a parameter of the pipeline; ${right}` };
   }
   if (name === APPROVAL_PARAMETER && value === 'Approved') {
     // Else whoever may train could approve, past the group that decides.
     return { message: `${name} may not be "Approved" here: approve the version with ${APPROVAL_ROUTE}` };
   }
-  return checkType(parameter, value);
+  const range = allowed.find((candidate) => candidate.name === name);
+  if (!range) {
+    return { allowed: names, message: `${name} is not for callers to set: the app decides it; you may set ${listed(names)}` };
+  }
+  return checkType(parameter, value) ?? checkRange(range, value);
+}
+
+function listed(names: readonly string[]): string {
+  return names.length > 0 ? names.map((name) => `"${name}"`).join(', ') : 'no parameter';
+}
+
+function checkRange({ name, min, max, exclusiveMin = false }: CallerParameter, value: unknown): Omit<Detail, 'field'> | undefined {
+  const number = Number(value);
+  if ((min === undefined || (exclusiveMin ? number > min : number >= min)) && (max === undefined || number <= max)) {
+    return undefined;
+  }
+  const limits = [...(min === undefined ? [] : [`${exclusiveMin ? 'above' : 'at least'} ${min}`]), ...(max === undefined ? [] : [`at most ${max}`])];
+  return { allowed: { min, max }, message: `${name} must be ${limits.join(' and ')}, not ${JSON.stringify(echo(value))}` };
 }
 
 function isNumeric(declared: readonly DeclaredParameter[], name: string): boolean {

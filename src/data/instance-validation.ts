@@ -35,6 +35,10 @@ export interface ValidatedInstance {
 /** Numbers that differ by less than this share of their size are the same: 3 x 0.1 must pass a maximum of 0.3. */
 const TOLERANCE = 1e-9;
 const LONGEST_ECHO = 100;
+/** Most unknown fields that are told one by one; each is compared with the names of all features. */
+const MOST_UNKNOWN = 20;
+/** Most names or values that a message lists. */
+const MOST_LISTED = 20;
 
 /** The columns that a model sees, in schema order. */
 export function featureColumns(document: SchemaDocument): readonly ColumnDocument[] {
@@ -149,9 +153,9 @@ function checkCategory(column: ColumnDocument, value: unknown): Checked {
   if (typeof value === 'string' && values.includes(value)) {
     return { stored: value };
   }
-  const near = typeof value === 'string' && value !== '' ? nearest(value, values) : undefined;
+  const near = typeof value === 'string' && value !== '' ? nearest(value.slice(0, LONGEST_ECHO), values) : undefined;
   const meant = near !== undefined && near.length > 2 ? `; did you mean "${near}"?` : '';
-  return { message: `${column.name} must be one of ${values.map((v) => `"${v}"`).join(', ')}, not ${show(value)}${meant}` };
+  return { message: `${column.name} must be one of ${listed(values)}, not ${show(value)}${meant}` };
 }
 
 /** Date, or date and time; without a zone it is UTC, whatever machine reads it. */
@@ -177,17 +181,26 @@ function unknownFields(document: SchemaDocument, fields: ReadonlyMap<string, unk
   const features = featureColumns(document).map((column) => column.name);
   const known = new Map(document.columns.map((column) => [column.name, column]));
   const problems: FieldProblem[] = [];
+  let unknown = 0;
   for (const [field, value] of fields) {
     const column = known.get(field);
     if (column?.role === 'target') {
       problems.push({ field, value: echo(value), message: `${field} is what the model predicts: leave it out` });
-    } else if (!column) {
-      const near = nearest(field, features);
-      const right = near ? `did you mean "${near}"?` : `known are ${features.map((f) => `"${f}"`).join(', ')}`;
+    } else if (!column && ++unknown <= MOST_UNKNOWN) {
+      const near = nearest(field.slice(0, LONGEST_ECHO), features);
+      const right = near ? `did you mean "${near}"?` : `known are ${listed(features)}`;
       problems.push({ field, value: echo(value), allowed: near ? [near] : features, message: `${String(echo(field))} is not a field; ${right}` });
     }
   }
+  if (unknown > MOST_UNKNOWN) {
+    problems.push({ field: '', message: `there are ${unknown - MOST_UNKNOWN} more fields that are not fields of the contract` });
+  }
   return problems;
+}
+
+function listed(names: readonly string[]): string {
+  const more = names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : '';
+  return `${names.slice(0, MOST_LISTED).map((name) => `"${name}"`).join(', ')}${more}`;
 }
 
 /** Limits of a numeric column in the unit in which people enter it. */

@@ -26,6 +26,7 @@ import { HandlerFunction } from '../shared/handler-function';
 import { connectionsOf, Network } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { ServiceLogGroup } from '../shared/service-log-group';
+import { serviceOfAccount } from '../shared/service-principal';
 import { Problems } from '../shared/validation';
 
 /** Properties of an `InferenceEndpoint`. */
@@ -203,7 +204,7 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
 
   private createRole(): iam.Role {
     return new iam.Role(this, 'Role', {
-      assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
+      assumedBy: serviceOfAccount(this, 'sagemaker.amazonaws.com'),
       description: `Model containers of ${this.endpointName}`,
     });
   }

@@ -53,6 +53,9 @@ export const LINEAGE = {
   approvedBy: 'ApprovedBy',
 } as const;
 
+/** Beginning of the keys of `CustomerMetadataProperties` that hold limits of the gate: `Gate.mse` is `at most 6`. */
+export const GATE_PREFIX = 'Gate.';
+
 /** Status of a model version whose package no longer exists. */
 export const DELETED = 'Deleted';
 
@@ -65,8 +68,10 @@ export interface ModelItem extends CatalogKey {
   /** Whether SageMaker finished the package: `Completed`, `Failed`, ... */
   readonly packageStatus?: string;
   readonly metrics?: Record<string, number>;
-  /** Why metrics are missing. */
+  /** Why metrics are missing, all or some. */
   readonly metricsProblem?: string;
+  /** Limits of the gate that held for the version, by metric: `at most 6`. */
+  readonly gate?: Record<string, string>;
   readonly manifestId?: string;
   readonly pipelineExecutionArn?: string;
   readonly createdAt?: string;
@@ -90,13 +95,21 @@ export function versionOf(modelPackageArn: string, modelPackageGroupName: string
   return group?.toLowerCase() === modelPackageGroupName.toLowerCase() ? Number(version) : undefined;
 }
 
+/**
+ * Limits of what the catalog keeps of an evaluation report: an item of DynamoDB holds 400 KB, and a version must appear whatever its
+ * report holds.
+ */
+export const MAX_REPORT_BYTES = 2 ** 20;
+export const MAX_METRICS = 200;
+const MAX_METRIC_NAME = 100;
+
 /** Smallest and largest magnitude that DynamoDB stores. */
 const TINY = 1e-130;
 const HUGE = 1e125;
 
 /**
  * The metrics of an evaluation report by name: `{"regression_metrics": {"mse": {"value": 4.7}}}` gives `{mse: 4.7}`.
- * What is not a number (a confusion matrix, a curve, NaN) is left out.
+ * What is not a number (a confusion matrix, a curve, NaN) is left out; of a long name its beginning stays.
  */
 export function flattenMetrics(report: unknown): Record<string, number> {
   const metrics: Record<string, number> = {};
@@ -107,7 +120,7 @@ export function flattenMetrics(report: unknown): Record<string, number> {
     for (const [name, entry] of Object.entries(entries)) {
       const value = isRecord(entry) ? entry.value : entry;
       if (typeof value === 'number' && Number.isFinite(value) && Math.abs(value) < HUGE) {
-        metrics[name] = Math.abs(value) < TINY ? 0 : value;
+        metrics[name.slice(0, MAX_METRIC_NAME)] = Math.abs(value) < TINY ? 0 : value;
       }
     }
   }

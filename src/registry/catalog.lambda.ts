@@ -2,7 +2,7 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DescribeModelPackageCommand, DescribeModelPackageCommandOutput, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { CATALOG_ENVIRONMENT, DELETED, flattenMetrics, LINEAGE, modelKey, ModelItem, versionOf } from './catalog.lambda-shared';
+import { CATALOG_ENVIRONMENT, DELETED, flattenMetrics, GATE_PREFIX, LINEAGE, MAX_METRICS, MAX_REPORT_BYTES, modelKey, ModelItem, versionOf } from './catalog.lambda-shared';
 import { isGone } from '../shared/custom-resource.lambda-shared';
 import { logger } from '../shared/logger.lambda-shared';
 
@@ -66,8 +66,10 @@ async function metricsOf(described: DescribeModelPackageCommandOutput): Promise<
   }
   try {
     const object = await s3.send(new GetObjectCommand({ Bucket: place[1], Key: place[2] }));
-    const metrics = flattenMetrics(JSON.parse(await object.Body!.transformToString()));
-    return Object.keys(metrics).length > 0 ? { metrics } : { metrics, metricsProblem: `${uri} holds no metrics` };
+    if ((object.ContentLength ?? 0) > MAX_REPORT_BYTES) {
+      return { metrics: {}, metricsProblem: `${uri} has ${object.ContentLength} bytes, of which at most ${MAX_REPORT_BYTES} are read` };
+    }
+    return shown(flattenMetrics(JSON.parse(await object.Body!.transformToString())), uri!);
   } catch (error) {
     if (error instanceof SyntaxError) {
       return { metrics: {}, metricsProblem: `${uri} is not JSON` };
@@ -77,6 +79,16 @@ async function metricsOf(described: DescribeModelPackageCommandOutput): Promise<
     }
     throw error;
   }
+}
+
+function shown(metrics: Record<string, number>, uri: string): Metrics {
+  const all = Object.entries(metrics);
+  if (all.length === 0) {
+    return { metrics, metricsProblem: `${uri} holds no metrics` };
+  }
+  return all.length > MAX_METRICS
+    ? { metrics: Object.fromEntries(all.slice(0, MAX_METRICS)), metricsProblem: `${uri} holds ${all.length} metrics, of which ${MAX_METRICS} are shown` }
+    : { metrics };
 }
 
 function modelItem(key: ItemKey, described: DescribeModelPackageCommandOutput, metrics: Metrics): ModelItem {
@@ -89,6 +101,7 @@ function modelItem(key: ItemKey, described: DescribeModelPackageCommandOutput, m
     status,
     packageStatus: described.ModelPackageStatus,
     ...metrics,
+    gate: gateOf(lineage),
     manifestId: lineage[LINEAGE.manifestId],
     pipelineExecutionArn: lineage[LINEAGE.pipelineExecutionArn],
     createdAt: described.CreationTime?.toISOString(),
@@ -100,10 +113,17 @@ function modelItem(key: ItemKey, described: DescribeModelPackageCommandOutput, m
   };
 }
 
+/** The limits of the gate; undefined for a version that was registered without a gate. */
+function gateOf(metadata: Record<string, string>): Record<string, string> | undefined {
+  const limits = Object.entries(metadata).filter(([key]) => key.startsWith(GATE_PREFIX))
+    .map(([key, limit]) => [key.slice(GATE_PREFIX.length), limit]);
+  return limits.length > 0 ? Object.fromEntries(limits) : undefined;
+}
+
 /** Writes the item unless a newer state of it is there. Equal is written again, which changes nothing. */
 async function write(item: ModelItem): Promise<boolean> {
   const { pk, sk, ...attributes } = item;
-  const names = ['version', 'modelPackageArn', 'status', 'packageStatus', 'metrics', 'metricsProblem', 'manifestId',
+  const names = ['version', 'modelPackageArn', 'status', 'packageStatus', 'metrics', 'metricsProblem', 'gate', 'manifestId',
     'pipelineExecutionArn', 'createdAt', 'updatedAt', 'approvedBy', 'approvalDescription'] as const;
   // A deleted version keeps what was known of it.
   const present = names.filter((name) => attributes[name] !== undefined);

@@ -45,6 +45,8 @@ export interface RehearsalFacts {
     readonly routes: string[];
     /** Names of what it serves: data sets, training pipelines, model package groups, endpoints. */
     readonly serves: { readonly [part in 'data' | 'training' | 'registry' | 'endpoint']: string[] };
+    /** Names of the parameters of each training pipeline that callers may set. */
+    readonly trainingParameters: { readonly pipeline: string; readonly names: string[] }[];
     readonly userPoolId?: string;
     readonly userPoolClientId?: string;
     /** Cognito group that may approve models. */

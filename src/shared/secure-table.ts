@@ -8,6 +8,8 @@ export interface SecureTableProps {
   readonly partitionKey: string;
   /** Name of the sort key, a string. @default - none */
   readonly sortKey?: string;
+  /** Name of the attribute that says when an item expires, in seconds since 1970. @default - items stay */
+  readonly timeToLiveAttribute?: string;
   readonly removalPolicy: RemovalPolicy;
   /** @default - AWS's key for DynamoDB in this account */
   readonly encryptionKey?: kms.IKey;
@@ -17,13 +19,14 @@ export interface SecureTableProps {
 export class SecureTable extends dynamodb.TableV2 {
   public readonly encryptionKey?: kms.IKey;
 
-  constructor(scope: Construct, id: string, { partitionKey, sortKey, removalPolicy, encryptionKey }: SecureTableProps) {
+  constructor(scope: Construct, id: string, { partitionKey, sortKey, timeToLiveAttribute, removalPolicy, encryptionKey }: SecureTableProps) {
     super(scope, id, {
       partitionKey: { name: partitionKey, type: dynamodb.AttributeType.STRING },
       sortKey: sortKey === undefined ? undefined : { name: sortKey, type: dynamodb.AttributeType.STRING },
       billing: dynamodb.Billing.onDemand(),
       encryption: dynamodb.TableEncryptionV2.awsManagedKey(),
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      timeToLiveAttribute,
       removalPolicy,
     });
     this.encryptionKey = encryptionKey;

@@ -10,6 +10,7 @@ import type { SchemaDocument } from '../data/schema-document';
 import type { ModelApproval } from '../profile';
 import { ContainerImage } from '../references/container-image';
 import { S3Location } from '../references/s3-location';
+import { GATE_PREFIX } from '../registry/catalog.lambda-shared';
 import type { IModelRegistry } from '../registry/model-registry';
 import { assetFileName } from '../shared/assets';
 import { ConditionStep } from './steps/condition-step';
@@ -25,6 +26,9 @@ const OUTPUT = '/opt/ml/processing/output';
 const MESSAGE = ['--message', '/opt/ml/output/message'];
 const REPORT = 'EvaluationReport';
 const PREPROCESSING_IMAGE = ContainerImage.scikitLearn();
+
+/** SageMaker takes no `<` in metadata. */
+const IN_WORDS = { [MetricComparison.AT_MOST]: 'at most', [MetricComparison.AT_LEAST]: 'at least' };
 
 /** Parameters that whoever starts the pipeline must give. */
 export const INPUT_DATA = 'InputData';
@@ -183,6 +187,9 @@ export class DefaultDefinition {
         ManifestId: this.manifestId.valueAsString,
         PipelineName: this.props.pipelineName,
         PipelineExecutionArn: ExecutionVariable.PIPELINE_EXECUTION_ARN,
+        // Those that held in this run: a start of the pipeline can give others, and who approves must see them.
+        ...Object.fromEntries(this.limits.map(({ limit, parameter }) =>
+          [`${GATE_PREFIX}${limit.metric.metricName}`, `${IN_WORDS[limit.comparison]} ${parameter.valueAsString}`])),
       },
     });
   }

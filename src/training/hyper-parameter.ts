@@ -31,14 +31,14 @@ export class HyperParameter {
   public static ofInteger(name: string, options: NumericHyperParameterOptions): HyperParameter {
     throwIf(name, numberProblem(options, true));
     const parameter = PipelineParameter.ofInteger(options.parameterName ?? pascalCase(name), { defaultValue: options.value });
-    return new HyperParameter(name, parameter.valueAsString, parameter, options.min, options.max);
+    return new HyperParameter(name, parameter.valueAsString, parameter, options.min, options.max, options.exclusiveMin);
   }
 
   /** A number. @throws Error when the value is outside of its range */
   public static ofFloat(name: string, options: NumericHyperParameterOptions): HyperParameter {
     throwIf(name, numberProblem(options, false));
     const parameter = PipelineParameter.ofFloat(options.parameterName ?? pascalCase(name), { defaultValue: options.value });
-    return new HyperParameter(name, parameter.valueAsString, parameter, options.min, options.max);
+    return new HyperParameter(name, parameter.valueAsString, parameter, options.min, options.max, options.exclusiveMin);
   }
 
   /** A text. @throws Error when the value is not among the allowed ones */
@@ -65,6 +65,8 @@ export class HyperParameter {
     public readonly min?: number,
     /** Greatest value of a number, where it has one. */
     public readonly max?: number,
+    /** Whether the least value itself is not allowed. */
+    public readonly exclusiveMin?: boolean,
   ) {}
 }
 

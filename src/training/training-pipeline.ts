@@ -6,10 +6,11 @@ import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { Algorithm } from './algorithm';
-import { checkJob } from './algorithm-config';
+import { AlgorithmConfig, checkJob } from './algorithm-config';
 import { DefaultDefinition, INPUT_DATA, MANIFEST_ID } from './default-definition';
 import { DefinitionGrants } from './definition-grants';
 import { checkPlatform, warnOfEndOfPatch } from './definition-platform';
+import type { HyperParameter } from './hyper-parameter';
 import { PipelineDefinition } from './pipeline-definition';
 import { QualityGate } from './quality-gate';
 import { StepContext } from './step-context';
@@ -24,6 +25,7 @@ import { connectionsOf, Network } from '../shared/network';
 import type { JsonObject } from '../shared/pipeline-tokens';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { RunTimeTags } from '../shared/run-time-tags';
+import { serviceOfAccount } from '../shared/service-principal';
 import { Problems, suggestion } from '../shared/validation';
 
 /** Props of `TrainingPipeline`. */
@@ -119,6 +121,8 @@ export class TrainingPipeline extends TrainingPipelineBase implements ec2.IConne
   public readonly grantPrincipal: iam.IPrincipal;
   /** What the pipeline consists of. */
   public readonly definition: PipelineDefinition;
+  /** What the algorithm is told beside the data. Empty with a `definition` of your own, which does not say which parameters these are. */
+  public readonly hyperParameters: HyperParameter[];
 
   private readonly gate?: QualityGate;
   private readonly network?: Network;
@@ -131,16 +135,18 @@ export class TrainingPipeline extends TrainingPipelineBase implements ec2.IConne
     this.pipelineArn = sageMakerArns(this, 'pipeline', this.pipelineName)[0];
     this.role = props.role ?? new iam.Role(this, 'Role', {
       description: `Runs the SageMaker pipeline ${this.pipelineName}`,
-      assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
+      assumedBy: serviceOfAccount(this, 'sagemaker.amazonaws.com'),
     });
     this.jobRole = props.jobRole ?? new iam.Role(this, 'JobRole', {
       description: `Jobs of the SageMaker pipeline ${this.pipelineName}`,
-      assumedBy: new iam.ServicePrincipal('sagemaker.amazonaws.com'),
+      assumedBy: serviceOfAccount(this, 'sagemaker.amazonaws.com'),
     });
     this.grantPrincipal = this.jobRole.grantPrincipal;
     this.network = Network.of(this, props);
     this.gate = props.definition ? undefined : props.gate ?? QualityGate._default(props.schema.problemType);
-    this.definition = props.definition ?? this.defaultDefinition(props, this.gate!);
+    const algorithm = props.definition ? undefined : this.bindAlgorithm(props);
+    this.hyperParameters = algorithm?.hyperParameters ?? [];
+    this.definition = props.definition ?? this.defaultDefinition(props, this.gate!, algorithm!);
     this.createPipeline(id, props.encryptionKey);
     describeForRehearsal(this, 'cdk-mlops:training-pipeline', {
       pipelineName: this.pipelineName,
@@ -185,17 +191,21 @@ export class TrainingPipeline extends TrainingPipelineBase implements ec2.IConne
     return Names.uniqueResourceName(this, { maxLength: 60, separator: '-', allowedSpecialCharacters: '-' }).toLowerCase();
   }
 
-  private defaultDefinition(props: TrainingPipelineProps, gate: QualityGate): PipelineDefinition {
+  private bindAlgorithm(props: TrainingPipelineProps): AlgorithmConfig {
+    const algorithm = (props.algorithm ?? Algorithm.xgboost()).bind(new Construct(this, 'Algorithm'), { schema: props.schema });
+    const problems = new Problems(`TrainingPipeline "${this.node.id}": algorithm`);
+    checkJob(problems, algorithm);
+    problems.throwIfAny();
+    return algorithm;
+  }
+
+  private defaultDefinition(props: TrainingPipelineProps, gate: QualityGate, algorithm: AlgorithmConfig): PipelineDefinition {
     const document = props.schema._document();
     const scripts = new s3assets.Asset(this, 'Scripts', {
       path: assetPath('sagemaker'),
       exclude: ['test_*.py', 'conftest.py', '__pycache__', '.*', '*.toml'],
     });
     const schema = jsonAsset(this, 'Schema', document);
-    const algorithm = (props.algorithm ?? Algorithm.xgboost()).bind(new Construct(this, 'Algorithm'), { schema: props.schema });
-    const problems = new Problems(`TrainingPipeline "${this.node.id}": algorithm`);
-    checkJob(problems, algorithm);
-    problems.throwIfAny();
     const loader = algorithm.modelLoader._file;
     return new DefaultDefinition({
       pipelineName: this.pipelineName,

@@ -11,6 +11,7 @@ import { Recording } from './recording';
 import { Release } from './release';
 import { INTERRUPTED, Restoration } from './restoration';
 import { ServiceLogGroup } from '../../shared/service-log-group';
+import { serviceOfAccount } from '../../shared/service-principal';
 import { condition, expr, orElse } from '../../shared/workflow/jsonata';
 
 /** All settings but the role, which is made here. */
@@ -33,7 +34,7 @@ export class DeployWorkflow extends Construct {
     // Many states bring the same statement: merged, all of them fit into one inline policy.
     this.node.setContext(IAM_MINIMIZE_POLICIES, true);
     const role = new iam.Role(this, 'Role', {
-      assumedBy: new iam.ServicePrincipal('states.amazonaws.com'),
+      assumedBy: serviceOfAccount(this, 'states.amazonaws.com'),
       description: `Deploys approved models to ${props.endpointName}`,
     });
     this.settings = { ...props, role };

@@ -47,6 +47,11 @@ export class ApiClient {
     return names.length > 1 && SELECTORS[part] in query ? `${filled}?${SELECTORS[part]}=${encodeURIComponent(name)}` : filled;
   }
 
+  /** Whether callers may set this parameter of a training pipeline. */
+  public maySet(pipelineName: string, parameter: string): boolean {
+    return this.facts.trainingParameters.some(({ pipeline, names }) => pipeline === pipelineName && names.includes(parameter));
+  }
+
   /** Makes a user of this address in the approvers' group and logs in as that user; returns who that is. */
   public async logIn(aws: AwsClients, Username: string): Promise<string> {
     const { userPoolId, userPoolClientId, approverGroup } = this.facts;

@@ -7,7 +7,6 @@ import { Ingestion } from './data';
 import { RunContext } from './run-context';
 import { StepRunner, poll } from './step-runner';
 import { DefinedParameter, definedParameters, pipelineExecutions } from './training';
-import { APPROVAL_PARAMETER } from '../../api/training.lambda-shared';
 import { TrainingParameter } from '../../data/environment';
 import { datasetOf } from '../app/app-parts';
 import { RehearsalError } from '../command/errors';
@@ -32,9 +31,14 @@ export async function retrain(runner: StepRunner, context: RunContext, ingested:
   await runner.run('retraining', async (step) => {
     const api = context.api!;
     const path = api.pathOf(ROUTE, pipelineName)!;
-    const parameter = (await definedParameters(client, pipelineName)).find(isFree);
+    const parameter = (await definedParameters(client, pipelineName))
+      .find(({ Name, DefaultValue }) => DefaultValue !== undefined && Name.length > 4 && api.maySet(pipelineName, Name));
     const dataset = api.pathOf('GET /datasets', datasetOf(context.parts)) && ingested.dataSet.id;
     const seen = parameter ? [await refuseParameter(api, path, parameter)] : [];
+    const limit = context.parts.training!.facts.gate.find((one) => !api.maySet(pipelineName, one.parameter));
+    if (limit) {
+      seen.push(await refuseLimit(api, path, limit.parameter));
+    }
     const before = await pipelineExecutions(client, pipelineName);
 
     const body = { dataset, ...(parameter ? { parameters: { [parameter.Name]: parameter.DefaultValue } } : {}) };
@@ -63,11 +67,6 @@ export async function retrain(runner: StepRunner, context: RunContext, ingested:
   });
 }
 
-/** Whether a user may set it. The approval is decided for each model, and the data are named by `dataset`. */
-function isFree({ Name, DefaultValue }: DefinedParameter): boolean {
-  return DefaultValue !== undefined && Name.length > 4 && Name !== APPROVAL_PARAMETER && !Object.values<string>(TrainingParameter).includes(Name);
-}
-
 async function refuseParameter(api: ApiClient, path: string, { Name, DefaultValue }: DefinedParameter): Promise<string> {
   const wrong = Name.slice(0, -1);
   const answer = await api.post(path, { parameters: { [wrong]: DefaultValue } });
@@ -75,6 +74,15 @@ async function refuseParameter(api: ApiClient, path: string, { Name, DefaultValu
     throw new RehearsalError(`the parameter ${wrong} should be refused with a 400 that names ${Name}, but the answer was ${describeResponse(answer)}`);
   }
   return `${wrong}: 400 that names ${Name}`;
+}
+
+/** Whoever could set the gate's limit could let any model pass. */
+async function refuseLimit(api: ApiClient, path: string, name: string): Promise<string> {
+  const answer = await api.post(path, { parameters: { [name]: 1e9 } });
+  if (answer.status !== 400 || !answer.text.includes(name)) {
+    throw new RehearsalError(`the limit ${name} should be refused with a 400 that names it, but the answer was ${describeResponse(answer)}`);
+  }
+  return `${name}: 400`;
 }
 
 async function start(api: ApiClient, path: string, body: unknown, idempotencyKey: string): Promise<string> {
