@@ -74,7 +74,10 @@ describe('parts of a model', () => {
 describe('the API of a model', () => {
   const routes = ['GET /models', 'POST /inference/predict', 'POST /training/start', 'GET /models/{group}/versions/{version}'];
   const client = (serves: Partial<ApiClient['facts']['serves']>, given = routes) => new ApiClient({
-    url: 'https://abc.execute-api.us-east-1.amazonaws.com/', access: 'open', routes: given, serves: { data: [], training: [], registry: [], endpoint: [], ...serves },
+    url: 'https://abc.execute-api.us-east-1.amazonaws.com/',
+    access: 'open',
+    routes: given,
+    serves: { data: [], training: [], registry: [], endpoint: [], ...serves },
     trainingParameters: [],
   }, { endpoint: 'http://127.0.0.1:1', region: 'us-east-1', credentials: { accessKeyId: 'a', secretAccessKey: 's' } });
 

@@ -667,10 +667,10 @@ describe('the file of the report', () => {
   });
 
   test('is refused where it is a file of somebody else, or cannot be written', () => {
-    const page = path.join(folder, 'index.html');
-    fs.writeFileSync(page, '<p>of the team</p>');
-    expect(() => prepareReport(page)).toThrow(/index\.html exists and is not the report of a rehearsal; name another file/);
-    expect(fs.readFileSync(page, 'utf8')).toBe('<p>of the team</p>');
+    const foreign = path.join(folder, 'index.html');
+    fs.writeFileSync(foreign, '<p>of the team</p>');
+    expect(() => prepareReport(foreign)).toThrow(/index\.html exists and is not the report of a rehearsal; name another file/);
+    expect(fs.readFileSync(foreign, 'utf8')).toBe('<p>of the team</p>');
     expect(() => prepareReport(path.join(folder, 'none', 'r.html'))).toThrow(/the folder .*none does not exist/);
     expect(() => prepareReport('/proc/r.html')).toThrow(/the folder \/proc cannot be written/);
   });

@@ -537,9 +537,9 @@ describe('the training pipeline', () => {
     });
     expect(ModelMetrics.ModelQuality.Statistics.S3Uri['Std:Join'].Values[1]).toBe('/evaluation.json');
     expect(CustomerMetadataProperties).toEqual({
-      ManifestId: { Get: 'Parameters.ManifestId' },
-      PipelineName: training.pipelineName,
-      PipelineExecutionArn: { Get: 'Execution.PipelineExecutionArn' },
+      'ManifestId': { Get: 'Parameters.ManifestId' },
+      'PipelineName': training.pipelineName,
+      'PipelineExecutionArn': { Get: 'Execution.PipelineExecutionArn' },
       'Gate.mse': { 'Std:Join': { On: '', Values: ['at most ', { Get: 'Parameters.MseThreshold' }] } },
     });
   });
