@@ -119,6 +119,9 @@ def _record_resource(
         emulator.grants.belongs_to(
             physical_id, stack, logical_id, counted=not _PROVIDER_ROLES.match(logical_id)
         )
+        unknown = emulator.grants.limit(physical_id, properties.get("PermissionsBoundary"))
+        if unknown:
+            emulator.journal.not_rehearsed(kind, logical_id, stack, unknown)
     for role in _roles_of(kind, physical_id, dict(properties)):
         emulator.grants.remember(role)
     whole = not_rehearsed.reason_for_whole(kind)

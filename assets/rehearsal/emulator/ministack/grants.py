@@ -20,10 +20,12 @@ from emulator.journal import Journal
 from emulator.ministack import not_rehearsed
 from emulator.ministack.settings import Settings
 
-__all__ = ["ONLY_RESOURCE_POLICY", "Grants", "denial_message", "role_name"]
+__all__ = ["ONLY_BOUNDARY", "ONLY_RESOURCE_POLICY", "Grants", "denial_message", "role_name"]
 
 ONLY_RESOURCE_POLICY = "the identity may, but the policy of the resource does not allow it"
 """Reason of a result in which the policy of the resource is what is missing."""
+ONLY_BOUNDARY = "the policies of the identity allow it, but its permissions boundary does not"
+"""Reason of a result in which the permissions boundary is what refuses."""
 
 
 @dataclass
@@ -58,6 +60,20 @@ class Grants:
             self._owners[role] = (stack, logical_id)
             if not counted:
                 self._ignored.add(role)
+
+    def limit(self, role: str, boundary: str | None) -> str | None:
+        """Sets the permissions boundary of a role, which MiniStack's CloudFormation leaves out.
+
+        Gives the reason when the policy is not known here, so that nothing can be refused because of it.
+        """
+        record = iam_service._roles.get_scoped(self._settings.account, None, role)
+        if record is None:
+            return None
+        known = boundary and iam_evaluator._resolve_managed_policy_document(boundary, self._settings.account)
+        record["PermissionsBoundary"] = boundary if known else None
+        if boundary and not known:
+            return f"its permissions boundary {boundary} is not part of the app, so what it would refuse is allowed here"
+        return None
 
     def remember(self, role: str) -> None:
         """Reads the role's policies as they are now, so that the report knows them after the role is deleted."""
@@ -208,7 +224,14 @@ def role_name(role_arn: str) -> str:
 
 def denial_message(result: Any, principal: str, action: str, resource: str) -> str:
     """AWS's sentence for a refusal: who, which action, on what, and which kind of policy is missing or denies."""
-    if result.decision == "Deny":
+    if result.reason == ONLY_BOUNDARY:
+        explicit = result.decision == "Deny"
+        reason = (
+            "with an explicit deny in a permissions boundary"
+            if explicit
+            else f"because no permissions boundary allows the {action} action"
+        )
+    elif result.decision == "Deny":
         kind = "a resource-based" if result.resource_policy_arn else "an identity-based"
         reason = f"with an explicit deny in {kind} policy"
     else:

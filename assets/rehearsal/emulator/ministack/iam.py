@@ -10,7 +10,7 @@ from typing import Any
 from ministack.core import iam_actions, iam_evaluator
 
 from emulator.ministack.emulator import Emulator
-from emulator.ministack.grants import ONLY_RESOURCE_POLICY, denial_message
+from emulator.ministack.grants import ONLY_BOUNDARY, ONLY_RESOURCE_POLICY, denial_message
 
 __all__ = ["install"]
 
@@ -24,6 +24,8 @@ def install(emulator: Emulator) -> None:
         result = evaluate(ctx, policies, *limits)
         if result.decision == "Allow":
             grants.count(ctx.action, _matching(ctx, policies))
+        elif limits and evaluate(ctx, policies).decision == "Allow":
+            result.reason = ONLY_BOUNDARY
         return result
 
     def recorded(

@@ -621,6 +621,38 @@ def test_an_api_answers_preflight_and_writes_access_logs(emulator: Running, stac
     assert [json.loads(message)["status"] for message in messages] == ["204", "404"]
 
 
+def test_a_permissions_boundary_limits_what_a_role_may(emulator: Running, stack: Stack) -> None:
+    boundary = {
+        "Type": "AWS::IAM::ManagedPolicy",
+        "Properties": {
+            "PolicyDocument": {"Version": "2012-10-17", "Statement": [allow("s3:List*", "sqs:ListQueues")]}
+        },
+    }
+    limited = role_resource(allow("s3:ListAllMyBuckets", "sns:ListTopics"))
+    limited["Properties"]["PermissionsBoundary"] = {"Ref": "Boundary"}
+    elsewhere = role_resource(allow("sns:ListTopics"))
+    elsewhere["Properties"]["PermissionsBoundary"] = f"arn:aws:iam::{ACCOUNT}:policy/OfTheTeam"
+    stack.deploy({"Boundary": boundary, "Limited": limited, "Elsewhere": elsewhere})
+    acting = acting_as(emulator, stack.physical("Limited"))
+    acting("s3").list_buckets()
+    with pytest.raises(ClientError, match="not authorized"):
+        acting("sns").list_topics()
+    with pytest.raises(ClientError, match="not authorized"):
+        acting("sqs").list_queues()
+    denied = [
+        d["message"] for d in emulator.report()["denials"] if stack.physical("Limited") in d["principal"]
+    ]
+    assert any("no permissions boundary allows the sns:ListTopics action" in message for message in denied)
+    assert any("no identity-based policy allows the sqs:ListQueues action" in message for message in denied)
+    acting_as(emulator, stack.physical("Elsewhere"))("sns").list_topics()
+    reasons = [e["why"] for e in emulator.report()["notRehearsed"] if e["logicalId"] == "Elsewhere"]
+    assert len(reasons) == 1 and "OfTheTeam is not part of the app" in reasons[0]
+    without = {**limited, "Properties": {**limited["Properties"]}}
+    del without["Properties"]["PermissionsBoundary"]
+    stack.deploy({"Boundary": boundary, "Limited": without})
+    acting_as(emulator, stack.physical("Limited"))("sns").list_topics()
+
+
 # --- control and process ------------------------------------------------------------------------------------------------
 
 
