@@ -61,6 +61,7 @@ const project = new awscdk.AwsCdkConstructLibrary({
     'cdk-nag@^3',
     'esbuild',
     'fast-check',
+    'playwright-core@1.64.1', // drives Debian's chromium
     'tsx',
   ],
 

@@ -120,8 +120,9 @@ const rehearsals = {
   rehearsal: () => jest('rehearsal', '--config', 'test/rehearsal/jest.config.json'),
 };
 
-/** Rehearsals of other apps, and those that build and install the package as its users do. They take minutes: they run when named, or with `--full`. */
+/** Rehearsals of other apps, those that build and install the package as its users do, and a browser. They take minutes: they run when named, or with `--full`. */
 const slow = {
+  browser: () => jest('browser', '--config', 'test/browser/jest.config.json'),
   apps: () => jest('apps', '--config', 'test/apps/jest.config.json'),
   languages: () => jest('languages', '--config', 'test/languages/jest.config.json'),
 };
