@@ -55,11 +55,12 @@ function synth(props?: CommonProps, single?: { removalPolicy?: RemovalPolicy }):
 }
 
 describe('StageProfile', () => {
-  /** How the logs of a template end, how what rests in it ends, and how many instances of which type serve. */
+  /** How the logs of a template end, how what rests in it ends (items that expire do not), and how many instances of which type serve. */
   const outcome = (template: Template) => ({
     logs: new Set(Object.values(template.findResources('AWS::Logs::LogGroup')).map(({ Properties }) => Properties.RetentionInDays)),
     rests: new Set(['AWS::S3::Bucket', 'AWS::DynamoDB::GlobalTable', 'AWS::SageMaker::ModelPackageGroup']
-      .flatMap((type) => Object.values(template.findResources(type))).map(({ DeletionPolicy }) => DeletionPolicy)),
+      .flatMap((type) => Object.values(template.findResources(type)))
+      .filter(({ Properties }) => !Properties.TimeToLiveSpecification).map(({ DeletionPolicy }) => DeletionPolicy)),
     capacity: /\\"capacity\\":\{\\"S\\":\\"([^\\]+)/.exec(JSON.stringify(template.findResources('AWS::StepFunctions::StateMachine')))?.[1],
   });
 
@@ -171,7 +172,7 @@ describe('one customer key and a VPC that exists', () => {
     ['EndpointDeployEventsRole', 'none'],
     ['ApiHealthRole', 'none'],
     ['ApiDatasetsRole', 'decrypt'],
-    ['ApiTrainingRole', 'decrypt'],
+    ['ApiTrainingRole', 'encrypt'], // writes the answers that it gives again
     ['ApiModelsRole', 'decrypt'],
     ['ApiPredictRole', 'none'],
     ['CustomS3AutoDeleteObjectsCustomResourceProviderRole', 'none'],
