@@ -35,11 +35,11 @@ describe('the example on the real data', () => {
     expect(stepOf(run.document, 'refusals')!.details.join('\n')).toMatch(/sex must be one of "F", "I", "M"/);
   });
 
-  test('starts one training for two equal requests, on the data set asked for, and refuses a parameter that the pipeline lacks', () => {
+  test('starts one training for two equal requests, on the data set asked for, and refuses a parameter that the pipeline lacks and one that callers may not set', () => {
     const { id } = run.document.dataSet!;
     expect(stepOf(run.document, 'retraining')).toMatchObject({
       status: 'passed',
-      summary: expect.stringMatching(new RegExp(`^\\w+: 400 that names \\w+; asked twice with data set ${id.slice(0, 12)}: started once, then stopped$`)) as string,
+      summary: expect.stringMatching(new RegExp(`^\\w+: 400 that names \\w+; MseThreshold: 400; asked twice with data set ${id.slice(0, 12)}: started once, then stopped$`)) as string,
     });
     expect(run.document.emulated!.grants.exercised).toEqual(expect.arrayContaining([
       expect.objectContaining({ action: 'sagemaker:StartPipelineExecution', logicalId: expect.stringContaining('ApiTraining') as string }),

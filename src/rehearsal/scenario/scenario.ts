@@ -5,6 +5,7 @@ import { Ingestion, deliverAgain, ingest } from './data';
 import { HeldOut, heldOutRows } from './instances';
 import { RegisteredModel, approve, awaitEndpoint, deploymentsSoFar, findRegistered, listed } from './models';
 import { PredictionResult, predictHeldOut, refuse } from './predictions';
+import { liftProtections } from './protections';
 import { noRetraining, retrain } from './retraining';
 import { AppContext, DeployedApp, RunContext } from './run-context';
 import { ReachedUntil, StepRunner } from './step-runner';
@@ -160,6 +161,7 @@ async function runReadSteps(runner: StepRunner, { api, parts }: RunContext, { mo
 /** Destroys the stacks and checks that nothing outlives them. */
 export async function tearDown(runner: StepRunner, context: AppContext): Promise<void> {
   await runner.run('destroy', async (step) => {
+    (await liftProtections(context.aws)).forEach((protection) => step.detail(`lifted first: ${protection}`));
     await context.cdk.destroy(step.signal);
     step.summary('all stacks are gone');
   });

@@ -96,16 +96,19 @@ def find(emulator: Emulator) -> list[dict[str, str]]:
 
 
 def _retained() -> set[str]:
-    """Physical ids that the deletion of a stack retained, as the template asks."""
+    """Names of what the deletion of a stack retained, as the template asks; of an ARN its last part too."""
     from ministack.services import cloudformation
 
     events = [event for history in cloudformation._stack_events.values() for event in history]
-    return {str(e.get("PhysicalResourceId")) for e in events if e.get("ResourceStatus") == "DELETE_SKIPPED"}
+    ids = {str(e.get("PhysicalResourceId")) for e in events if e.get("ResourceStatus") == "DELETE_SKIPPED"}
+    return ids | {identity.rsplit("/", 1)[-1] for identity in ids if identity.startswith("arn:")}
 
 
 def _why_kept(entry: dict[str, str], retained: set[str]) -> str | None:
     if entry["id"] in retained or entry["id"].rsplit("/", 1)[-1] in retained:
         return "its removal policy retains it"
+    if entry["kind"] == "model-package" and entry["id"].split("/")[-2] in retained:
+        return "it is in a group that its removal policy retains"
     if entry["kind"] == "log group" and _OF_PROVIDERS.search(entry["id"]):
         return "written by a function of CDK; on AWS it remains too"
     if entry["kind"] == "log group" and _OF_ALL_JOBS.match(entry["id"]):

@@ -1,0 +1,55 @@
+import * as fs from 'fs';
+import * as path from 'path';
+import { ABALONE, rehearse, ROOT, stepOf, testFolder } from '../rehearsal/command';
+
+/** An app in a folder of its own, which finds the library and its tools where this checkout has them. */
+function writeApp(name: string, code: string): string {
+  const folder = path.join(testFolder(), name);
+  fs.mkdirSync(path.join(folder, 'node_modules'), { recursive: true });
+  fs.symlinkSync(ROOT, path.join(folder, 'node_modules', 'cdk-mlops'));
+  ['aws-cdk-lib', 'constructs', 'aws-cdk', '.bin'].forEach((installed) => (
+    fs.symlinkSync(path.join(ROOT, 'node_modules', installed), path.join(folder, 'node_modules', installed))
+  ));
+  fs.writeFileSync(path.join(folder, 'app.ts'), code);
+  fs.writeFileSync(path.join(folder, 'cdk.json'), '{ "app": "tsx app.ts" }');
+  return folder;
+}
+
+/** The columns of the README's schema. */
+function fewColumns(): string {
+  const [header, ...rows] = fs.readFileSync(ABALONE, 'utf8').trim().split('\n').map((line) => line.trim().split(','));
+  const wanted = ['sex', 'length', 'shell_weight', 'rings'].map((column) => header.indexOf(column));
+  const file = path.join(testFolder(), 'few-columns.csv');
+  fs.writeFileSync(file, [header, ...rows].map((row) => wanted.map((index) => row[index]).join(',')).join('\n'));
+  return file;
+}
+
+describe('what a destroy keeps', () => {
+  test('on purpose is told and is no failure: the first app of the README', async () => {
+    const [, code] = /```ts nofixture\n([\s\S]*?)```/.exec(fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8'))!;
+    const run = await rehearse('readme', '--app', writeApp('readme', code), '--data', fewColumns());
+    expect({ exitCode: run.exitCode, failure: run.document.failure }).toEqual({ exitCode: 0, failure: undefined });
+    const kept = stepOf(run.document, 'leftovers')!.details.join('\n');
+    expect(kept).toMatch(/stays: s3 bucket abalone-\S+, its removal policy retains it/);
+    expect(kept).toMatch(/stays: sagemaker model-package-group \S+, its removal policy retains it/);
+    expect(kept).toMatch(/stays: sagemaker model-package \S+, it is in a group that its removal policy retains/);
+  });
+
+  test('by protection is lifted first, and told', async () => {
+    const run = await rehearse('protected', '--app', writeApp('protected', `
+      import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
+      import { UserPool } from 'aws-cdk-lib/aws-cognito';
+      import { AttributeType, Table } from 'aws-cdk-lib/aws-dynamodb';
+      const stack = new Stack(new App(), 'Guarded', { terminationProtection: true });
+      const removalPolicy = RemovalPolicy.DESTROY;
+      new Table(stack, 'Table', { partitionKey: { name: 'id', type: AttributeType.STRING }, deletionProtection: true, removalPolicy });
+      new UserPool(stack, 'People', { deletionProtection: true, removalPolicy });
+    `));
+    expect({ exitCode: run.exitCode, failure: run.document.failure }).toEqual({ exitCode: 0, failure: undefined });
+    expect([...stepOf(run.document, 'destroy')!.details].sort()).toEqual([
+      expect.stringMatching(/^lifted first: the deletion protection of table Guarded-Table/),
+      expect.stringMatching(/^lifted first: the deletion protection of user pool us-east-1_/),
+      'lifted first: the termination protection of stack Guarded',
+    ]);
+  });
+});
