@@ -237,8 +237,10 @@ def _unpacked(folder: Path, work: Path) -> Path:
         if not folder.is_dir() or not any(folder.iterdir()):
             raise ContractError(f"there is no model in {folder}: expected model.tar.gz or its files")
         return folder
+    # Debian 12's own Python, 3.11.2, has no filters yet.
+    safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(archives[0]) as archive:
-        archive.extractall(work, filter="data")
+        archive.extractall(work, **safely)
     return work
 
 

@@ -54,7 +54,7 @@ EVALUATE = """
 import json, os, pathlib, tarfile, numpy, xgboost
 base = pathlib.Path(os.environ['INPUTS'])
 with tarfile.open(base / 'model' / 'model.tar.gz') as tar:
-    tar.extractall(base / 'unpacked', filter='data')
+    tar.extractall(base / 'unpacked')
 booster = xgboost.Booster()
 booster.load_model(bytearray((base / 'unpacked' / 'xgboost-model').read_bytes()))
 data = numpy.loadtxt(base / 'test' / 'part-0.csv', delimiter=',')
