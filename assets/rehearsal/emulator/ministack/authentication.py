@@ -13,23 +13,20 @@ import hmac
 import json
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
-from ministack.services import cognito, lambda_svc, s3
+from ministack.services import cloudfront, cognito, lambda_svc, s3
 from ministack.services import sts as sts_service
 
+from emulator.ministack.asgi import Asgi, Receive, Send, send_answer, send_json, whole_body
 from emulator.ministack.emulator import Emulator
 from emulator.ministack.signatures import Request, is_signed, read, signature_failure
 
-__all__ = ["Asgi", "install", "known_callers_only"]
-
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Asgi = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+__all__ = ["CONTROL", "install", "known_callers_only"]
 
 CONTROL = "/_rehearsal/"
 CALLBACKS = ("/_ministack/cfn-response/", "/_ministack/cfn-signal/")
@@ -41,7 +38,16 @@ SPECIAL_ROUTES = re.compile(
     r"|CommitTransaction|RollbackTransaction)"
 )
 """Paths that MiniStack routes by themselves, whatever the host is."""
-COGNITO_PAGES = re.compile(r"^/(oauth2/(authorize|token|userInfo|userinfo|login|revoke)|login|logout)$")
+COGNITO_PAGES = {
+    "/login": ("POST",),
+    "/logout": ("GET",),
+    "/oauth2/authorize": ("GET",),
+    "/oauth2/login": ("POST",),
+    "/oauth2/token": ("POST",),
+    "/oauth2/userInfo": ("GET", "POST"),
+    "/oauth2/userinfo": ("GET", "POST"),
+}
+"""Those that MiniStack serves; with another method such a path is an object of S3."""
 SIGNING_KEYS = re.compile(r"^/([\w-]+)/\.well-known/(jwks\.json|openid-configuration)$")
 CORS_SERVICES = ("cognito-idp", "cognito-identity")
 """Services whose user calls web pages make, so that pages may read the answers."""
@@ -94,19 +100,16 @@ def known_callers_only(emulator: Emulator, control: Asgi, services: Asgi) -> Asg
         request = read(scope)
         if not own_hosts.match(request.host) and not _is_domain_of_app(request, emulator.settings.port):
             note = f"{request.host or 'no host'} is not a name of this rehearsal"
-            await _refuse(
-                scope, send, 403, {"message": f"{note}: it listens at {emulator.settings.endpoint}"}
-            )
+            await _refuse(scope, send, f"{note}: it listens at {emulator.settings.endpoint}")
+        elif request.path.startswith(CONTROL) and not _has_token(request, emulator.settings.token):
+            await _refuse(scope, send, "the token of this rehearsal is missing")
         elif request.path.startswith(CONTROL):
-            if not _has_token(request, emulator.settings.token):
-                await _refuse(scope, send, 403, {"message": "the token of this rehearsal is missing"})
-                return
             await control(scope, receive, send)
         elif scope["type"] == "websocket":
             if app._parse_execute_api_url(request.host, request.path):
                 await services(scope, receive, send)
             else:
-                await send({"type": "websocket.close", "code": 1008})
+                await _refuse(scope, send, "")
         else:
             await _serve(emulator, request, scope, receive, send, services)
 
@@ -116,7 +119,7 @@ def known_callers_only(emulator: Emulator, control: Asgi, services: Asgi) -> Asg
 async def _serve(
     emulator: Emulator, request: Request, scope: dict[str, Any], receive: Receive, send: Send, services: Asgi
 ) -> None:
-    body = await _whole_body(receive)
+    body = await whole_body(receive)
     if body is None:
         return
     request = replace(request, body=body)
@@ -127,7 +130,7 @@ async def _serve(
         emulator.journal.note(
             "refused", f"{request.method} {request.path}: {_summary(content)}", host=request.host
         )
-        await _send(send, status, headers, content if request.method != "HEAD" else b"")
+        await send_answer(send, status, headers, content if request.method != "HEAD" else b"")
         return
     given = False
 
@@ -146,7 +149,8 @@ def _refusal(request: Request) -> tuple[int, dict[str, str], bytes] | None:
     if request.method == "PUT" and request.path.startswith(CALLBACKS):
         return None
     if OWN_ROUTES.match(request.path) and not DATA_ROUTES.match(request.path):
-        return _json(403, f"{request.path} is not a route of AWS")
+        content = json.dumps({"message": f"{request.path} is not a route of AWS"})
+        return 403, {"Content-Type": "application/json"}, content.encode()
     failure = signature_failure(request)
     if failure is None and is_signed(request):
         return None
@@ -173,18 +177,18 @@ def _is_served_unsigned(request: Request) -> bool:
         return _is_preflight_answered(request)
     if request.path == "/" and not app._extract_s3_vhost_bucket(request.host):
         return bool(iam_evaluator._served_unsigned(request.service, request.action))
-    is_form = request.headers.get("content-type", "").lower().startswith("multipart/form-data")
-    return request.method == "POST" and is_form and request.service == "s3" and not request.query
+    return _is_form_of_bucket(request)
 
 
 def _is_data(request: Request) -> bool:
     """Whether it is for an API, a function URL or a distribution of the app, which have authorizers of their own."""
     if DATA_ROUTES.match(request.path):
         return True
+    distribution = app._parse_cloudfront_dataplane_host(request.host)
     named = (
         app._parse_execute_api_url(request.host, request.path)
         or app._parse_lambda_url(request.host, request.path)
-        or app._parse_cloudfront_dataplane_host(request.host)
+        or (distribution and cloudfront.find_distribution_for_label(distribution))
         or app._resolve_custom_domain_request(request.host, request.path)
     )
     return bool(named) and not SPECIAL_ROUTES.match(request.path)
@@ -195,7 +199,22 @@ def _is_cognito_page(request: Request) -> bool:
     keys = SIGNING_KEYS.match(request.path)
     if keys:
         return request.method == "GET" and cognito._get_pool_unscoped(keys[1]) is not None
-    return bool(COGNITO_PAGES.match(request.path))
+    return (
+        request.method in (*COGNITO_PAGES.get(request.path, ()), "OPTIONS") and request.path in COGNITO_PAGES
+    )
+
+
+def _is_form_of_bucket(request: Request) -> bool:
+    content = request.headers.get("content-type", "").lower()
+    bucket = "/" if app._extract_s3_vhost_bucket(request.host) else r"/[^/]+/?"
+    return (
+        request.method == "POST"
+        and content.startswith("multipart/form-data")
+        and not request.query
+        and request.service == "s3"
+        and bool(re.fullmatch(bucket, request.path))
+        and not SPECIAL_ROUTES.match(request.path)
+    )
 
 
 def _is_preflight_answered(request: Request) -> bool:
@@ -227,17 +246,6 @@ def _has_token(request: Request, token: str) -> bool:
     return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
 
 
-async def _whole_body(receive: Receive) -> bytes | None:
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
 def _without_cors(send: Send) -> Send:
     async def sent(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -251,23 +259,11 @@ def _without_cors(send: Send) -> Send:
     return sent
 
 
-def _json(status: int, message: str) -> tuple[int, dict[str, str], bytes]:
-    return status, {"Content-Type": "application/json"}, json.dumps({"message": message}).encode()
-
-
-async def _refuse(scope: Mapping[str, Any], send: Send, status: int, content: dict[str, str]) -> None:
+async def _refuse(scope: Mapping[str, Any], send: Send, message: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
-        return
-    await _send(send, status, {"Content-Type": "application/json"}, json.dumps(content).encode())
-
-
-async def _send(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
-    lines = [(name.encode(), str(value).encode()) for name, value in headers.items()]
-    if not any(name.lower() == b"content-length" for name, _ in lines):
-        lines.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": body})
+    else:
+        await send_json(send, 403, {"message": message})
 
 
 def _summary(content: bytes) -> str:

@@ -18,13 +18,13 @@ and those of SageMaker: `endpoint-rollback`, `step-fault` (see `SageMaker.inject
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
 
 from emulator.host import ApiError
 from emulator.ministack import leftovers
-from emulator.ministack.authentication import CONTROL, Asgi
+from emulator.ministack.asgi import Asgi, Receive, Send, send_json, whole_body
+from emulator.ministack.authentication import CONTROL
 from emulator.ministack.cloudformation import bootstrap_stacks
 from emulator.ministack.emulator import Emulator
 
@@ -37,19 +37,11 @@ OWN_FAULTS = {"duplicate-event": {"rule", "detailType"}}
 def application(emulator: Emulator) -> Asgi:
     """The control routes."""
 
-    async def answer(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Any) -> None:
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if message["type"] != "http.request" or not message.get("more_body"):
-                break
+    async def answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        body = await whole_body(receive) or b""
         query = parse_qs(scope.get("query_string", b"").decode())
         status, content = respond(emulator, scope["method"], scope["path"][len(CONTROL) :], query, body)
-        payload = json.dumps(content, default=str).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(payload)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": payload})
+        await send_json(send, status, content)
 
     return answer
 

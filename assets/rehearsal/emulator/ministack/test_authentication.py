@@ -340,6 +340,39 @@ def test_function_urls_are_open_only_where_they_say_so(emulator: Running) -> Non
             assert send(emulator, "GET", path, headers={"Host": host})[0] in (400, 403), path
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "host"),
+    [
+        ("PUT", "/login", "127.0.0.1"),
+        ("PUT", "/logout", "127.0.0.1"),
+        ("DELETE", "/oauth2/token", "127.0.0.1"),
+        ("GET", "/login", "127.0.0.1"),
+        ("POST", "/oauth2/revoke", "127.0.0.1"),
+        ("GET", "/held/secret.txt", "nothing.cloudfront.localhost"),
+        ("POST", "/held?delete", "nothing.cloudfront.localhost"),
+        ("POST", "/held/secret.txt?uploads", "nothing.cloudfront.localhost"),
+        ("GET", "/secret.txt", "held.localhost"),
+        ("GET", "/secret.txt", "held.s3.localhost"),
+    ],
+)
+def test_what_looks_like_a_page_of_the_app_leads_to_no_bucket(
+    emulator: Running, method: str, path: str, host: str
+) -> None:
+    named = f"{host}:{urlsplit(emulator.endpoint).port}"
+    status, _, content = send(emulator, method, path, headers={"Host": named})
+    assert status in (400, 403) and content != b"held", f"{status} {content[:200]!r}"
+    buckets = [bucket["Name"] for bucket in emulator.client("s3").list_buckets()["Buckets"]]
+    assert not {"login", "logout", "oauth2"} & set(buckets)
+
+
+@pytest.mark.parametrize("path", ["/held/secret.txt", "/v20180820/", "/v20180820/mrap/instances", "/Execute"])
+def test_a_form_is_for_a_bucket(emulator: Running, path: str) -> None:
+    body = '--edge\r\nContent-Disposition: form-data; name="file"\r\n\r\nx\r\n--edge--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=edge"}
+    status, _, content = send(emulator, "POST", path, body, headers)
+    assert status == 403 and (b"AccessDenied" in content or b"MissingAuthenticationToken" in content), content
+
+
 def test_two_runs_do_not_know_each_other(emulator: Running) -> None:
     with Running() as other:
         assert other.credentials != emulator.credentials and other.token != emulator.token
