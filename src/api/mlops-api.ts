@@ -17,6 +17,7 @@ import { ServedModels } from './served-models';
 import { CommonProps } from '../profile';
 import { Settings, settingsOf } from '../profile/settings';
 import { arnSpellings } from '../shared/arn-spellings';
+import { grantTableKey } from '../shared/encryption';
 import { HandlerFunction } from '../shared/handler-function';
 import { connectionsOf } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
@@ -278,8 +279,9 @@ export class MlopsApi extends Construct implements ec2.IConnectable {
       removalPolicy: RemovalPolicy.DESTROY,
       encryptionKey: this.settings.encryptionKey,
     });
-    table.grant(handler, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem');
-    this.settings.encryptionKey?.grantEncryptDecrypt(handler);
+    const actions = ['dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem'];
+    table.grant(handler, ...actions);
+    grantTableKey(table, handler, actions);
     handler.addEnvironment(ApiEnvironment.IDEMPOTENCY_TABLE, table.tableName);
   }
 

@@ -26,6 +26,7 @@ import { Workflow } from './workflow';
 import { CommonProps } from '../profile';
 import { settingsOf } from '../profile/settings';
 import { DeadLetterQueue } from '../shared/dead-letter-queue';
+import { LONGEST_DELIVERY } from '../shared/event-rule';
 import { connectionsOf, Network } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
 import { SecureBucket } from '../shared/secure-bucket';
@@ -249,9 +250,7 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
         detailType: ['Object Created'],
         detail: { bucket: { name: [this.bucket.bucketName] }, object: { key: [{ prefix: Prefix.RAW }] } },
       },
-      targets: [new targets.SfnStateMachine(this.stateMachine, {
-        deadLetterQueue: this.deadLetterQueue, maxEventAge: Duration.hours(24), retryAttempts: 185,
-      })],
+      targets: [new targets.SfnStateMachine(this.stateMachine, { deadLetterQueue: this.deadLetterQueue, ...LONGEST_DELIVERY })],
     });
   }
 

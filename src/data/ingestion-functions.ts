@@ -6,8 +6,8 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { DataAccess } from './data-access';
 import { Env, Prefix } from './environment';
-import { executionArns } from './interruption';
 import { ITrainingTarget } from './training-target';
+import { executionArns } from '../shared/arns';
 import type { CommonSettings } from '../shared/common-settings';
 import { grantTableKey } from '../shared/encryption';
 import { HandlerFunction } from '../shared/handler-function';
@@ -44,7 +44,7 @@ export class IngestionFunctions extends Construct {
       roles: [this.manifest.role!],
       statements: [new iam.PolicyStatement({
         actions: ['states:DescribeExecution'],
-        resources: [executionArns(stateMachine)],
+        resources: [executionArns(this, stateMachine.stateMachineName)],
       })],
     });
   }

@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
@@ -7,8 +7,10 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { Env } from './environment';
+import { executionArns } from '../shared/arns';
 import type { CommonSettings } from '../shared/common-settings';
 import { grantTableKey } from '../shared/encryption';
+import { executionsOf } from '../shared/event-rule';
 import { HandlerFunction } from '../shared/handler-function';
 
 export interface InterruptionProps {
@@ -18,13 +20,6 @@ export interface InterruptionProps {
   readonly topic: sns.ITopic;
   readonly stateMachine: sfn.StateMachine;
   readonly deadLetterQueue: sqs.IQueue;
-}
-
-/** ARNs of the executions of a state machine. */
-export function executionArns(stateMachine: sfn.StateMachine): string {
-  return Stack.of(stateMachine).formatArn({
-    service: 'states', resource: 'execution', resourceName: `${stateMachine.stateMachineName}:*`, arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-  });
 }
 
 /** Sets right what an execution that was stopped, timed out or broke could not: its data set fails and can be processed again. */
@@ -42,14 +37,10 @@ export class Interruption extends Construct {
     datasetTable.grant(handler, ...actions);
     grantTableKey(datasetTable, handler, actions);
     topic.grantPublish(handler);
-    handler.allow(['states:DescribeExecution'], [executionArns(stateMachine)]);
+    handler.allow(['states:DescribeExecution'], [executionArns(this, stateMachine.stateMachineName)]);
     new events.Rule(this, 'OnInterrupted', {
       description: `Processing of ${datasetName} data ended without success`,
-      eventPattern: {
-        source: ['aws.states'],
-        detailType: ['Step Functions Execution Status Change'],
-        detail: { stateMachineArn: [stateMachine.stateMachineArn], status: ['ABORTED', 'TIMED_OUT', 'FAILED'] },
-      },
+      eventPattern: executionsOf(stateMachine, { status: ['ABORTED', 'TIMED_OUT', 'FAILED'] }),
       targets: [new targets.LambdaFunction(handler, { deadLetterQueue, maxEventAge: Duration.hours(24), retryAttempts: 20 })],
     });
   }

@@ -15,13 +15,13 @@ import { Capacity, CommonProps } from '../profile';
 import { Settings, settingsOf } from '../profile/settings';
 import { IModelRegistry } from '../registry';
 import { grantCatalog } from '../registry/catalog-grants';
-import { executionArns, stateMachineArn } from './workflow/arns';
+import { stateMachineArn, stateMachineName } from './workflow/arns';
 import { DeployWorkflow } from './workflow/deploy-workflow';
 import { checkHistory } from './workflow/history';
-import { sageMakerArns } from '../shared/arns';
+import { executionArns, sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
 import { DeadLetterQueue } from '../shared/dead-letter-queue';
-import { eventRule } from '../shared/event-rule';
+import { executionsOf, LONGEST_DELIVERY, eventRule } from '../shared/event-rule';
 import { HandlerFunction } from '../shared/handler-function';
 import { connectionsOf, Network } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
@@ -258,7 +258,7 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
         // Listing has no resource-level permissions.
         allow(['sagemaker:ListEndpointConfigs', 'sagemaker:ListModels'], ['*']),
         allow(['states:ListExecutions'], [properties.StateMachineArn]),
-        allow(['states:StopExecution'], [executionArns(stack, this.prefix)]),
+        allow(['states:StopExecution'], [executionArns(this, stateMachineName(this.prefix))]),
         allow(['application-autoscaling:DeregisterScalableTarget'], [scalableTargets], {
           StringEquals: {
             'application-autoscaling:service-namespace': 'sagemaker',
@@ -288,20 +288,14 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
   private restoreOnInterruption(): void {
     new events.Rule(this, 'OnInterrupted', {
       description: `A deployment to ${this.endpointName} was interrupted`,
-      eventPattern: {
-        source: ['aws.states'],
-        detailType: ['Step Functions Execution Status Change'],
-        detail: {
-          stateMachineArn: [this.stateMachine.stateMachineArn],
-          // Errors of the workflow's own have passed through its failure path.
-          $or: [{ status: ['ABORTED', 'TIMED_OUT'] }, { status: ['FAILED'], error: [{ prefix: 'States.' }] }],
-        },
-      },
+      eventPattern: executionsOf(this.stateMachine, {
+        // Errors of the workflow's own have passed through its failure path.
+        $or: [{ status: ['ABORTED', 'TIMED_OUT'] }, { status: ['FAILED'], error: [{ prefix: 'States.' }] }],
+      }),
       targets: [new targets.SfnStateMachine(this.stateMachine, {
         input: events.RuleTargetInput.fromObject({ interrupted: events.EventField.fromPath('$.detail.executionArn') }),
         deadLetterQueue: this.deadLetterQueue,
-        retryAttempts: 185,
-        maxEventAge: Duration.hours(24),
+        ...LONGEST_DELIVERY,
       })],
     });
   }

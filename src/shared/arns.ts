@@ -22,6 +22,13 @@ export function queueArn(scope: IConstruct, url: string): string {
   return Stack.of(scope).formatArn({ service: 'sqs', account: part(3), resource: part(4) });
 }
 
+/** ARNs of the executions of a state machine, by its name. */
+export function executionArns(scope: IConstruct, stateMachineName: string): string {
+  return Stack.of(scope).formatArn({
+    service: 'states', resource: 'execution', resourceName: `${stateMachineName}:*`, arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+}
+
 /** ARN of a log group. */
 export function logGroupArn(scope: IConstruct, name: string): string {
   return Stack.of(scope).formatArn({ service: 'logs', resource: 'log-group', resourceName: name, arnFormat: ArnFormat.COLON_RESOURCE_NAME });

@@ -9,9 +9,3 @@ export function stateMachineArn(stack: Stack, prefix: string): string {
     service: 'states', resource: 'stateMachine', resourceName: stateMachineName(prefix), arnFormat: ArnFormat.COLON_RESOURCE_NAME,
   });
 }
-
-export function executionArns(stack: Stack, prefix: string): string {
-  return stack.formatArn({
-    service: 'states', resource: 'execution', resourceName: `${stateMachineName(prefix)}:*`, arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-  });
-}

@@ -3,11 +3,11 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { executionArns } from './arns';
+import { stateMachineName } from './arns';
 import type { Capacity } from '../../profile/capacity';
 import type { IModelRegistry } from '../../registry';
 import { CatalogKey, CatalogKind, catalogPartition, servingKey } from '../../registry/catalog.lambda-shared';
-import { sageMakerArns } from '../../shared/arns';
+import { executionArns, sageMakerArns } from '../../shared/arns';
 import type { CommonSettings } from '../../shared/common-settings';
 import { grantTableKey, volumeKeyStatements } from '../../shared/encryption';
 import { expr, KEEP_INPUT, orElse, text } from '../../shared/workflow/jsonata';
@@ -209,7 +209,7 @@ export abstract class DeployStates extends Construct {
       service: STEP_FUNCTIONS,
       action: 'describeExecution',
       parameters: { ExecutionArn: expr(arn) },
-      resources: [executionArns(Stack.of(this), this.settings.prefix)],
+      resources: [executionArns(this, stateMachineName(this.settings.prefix))],
       assign,
     });
   }

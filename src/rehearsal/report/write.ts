@@ -26,8 +26,7 @@ export function prepareReport(report: string): void {
     }
     fs.rmSync(report);
   }
-  const log = logBeside(report);
-  fs.rmSync(log, { force: true });
+  fs.rmSync(logBeside(report), { force: true });
 }
 
 /** Where the logs are kept: beside the report, under a name that is free or that of an earlier run's log. */

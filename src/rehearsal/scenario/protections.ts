@@ -1,41 +1,36 @@
-import { UpdateTerminationProtectionCommand, paginateDescribeStacks, paginateListStackResources } from '@aws-sdk/client-cloudformation';
+import { DescribeStacksCommand, UpdateTerminationProtectionCommand } from '@aws-sdk/client-cloudformation';
 import { DescribeUserPoolCommand, UpdateUserPoolCommand } from '@aws-sdk/client-cognito-identity-provider';
 import { DescribeTableCommand, UpdateTableCommand } from '@aws-sdk/client-dynamodb';
+import { DeployedStack } from '../app/deployed-stacks';
 import { AwsClients } from '../emulator/aws-clients';
 
-const BOOTSTRAP = 'CDKToolkit';
-
 /** Lifts what keeps stacks, tables and user pools from being deleted, as a person would before the destroy; gives one sentence for each. */
-export async function liftProtections(aws: AwsClients): Promise<string[]> {
+export async function liftProtections(aws: AwsClients, stacks: readonly DeployedStack[]): Promise<string[]> {
   const lifted: string[] = [];
-  for await (const page of paginateDescribeStacks({ client: aws.cloudFormation }, {})) {
-    for (const { StackName, EnableTerminationProtection } of page.Stacks ?? []) {
-      if (StackName === BOOTSTRAP) {
-        continue;
+  for (const { id, name, resources } of stacks) {
+    if (await liftStack(aws, id)) {
+      lifted.push(`the termination protection of stack ${name}`);
+    }
+    for (const { type, physicalId } of resources.values()) {
+      if (TABLES.includes(type) && await liftTable(aws, physicalId)) {
+        lifted.push(`the deletion protection of table ${physicalId}`);
       }
-      if (EnableTerminationProtection) {
-        await aws.cloudFormation.send(new UpdateTerminationProtectionCommand({ StackName, EnableTerminationProtection: false }));
-        lifted.push(`the termination protection of stack ${StackName}`);
+      if (type === 'AWS::Cognito::UserPool' && await liftUserPool(aws, physicalId)) {
+        lifted.push(`the deletion protection of user pool ${physicalId}`);
       }
-      lifted.push(...await ofResources(aws, StackName!));
     }
   }
   return lifted;
 }
 
-async function ofResources(aws: AwsClients, stack: string): Promise<string[]> {
-  const lifted: string[] = [];
-  for await (const page of paginateListStackResources({ client: aws.cloudFormation }, { StackName: stack })) {
-    for (const { ResourceType, PhysicalResourceId: id } of page.StackResourceSummaries ?? []) {
-      if (id && (ResourceType === 'AWS::DynamoDB::Table' || ResourceType === 'AWS::DynamoDB::GlobalTable') && await liftTable(aws, id)) {
-        lifted.push(`the deletion protection of table ${id}`);
-      }
-      if (id && ResourceType === 'AWS::Cognito::UserPool' && await liftUserPool(aws, id)) {
-        lifted.push(`the deletion protection of user pool ${id}`);
-      }
-    }
+const TABLES = ['AWS::DynamoDB::Table', 'AWS::DynamoDB::GlobalTable'];
+
+async function liftStack({ cloudFormation }: AwsClients, StackName: string): Promise<boolean> {
+  const { Stacks: [stack] = [] } = await cloudFormation.send(new DescribeStacksCommand({ StackName }));
+  if (stack?.EnableTerminationProtection) {
+    await cloudFormation.send(new UpdateTerminationProtectionCommand({ StackName, EnableTerminationProtection: false }));
   }
-  return lifted;
+  return stack?.EnableTerminationProtection === true;
 }
 
 async function liftTable({ dynamo }: AwsClients, name: string): Promise<boolean> {

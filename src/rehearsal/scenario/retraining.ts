@@ -6,7 +6,7 @@ import { ApiClient, describeResponse } from './api-client';
 import { Ingestion } from './data';
 import { RunContext } from './run-context';
 import { StepRunner, poll } from './step-runner';
-import { DefinedParameter, definedParameters, pipelineExecutions } from './training';
+import { definedParameters, pipelineExecutions } from './training';
 import { TrainingParameter } from '../../data/environment';
 import { datasetOf } from '../app/app-parts';
 import { RehearsalError } from '../command/errors';
@@ -34,10 +34,17 @@ export async function retrain(runner: StepRunner, context: RunContext, ingested:
     const parameter = (await definedParameters(client, pipelineName))
       .find(({ Name, DefaultValue }) => DefaultValue !== undefined && Name.length > 4 && api.maySet(pipelineName, Name));
     const dataset = api.pathOf('GET /datasets', datasetOf(context.parts)) && ingested.dataSet.id;
-    const seen = parameter ? [await refuseParameter(api, path, parameter)] : [];
+    const seen: string[] = [];
+    if (parameter) {
+      const wrong = parameter.Name.slice(0, -1);
+      await refuse(api, path, wrong, parameter.DefaultValue, `"${parameter.Name}"`);
+      seen.push(`${wrong}: 400 that names ${parameter.Name}`);
+    }
     const limit = context.parts.training!.facts.gate.find((one) => !api.maySet(pipelineName, one.parameter));
     if (limit) {
-      seen.push(await refuseLimit(api, path, limit.parameter));
+      // Whoever could set the gate's limit could let any model pass.
+      await refuse(api, path, limit.parameter, 1e9);
+      seen.push(`${limit.parameter}: 400`);
     }
     const before = await pipelineExecutions(client, pipelineName);
 
@@ -67,22 +74,12 @@ export async function retrain(runner: StepRunner, context: RunContext, ingested:
   });
 }
 
-async function refuseParameter(api: ApiClient, path: string, { Name, DefaultValue }: DefinedParameter): Promise<string> {
-  const wrong = Name.slice(0, -1);
-  const answer = await api.post(path, { parameters: { [wrong]: DefaultValue } });
-  if (answer.status !== 400 || !answer.text.includes(wrong) || !answer.text.includes(`"${Name}"`)) {
-    throw new RehearsalError(`the parameter ${wrong} should be refused with a 400 that names ${Name}, but the answer was ${describeResponse(answer)}`);
+/** Asks with a parameter that must be refused with a 400 that has these words. */
+async function refuse(api: ApiClient, path: string, name: string, value: unknown, ...words: string[]): Promise<void> {
+  const answer = await api.post(path, { parameters: { [name]: value } });
+  if (answer.status !== 400 || ![name, ...words].every((word) => answer.text.includes(word))) {
+    throw new RehearsalError(`the parameter ${name} should be refused with a 400 that names ${words.join(' and ') || 'it'}, but the answer was ${describeResponse(answer)}`);
   }
-  return `${wrong}: 400 that names ${Name}`;
-}
-
-/** Whoever could set the gate's limit could let any model pass. */
-async function refuseLimit(api: ApiClient, path: string, name: string): Promise<string> {
-  const answer = await api.post(path, { parameters: { [name]: 1e9 } });
-  if (answer.status !== 400 || !answer.text.includes(name)) {
-    throw new RehearsalError(`the limit ${name} should be refused with a 400 that names it, but the answer was ${describeResponse(answer)}`);
-  }
-  return `${name}: 400`;
 }
 
 async function start(api: ApiClient, path: string, body: unknown, idempotencyKey: string): Promise<string> {

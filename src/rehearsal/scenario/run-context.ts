@@ -1,6 +1,7 @@
 import { ApiClient } from './api-client';
 import { ModelParts } from '../app/app-parts';
 import { Cdk } from '../app/cdk';
+import { DeployedStack } from '../app/deployed-stacks';
 import { RehearseOptions } from '../command/options';
 import { AwsClients } from '../emulator/aws-clients';
 import { Emulator } from '../emulator/emulator';
@@ -22,7 +23,8 @@ export interface RunContext extends AppContext {
   readonly file?: string;
 }
 
-/** A deployed app: the models that are rehearsed, one after the other. */
+/** A deployed app: its stacks, and the models that are rehearsed, one after the other. */
 export interface DeployedApp extends AppContext {
+  readonly stacks: readonly DeployedStack[];
   readonly models: readonly RunContext[];
 }

@@ -7,7 +7,7 @@ import { RegisteredModel, approve, awaitEndpoint, deploymentsSoFar, findRegister
 import { PredictionResult, predictHeldOut, refuse } from './predictions';
 import { liftProtections } from './protections';
 import { noRetraining, retrain } from './retraining';
-import { AppContext, DeployedApp, RunContext } from './run-context';
+import { DeployedApp, RunContext } from './run-context';
 import { ReachedUntil, StepRunner } from './step-runner';
 import { EvaluationResult, TrainingResult, overrideParameters, train } from './training';
 import { SchemaDocument } from '../../data/schema-document';
@@ -159,9 +159,9 @@ async function runReadSteps(runner: StepRunner, { api, parts }: RunContext, { mo
 }
 
 /** Destroys the stacks and checks that nothing outlives them. */
-export async function tearDown(runner: StepRunner, context: AppContext): Promise<void> {
+export async function tearDown(runner: StepRunner, context: DeployedApp): Promise<void> {
   await runner.run('destroy', async (step) => {
-    (await liftProtections(context.aws)).forEach((protection) => step.detail(`lifted first: ${protection}`));
+    (await liftProtections(context.aws, context.stacks)).forEach((protection) => step.detail(`lifted first: ${protection}`));
     await context.cdk.destroy(step.signal);
     step.summary('all stacks are gone');
   });

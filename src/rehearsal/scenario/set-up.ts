@@ -87,16 +87,16 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<DeployedA
   });
   const aws = new AwsClients(emulator);
   const app = { options: given.options, emulator, cdk, aws };
-  const models = await runner.run('deploy', async (step) => {
+  const { deployed, models } = await runner.run('deploy', async (step) => {
     await cdk.deploy(step.signal);
-    const deployed = await readDeployed(aws.cloudFormation, stacks);
-    const parts = findAppParts(stacks, { account: emulator.account, region: emulator.region, stacks: deployed });
+    const read = await readDeployed(aws.cloudFormation, stacks);
+    const parts = findAppParts(stacks, { account: emulator.account, region: emulator.region, stacks: read });
     parts.remarks.forEach((remark) => step.detail(remark));
-    const resources = deployed.reduce((sum, stack) => sum + stack.resources.size, 0);
+    const resources = read.reduce((sum, stack) => sum + stack.resources.size, 0);
     step.summary(`${count(resources, 'resource')} in ${count(stacks.length, 'stack')}`);
-    return modelContexts(step, app, parts, files);
+    return { deployed: read, models: await modelContexts(step, app, parts, files) };
   });
-  return { ...app, models };
+  return { ...app, stacks: deployed, models };
 }
 
 /** One client for each API, logged in. */
