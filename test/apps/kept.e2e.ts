@@ -25,7 +25,7 @@ function fewColumns(): string {
 }
 
 describe('what a destroy keeps', () => {
-  test('on purpose is told and is no failure: the first app of the README', async () => {
+  test('on purpose is told and fails nothing: the first app of the README', async () => {
     const [, code] = /```ts nofixture\n([\s\S]*?)```/.exec(fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8'))!;
     const run = await rehearse('readme', '--app', writeApp('readme', code), '--data', fewColumns());
     expect({ exitCode: run.exitCode, failure: run.document.failure }).toEqual({ exitCode: 0, failure: undefined });
