@@ -4,6 +4,7 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { findAppParts, groupOf, ModelParts } from '../src/rehearsal/app/app-parts';
 import { AssembledStack } from '../src/rehearsal/app/assembly';
+import { DeployedStack } from '../src/rehearsal/app/deployed-stacks';
 import { UsageError } from '../src/rehearsal/command/errors';
 import { Terminal } from '../src/rehearsal/command/terminal';
 import { ApiClient } from '../src/rehearsal/scenario/api-client';
@@ -15,11 +16,13 @@ import { ReachedUntil, StepRunner } from '../src/rehearsal/scenario/step-runner'
 
 type Entry = [kind: string, where: string, facts: object];
 
-const scope = { account: '000000000000', region: 'us-east-1', stacks: [] };
+const environment = { account: '000000000000', region: 'us-east-1' };
 
 function stacksOf(...entries: Entry[]): AssembledStack[] {
-  return [{ name: 'A', metadata: entries.map(([kind, where, data]) => ({ type: `cdk-mlops:${kind}`, path: where, data })) }] as unknown as AssembledStack[];
+  return [{ id: 'A', stage: '', environment, metadata: entries.map(([kind, where, data]) => ({ type: `cdk-mlops:${kind}`, path: where, data })) }] as unknown as AssembledStack[];
 }
+
+const partsOf = (stacks: AssembledStack[]) => findAppParts(stacks, stacks as unknown as DeployedStack[]);
 
 const data = (where: string, dataset: string, pipelineName?: string): Entry => ['data-pipeline', where, { pipelineName, schema: { name: dataset } }];
 const training = (where: string, pipelineName: string, modelPackageGroupName: string): Entry => ['training-pipeline', where, { pipelineName, modelPackageGroupName }];
@@ -41,33 +44,42 @@ describe('parts of a model', () => {
       api('Api', { endpoint: ['serve-a', 'serve-w'] }),
     ];
     const wanted = ['abalone: D1 T1 R1 E1 Api', 'wine: D2 T2 R2 E2 Api'];
-    expect(outline(findAppParts(stacksOf(...entries), scope).models)).toEqual(wanted);
-    const reversed = findAppParts(stacksOf(...entries.reverse()), scope);
+    expect(outline(partsOf(stacksOf(...entries)).models)).toEqual(wanted);
+    const reversed = partsOf(stacksOf(...entries.reverse()));
     expect(outline(reversed.models)).toEqual([...wanted].reverse());
     expect(reversed.remarks).toEqual([]);
   });
 
+  test('are of one account and region, where the same names occur in several', () => {
+    const entries = [data('D', 'wine', 'train'), training('T', 'train', 'wine'), registry('R', 'wine'), endpoint('E', 'serve', 'wine'), api('Api', { endpoint: ['serve'] })];
+    const stacks = [environment, { account: '222222222222', region: 'eu-west-1' }].flatMap((place, i) =>
+      stacksOf(...entries.map(([kind, where, facts]): Entry => [kind, `S${i}/${where}`, facts])).map((stack) => ({ ...stack, id: `S${i}`, environment: place })));
+    const { models } = partsOf(stacks);
+    expect(outline(models)).toEqual(['S0/D: S0/D S0/T S0/R S0/E S0/Api', 'S1/D: S1/D S1/T S1/R S1/E S1/Api']);
+    expect(models.map((model) => model.environment)).toEqual(stacks.map((stack) => stack.environment));
+  });
+
   test('what nothing feeds is said, and not taken in the place of what is missing', () => {
-    const { models, remarks } = findAppParts(stacksOf(
+    const { models, remarks } = partsOf(stacksOf(
       training('T1', 'one', 'g1'), registry('R1', 'g1'), endpoint('E1', 'e1', 'g1'), training('T2', 'two', 'g2'), data('D2', 'iris', 'two'), registry('R3', 'g3'),
-    ), scope);
+    ));
     expect(outline(models)).toEqual(['iris: D2 T2 - -']);
     expect(groupOf(models[0])).toBe('g2');
     expect(remarks).toEqual(['not rehearsed, since they belong to no data pipeline: T1, R1, R3, E1']);
   });
 
   test('several endpoints may serve one group, each model has the API that serves most of it, and a name that two share names neither', () => {
-    const { models } = findAppParts(stacksOf(
+    const { models } = partsOf(stacksOf(
       data('D1', 'iris', 'one'), data('D2', 'iris', 'two'), training('T1', 'one', 'g1'), training('T2', 'two', 'g2'),
       endpoint('E1', 'e1', 'g1'), endpoint('E2', 'e2', 'g1'), api('ReadApi', { training: ['one', 'two'] }), api('WholeApi', { training: ['two'], registry: ['g2'] }),
-    ), scope);
+    ));
     expect(outline(models)).toEqual(['D1: D1 T1 - E1 E2 ReadApi', 'D2: D2 T2 - WholeApi']);
   });
 
   test('an app without data has models that begin at what it has', () => {
-    expect(outline(findAppParts(stacksOf(endpoint('E', 'e', 'g'), registry('R', 'g'), api('Api', {})), scope).models)).toEqual(['R: - - R E Api']);
-    expect(outline(findAppParts(stacksOf(api('Api', {})), scope).models)).toEqual([': - - - Api']);
-    expect(outline(findAppParts([], scope).models)).toEqual([': - - - -']);
+    expect(outline(partsOf(stacksOf(endpoint('E', 'e', 'g'), registry('R', 'g'), api('Api', {}))).models)).toEqual(['R: - - R E Api']);
+    expect(outline(partsOf(stacksOf(api('Api', {}))).models)).toEqual([': - - - Api']);
+    expect(outline(partsOf([]).models)).toEqual([': - - - -']);
   });
 });
 
@@ -146,6 +158,16 @@ describe('data files', () => {
     expect(() => assign(...named)).toThrow(message);
   });
 
+  test('are for their data set in every stage, and in one if that is named', () => {
+    const stages = ['Dev', 'Prod'].map((stage) => ({ ...pipelines[1], stage, path: `${stage}/Wine` }));
+    const both = [['Dev/Wine', 'w.csv'], ['Prod/Wine', 'w.csv']];
+    expect([...assignDataFiles([{ file: 'w.csv' }], stages)]).toEqual(both);
+    expect([...assignDataFiles([{ dataset: 'wine', file: 'w.csv' }], [...stages, pipelines[0]])]).toEqual(both);
+    expect([...assignDataFiles([{ dataset: 'Prod/Wine', file: 'w.csv' }], stages)]).toEqual([both[1]]);
+    const wine = file('w.csv', 'ash,cultivar\n');
+    expect([...assignDataFiles([{ file: wine }], [...stages, pipelines[0]])]).toEqual([['Dev/Wine', wine], ['Prod/Wine', wine]]);
+  });
+
   test('fails when a name means two data pipelines', () => {
     const twins = [pipelines[1], { ...pipelines[1], path: 'Other/Wine' }];
     expect(() => assignDataFiles([{ dataset: 'wine', file: 'w.csv' }], twins)).toThrow('2 data pipelines are of the data set "wine"; name one by its path, "App/Wine", "Other/Wine"');
@@ -155,7 +177,7 @@ describe('data files', () => {
 describe('the steps of several models', () => {
   const silent = new Terminal({ write: () => undefined });
   const app = (...names: string[]) => ({
-    options: { parameters: {} }, aws: {}, models: names.map((name) => ({ parts: { name, endpoints: [] } })),
+    options: { parameters: {} }, models: names.map((name) => ({ parts: { name, environment, endpoints: [] } })),
   }) as unknown as DeployedApp;
 
   test('carry the name of their model, and those of one model none', async () => {

@@ -9,7 +9,9 @@ import { findApp } from '../src/rehearsal/app/app-source';
 import { AssembledStack, readStacks } from '../src/rehearsal/app/assembly';
 import { settingsFolder } from '../src/rehearsal/app/cdk';
 import { DeployedStack } from '../src/rehearsal/app/deployed-stacks';
+import { settleEnvironments, urlOf } from '../src/rehearsal/app/environment';
 import { resolve } from '../src/rehearsal/app/references';
+import { selectStacks } from '../src/rehearsal/app/selection';
 import { Interrupted, RehearsalError, UsageError } from '../src/rehearsal/command/errors';
 import { parseOptions } from '../src/rehearsal/command/options';
 import { Terminal } from '../src/rehearsal/command/terminal';
@@ -31,7 +33,6 @@ import { parseCsv, parseTable } from '../src/rehearsal/scenario/csv';
 import { plainCause, statesIn } from '../src/rehearsal/scenario/executions';
 import { enteredInstance, makeWrong } from '../src/rehearsal/scenario/instances';
 import { score } from '../src/rehearsal/scenario/scores';
-import { oneEnvironment } from '../src/rehearsal/scenario/set-up';
 import { signedHeaders } from '../src/rehearsal/scenario/signed-headers';
 import { ReachedUntil, StepRunner, poll } from '../src/rehearsal/scenario/step-runner';
 import { sentence, valueAt } from '../src/rehearsal/scenario/training';
@@ -62,12 +63,14 @@ const never = () => new AbortController().signal;
 
 describe('options', () => {
   test('all of a rehearsal', () => {
-    const options = parseOptions(['rehearse', '--app', 'x', '--data', 'd.csv', '--data', 'iris=e.csv', '--parameter', 'A=1', '--parameter', 'B=x=y', '--context', 'k=v',
+    const options = parseOptions(['rehearse', '--app', 'x', '--data', 'd.csv', '--data', 'iris=e.csv', '--stack', 'S', '--stage', 'Dev', '--parameter', 'A=1', '--parameter', 'B=x=y', '--context', 'k=v',
       '--until', 'gate', '--allow-denials', '--keep', '--json', '--port', '4566', '--timeout=60', '--report', 'r.html']);
     expect(options).toEqual({
       command: 'rehearse',
       app: 'x',
       data: ['d.csv', 'iris=e.csv'],
+      stacks: ['S'],
+      stages: ['Dev'],
       parameters: { A: '1', B: 'x=y' },
       context: ['k=v'],
       until: 'gate',
@@ -147,42 +150,82 @@ describe('the app', () => {
           type: 'aws:cloudformation:stack',
           environment: 'aws://111122223333/eu-west-1',
           additionalMetadataFile: 'Two.metadata.json',
+          displayName: 'Prod/Two',
+          dependencies: ['Assets', 'ProdBase'],
           properties: { templateFile: 'Two.json', stackName: 'Second' },
         },
+        Assets: { type: 'cdk:asset-manifest' },
+        ProdBase: { type: 'aws:cloudformation:stack', displayName: 'Prod/Base', properties: { templateFile: 'Two.json', stackName: 'Prod-Base' } },
       },
     });
     write('assembly-Prod/Two.json', {});
     write('assembly-Prod/Two.metadata.json', { '/Prod/Second/Api': [{ type: 'cdk-mlops:api', data: { url: 'u' } }] });
 
     const stacks = readStacks(folder);
-    expect(stacks.map(({ name, account, region, qualifier }) => [name, account, region, qualifier])).toEqual([
-      ['First', 'unknown-account', 'unknown-region', 'team'], ['Second', '111122223333', 'eu-west-1', undefined],
+    expect(stacks.map(({ id, name, stage, dependencies, qualifier }) => [id, name, stage, dependencies, qualifier])).toEqual([
+      ['One', 'First', '', [], 'team'], ['Prod/Two', 'Second', 'Prod', ['Prod/Base'], undefined], ['Prod/Base', 'Prod-Base', 'Prod', [], undefined],
     ]);
     expect(stacks[0].metadata).toEqual([{ path: 'First/Data', type: 'cdk-mlops:data-pipeline', data: { bucket: { Ref: 'B' } } }]);
     expect(stacks[1].metadata).toEqual([{ path: 'Prod/Second/Api', type: 'cdk-mlops:api', data: { url: 'u' } }]);
-    expect(oneEnvironment(stacks)).toEqual({ account: '111122223333', region: 'eu-west-1' });
+    expect(stacks[0].environment).toEqual({ account: 'unknown-account', region: 'unknown-region' });
+    expect(settleEnvironments(stacks).map(({ environment }) => urlOf(environment))).toEqual(Array(3).fill('aws://111122223333/eu-west-1'));
   });
 
-  test('fails when the stacks are for several regions', () => {
-    const stack = (region: string) => ({ account: 'unknown-account', region }) as AssembledStack;
-    expect(() => oneEnvironment([stack('eu-west-1'), stack('us-west-2')])).toThrow('several regions (eu-west-1, us-west-2)');
+  test('stacks that name no account or region are for the first that is named', () => {
+    const settled = (...places: [account: string, region: string][]) => settleEnvironments(places.map(([account, region]) =>
+      ({ environment: { account, region } }) as AssembledStack)).map(({ environment }) => urlOf(environment));
+    const [none, nowhere] = ['unknown-account', 'unknown-region'];
+    expect(settled([none, nowhere])).toEqual(['aws://000000000000/us-east-1']);
+    expect(settled([none, 'eu-west-1'], [none, nowhere])).toEqual(['aws://000000000000/eu-west-1', 'aws://000000000000/eu-west-1']);
+    expect(settled([none, nowhere], ['000000000000', 'us-east-1'], ['222222222222', 'eu-west-1'], ['333333333333', 'us-west-2']))
+      .toEqual(['aws://222222222222/eu-west-1', 'aws://000000000000/us-east-1', 'aws://222222222222/eu-west-1', 'aws://333333333333/us-west-2']);
+  });
+});
+
+describe('the choice of stacks', () => {
+  const stack = (id: string, dependencies: string[] = [], Resources: object = { R: {} }) => ({
+    id, name: id.replace('/', '-'), stage: id.split('/').slice(0, -1).join('/'), dependencies, template: { Resources },
+  }) as unknown as AssembledStack;
+  const all = [stack('Base'), stack('Top', ['Base']), stack('Dev/Base'), stack('Dev/App', ['Dev/Base']), stack('Prod/App'), stack('Empty', [], {})];
+  const chosen = (stacks: string[], stages: string[] = []) => selectStacks(all, { stacks, stages }).map(({ id }) => id);
+
+  test.each<[what: string, stacks: string[], stages: string[], chosen: string[]]>([
+    ['nothing: all that have resources', [], [], ['Base', 'Top', 'Dev/Base', 'Dev/App', 'Prod/App']],
+    ['an id, with what it depends on', ['Dev/App'], [], ['Dev/Base', 'Dev/App']],
+    ['a name', ['Prod-App'], [], ['Prod/App']],
+    ['a pattern', ['*/App'], [], ['Dev/Base', 'Dev/App', 'Prod/App']],
+    ['a stage', [], ['Dev'], ['Dev/Base', 'Dev/App']],
+    ['a stage and a stack', ['Top'], ['Prod'], ['Base', 'Top', 'Prod/App']],
+  ])('by %s', (_, stacks, stages, wanted) => {
+    expect(chosen(stacks, stages)).toEqual(wanted);
+  });
+
+  test('fails with what there is', () => {
+    expect(() => chosen(['De'])).toThrow('--stack "De" is none of this app, which has "Base", "Top", "Dev/Base", "Dev/App", "Prod/App", "Empty"');
+    expect(() => chosen(['Dev.App'])).toThrow(UsageError);
+    expect(() => chosen([], ['De'])).toThrow('--stage "De" is none of this app, which has "Dev", "Prod"');
+    expect(() => selectStacks([stack('Base')], { stacks: [], stages: ['Dev'] })).toThrow('--stage "Dev" is none of this app, which has no stage');
   });
 });
 
 describe('references', () => {
-  const stack = (name: string, resources: Record<string, [string, string]>, template = {}): DeployedStack => ({
-    name, id: `arn:${name}`, template, resources: new Map(Object.entries(resources).map(([id, [type, physicalId]]) => [id, { type, physicalId }])),
+  const stack = (id: string, resources: Record<string, [string, string]>, template = {}): DeployedStack => ({
+    id,
+    name: id,
+    stage: id.split('/').slice(0, -1).join('/'),
+    environment: { account: id.startsWith('Prod/') ? '222222222222' : '000000000000', region: 'us-east-1' },
+    template,
+    resources: new Map(Object.entries(resources).map(([logicalId, [type, physicalId]]) => [logicalId, { type, physicalId }])),
   });
-  const scope = {
-    account: '000000000000',
-    region: 'us-east-1',
-    stacks: [
-      stack('A', { B: ['AWS::S3::Bucket', 'bucket-a'], Api: ['AWS::ApiGatewayV2::Api', 'abc123'], Twice: ['X', 'a'], G: ['AWS::SageMaker::ModelPackageGroup', 'arn:aws:sagemaker:us-east-1:0:model-package-group/g'] },
-        { Outputs: { E: { Value: { Ref: 'B' }, Export: { Name: 'A:B' } } }, Mappings: { M: { 'us-east-1': { account: '683313688378' } } } }),
-      stack('C', { T: ['AWS::DynamoDB::Table', 'table-c'], Twice: ['X', 'c'] }),
-      stack('D', {}),
-    ],
-  };
+  const stacks = [
+    stack('A', { B: ['AWS::S3::Bucket', 'bucket-a'], Api: ['AWS::ApiGatewayV2::Api', 'abc123'], Twice: ['X', 'a'], G: ['AWS::SageMaker::ModelPackageGroup', 'arn:aws:sagemaker:us-east-1:0:model-package-group/g'] },
+      { Outputs: { E: { Value: { Ref: 'B' }, Export: { Name: 'A:B' } } }, Mappings: { M: { 'us-east-1': { account: '683313688378' } } } }),
+    stack('C', { T: ['AWS::DynamoDB::Table', 'table-c'], Twice: ['X', 'c'] }),
+    stack('D', {}),
+    stack('Prod/A', { B: ['AWS::S3::Bucket', 'bucket-p'] }, { Outputs: { E: { Value: { Ref: 'B' }, Export: { Name: 'A:B' } } } }),
+    stack('Prod/C', {}),
+  ];
+  const resolved = (value: unknown, id: string) => resolve(value, stacks.find((one) => one.id === id)!, stacks);
 
   test.each<[unknown, string, unknown]>([
     [{ Ref: 'B' }, 'A', 'bucket-a'],
@@ -196,16 +239,19 @@ describe('references', () => {
     [{ 'Fn::Sub': '${B}/x/${AWS::AccountId}/${!raw}' }, 'A', 'bucket-a/x/000000000000/${raw}'],
     [{ 'Fn::ImportValue': 'A:B' }, 'C', 'bucket-a'],
     [{ 'Fn::FindInMap': ['M', { Ref: 'AWS::Region' }, 'account'] }, 'A', '683313688378'],
+    [{ Ref: 'B' }, 'Prod/C', 'bucket-p'],
+    [{ 'Fn::ImportValue': 'A:B' }, 'Prod/C', 'bucket-p'],
+    [{ Ref: 'AWS::AccountId' }, 'Prod/C', '222222222222'],
     [{ plain: [1, true, null, 'x', { Ref: 'Twice' }] }, 'C', { plain: [1, true, null, 'x', 'c'] }],
   ])('%j in %s', (value, name, expected) => {
-    expect(resolve(value, name, scope)).toEqual(expected);
+    expect(resolved(value, name)).toEqual(expected);
   });
 
   test('fails when nothing is meant, or two things could be', () => {
-    expect(() => resolve({ Ref: 'Nothing' }, 'A', scope)).toThrow('no resource "Nothing"');
-    expect(() => resolve({ Ref: 'Twice' }, 'D', scope)).toThrow('"Twice" is in 2 stacks');
-    expect(() => resolve({ 'Fn::ImportValue': 'x' }, 'A', scope)).toThrow('none of its stacks exports');
-    expect(() => resolve({ 'Fn::GetAtt': ['B', 'WebsiteURL'] }, 'A', scope)).toThrow('attribute "WebsiteURL" of AWS::S3::Bucket');
+    expect(() => resolved({ Ref: 'Nothing' }, 'A')).toThrow('no resource "Nothing"');
+    expect(() => resolved({ Ref: 'Twice' }, 'D')).toThrow('"Twice" is in 2 stacks');
+    expect(() => resolved({ 'Fn::ImportValue': 'x' }, 'A')).toThrow('none of its stacks exports');
+    expect(() => resolved({ 'Fn::GetAtt': ['B', 'WebsiteURL'] }, 'A')).toThrow('attribute "WebsiteURL" of AWS::S3::Bucket');
   });
 });
 

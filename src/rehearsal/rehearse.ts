@@ -91,7 +91,7 @@ async function runSteps(
         await tearDown(runner, context);
       }
     } finally {
-      context.aws.destroy();
+      context.environments.destroy();
     }
   } catch (thrown) {
     if (thrown instanceof ReachedUntil) {
@@ -150,10 +150,10 @@ function timeToPredictions({ results }: StepRunner): string {
 }
 
 async function keepRunning(emulator: Emulator, { terminal, interrupt }: CliContext): Promise<void> {
-  const { accessKeyId, secretAccessKey } = emulator.credentials;
+  const { endpoint, region, credentials: { accessKeyId, secretAccessKey } } = emulator.optionsOf(emulator.home);
   terminal.line();
   terminal.line('still running until Ctrl-C; to look around:');
-  terminal.line(`  export AWS_ENDPOINT_URL=${emulator.endpoint} AWS_REGION=${emulator.region} AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey}`);
+  terminal.line(`  export AWS_ENDPOINT_URL=${endpoint} AWS_REGION=${region} AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey}`);
   while (!interrupt.signal.aborted) {
     await sleep(3_600_000, undefined, { signal: interrupt.signal }).catch(() => undefined);
   }

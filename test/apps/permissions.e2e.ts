@@ -48,9 +48,9 @@ describe('permission follows the reference', () => {
   beforeAll(async () => {
     process.env.CDK_MLOPS_STAND_INS = JSON.stringify({ 'team/prepare': 'sagemaker-scikit-learn' });
     deployed = await deploy('permissions', path.join(ROOT, 'test', 'apps', 'permissions'));
-    const { aws, emulator: { endpoint, region, credentials } } = deployed.context;
-    iam = new IAMClient({ endpoint, region, credentials });
-    sqs = new SQSClient({ endpoint, region, credentials });
+    const { aws } = deployed.context;
+    iam = new IAMClient(aws.options);
+    sqs = new SQSClient(aws.options);
     const { Stacks: [stack] = [] } = await aws.cloudFormation.send(new DescribeStacksCommand({ StackName: 'Permissions' }));
     outputs = Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
     const rows = Array.from({ length: 20 }, (_, index) => `${2 * index},${index}`).join('\n');

@@ -31,7 +31,7 @@ withBrowser(`a page of somebody else, while a rehearsal runs${CHROMIUM ? '' : ' 
   beforeAll(async () => {
     const { signal } = new AbortController();
     const environment = await preparePythonEnvironment({ dev: true, env: process.env, processes, signal, progress: () => undefined });
-    emulator = await Emulator.start({ environment, processes, env: process.env, work, region: 'us-east-1', signal });
+    emulator = await Emulator.start({ environment, processes, env: process.env, work, region: 'us-east-1', accounts: ['000000000000'], signal });
     server = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('<title>foreign</title>'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     // The name leads to this machine, as it does when somebody rebinds the DNS name of a page.

@@ -42,9 +42,8 @@ describe('deployments', () => {
   beforeAll(async () => {
     deployed = await deploy('deployments', APP);
     context = deployed.context;
-    const { endpoint: at, region, credentials } = context.emulator;
-    runtime = new SageMakerRuntimeClient({ endpoint: at, region, credentials });
-    scaling = new ApplicationAutoScalingClient({ endpoint: at, region, credentials });
+    runtime = new SageMakerRuntimeClient(context.aws.options);
+    scaling = new ApplicationAutoScalingClient(context.aws.options);
     endpoint = context.parts.endpoints[0].facts;
     registry = context.parts.registry!.facts;
     await uploadModels();
@@ -231,7 +230,7 @@ describe('deployments', () => {
 
   /** As the training pipeline registers it: preprocessor and model in a row. */
   async function register(model: Model, approval: ModelApprovalStatus = 'PendingManualApproval'): Promise<string> {
-    const { region } = context.emulator;
+    const { region } = context.parts.environment;
     const image = (name: string) => `${IMAGE_ACCOUNTS[region]}.dkr.ecr.${region}.amazonaws.com/${name}`;
     const { ModelPackageArn } = await context.aws.sageMaker.send(new CreateModelPackageCommand({
       ModelPackageGroupName: registry.modelPackageGroupName,
@@ -368,7 +367,7 @@ describe('deployments', () => {
       headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'Logs_20140328.FilterLogEvents' },
       body: JSON.stringify({ logGroupName }),
     };
-    const response = await fetch(url, { ...request, headers: await signedHeaders({ url, ...request }, 'logs', context.emulator) });
+    const response = await fetch(url, { ...request, headers: await signedHeaders({ url, ...request }, 'logs', context.aws.options) });
     return (await response.json() as { events: { message: string }[] }).events.map(({ message }) => message);
   }
 

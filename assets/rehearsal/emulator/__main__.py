@@ -3,10 +3,10 @@
 When every service answers, one line of JSON is written to standard output:
 
     {"endpoint": "http://127.0.0.1:4566", "region": "us-east-1", "account": "000000000000",
-     "credentials": {"accessKeyId": "AKIA...", "secretAccessKey": "..."}, "token": "...",
+     "credentials": {"000000000000": {"accessKeyId": "AKIA...", "secretAccessKey": "..."}}, "token": "...",
      "executeApi": "http://127.0.0.1:4566/_aws/execute-api/{apiId}", "log": "<work>/emulator.log"}
 
-The credentials are those of the account's root user: who deploys is an administrator; every other caller is
+The credentials are those of the root user of each account: who deploys is an administrator; every other caller is
 evaluated. They and the token, which opens the control routes, are made for this run and known to the reader of the line. An HTTP API is called below `executeApi`, with or without its stage:
 `https://<id>.execute-api.<region>.amazonaws.com/x` is `<executeApi>/x` here. The attribute `ApiEndpoint` gives that.
 
@@ -29,7 +29,7 @@ import threading
 from pathlib import Path
 
 from emulator import processes
-from emulator.ministack.settings import Settings
+from emulator.ministack.settings import ACCOUNT, AccessKey, Settings
 
 PORT_TAKEN = 3
 WRONG_MINISTACK = 4
@@ -59,7 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
     processes.adopt_orphans()
 
     try:
-        settings = Settings(listening.getsockname()[1], work, options.region, options.account)
+        account, *others = options.account or [ACCOUNT]
+        settings = Settings(
+            listening.getsockname()[1],
+            work,
+            options.region,
+            account,
+            others={other: AccessKey() for other in others},
+        )
         settings.apply()
         from emulator.ministack.server import serve
 
@@ -78,9 +85,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--work", required=True, help="folder for everything the run writes")
     parser.add_argument("--parent-pid", type=int, default=0, help="ends when this process does")
-    parser.add_argument("--region", default="us-east-1", help="region to play")
+    parser.add_argument("--region", default="us-east-1", help="region of who names none")
     parser.add_argument(
-        "--account", default="000000000000", type=_account, help="account to play, twelve digits"
+        "--account",
+        action="append",
+        type=_account,
+        help=f"account to play, twelve digits; again for each other account (default: {ACCOUNT})",
     )
     return parser.parse_args(arguments)
 

@@ -35,11 +35,15 @@ class AccessDenied(ApiError):
 class Host(Protocol):
     """The surroundings of a played service: identity, other services, events, a folder to work in."""
 
-    region: str
-    """Region that is played, e.g. `us-east-1`."""
+    @property
+    def region(self) -> str:
+        """Region that is played, e.g. `us-east-1`."""
+        ...
 
-    account: str
-    """Account that is played, twelve digits."""
+    @property
+    def account(self) -> str:
+        """Account that is played, twelve digits."""
+        ...
 
     endpoint: str
     """URL of the emulator itself: `http://127.0.0.1:<port>`."""

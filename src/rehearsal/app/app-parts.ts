@@ -1,5 +1,7 @@
 import { AssembledStack } from './assembly';
-import { Scope, resolve } from './references';
+import { DeployedStack } from './deployed-stacks';
+import { DEFAULT_ENVIRONMENT, Environment, isSameEnvironment } from './environment';
+import { resolve } from './references';
 import { SchemaDocument } from '../../data/schema-document';
 import { RehearsalFacts } from '../../shared/rehearsal-facts';
 
@@ -9,6 +11,7 @@ export type Kind = keyof RehearsalFacts;
 export interface Part<K extends Kind> {
   /** Path of the construct in the app. */
   readonly path: string;
+  readonly environment: Environment;
   readonly facts: RehearsalFacts[K];
 }
 
@@ -16,6 +19,7 @@ export interface Part<K extends Kind> {
 export interface ModelParts {
   /** Name of its data set, or the path of its first part. */
   readonly name: string;
+  readonly environment: Environment;
   readonly data?: Part<'cdk-mlops:data-pipeline'>;
   /** The pipeline that the data start. */
   readonly training?: Part<'cdk-mlops:training-pipeline'>;
@@ -35,16 +39,17 @@ export interface AppParts {
 }
 
 /** All parts of one kind, in the order of the stacks. */
-export function partsOfKind<K extends Kind>(
-  kind: K, stacks: readonly AssembledStack[], resolved: (data: unknown, stack: string) => unknown,
-): Part<K>[] {
-  return stacks.flatMap((stack) => stack.metadata
+function partsOfKind<K extends Kind>(kind: K, stacks: readonly AssembledStack[], deployed: readonly DeployedStack[]): Part<K>[] {
+  return stacks.flatMap(({ id, environment, metadata }) => metadata
     .filter(({ type }) => type === kind)
-    .map(({ path, data }) => ({ path, facts: resolved(data, stack.name) as RehearsalFacts[K] })));
+    .map(({ path, data }) => {
+      const own = deployed.find((stack) => stack.id === id)!;
+      return { path, environment, facts: resolve(data, own, deployed) as RehearsalFacts[K] };
+    }));
 }
 
 /** The group in which the versions of a model are registered. */
-export function groupOf({ training, registry, endpoints }: Omit<ModelParts, 'name'>): string | undefined {
+export function groupOf({ training, registry, endpoints }: Omit<ModelParts, 'name' | 'environment'>): string | undefined {
   return [training, registry, endpoints[0]].find((part) => part !== undefined)?.facts.modelPackageGroupName;
 }
 
@@ -55,22 +60,25 @@ export function datasetOf({ data }: Pick<ModelParts, 'data'>): string | undefine
 
 /**
  * Finds the parts that belong to each model. They follow from names: a data pipeline names the training pipeline that it starts, that the
- * group in which it registers, and an endpoint the group that it serves. A model begins at its data; an app without data pipelines
- * has models that begin at what it has.
+ * group in which it registers, and an endpoint the group that it serves; names are those of an account and region. A model begins
+ * at its data; an app without data pipelines has models that begin at what it has.
  */
-export function findAppParts(stacks: readonly AssembledStack[], scope: Scope): AppParts {
-  const all = <K extends Kind>(kind: K) => partsOfKind(kind, stacks, (data, stack) => resolve(data, stack, scope));
+export function findAppParts(stacks: readonly AssembledStack[], deployed: readonly DeployedStack[]): AppParts {
+  const all = <K extends Kind>(kind: K) => partsOfKind(kind, stacks, deployed);
   const [data, trainings, registries] = [all('cdk-mlops:data-pipeline'), all('cdk-mlops:training-pipeline'), all('cdk-mlops:model-registry')];
   const [endpoints, apis] = [all('cdk-mlops:inference-endpoint'), all('cdk-mlops:api')];
   const found: ModelParts[] = [];
   const isIn = (part: Part<Kind>) => found.some((model) => partsOf(model).includes(part));
   const add = (first: Part<Kind>, start: Partial<ModelParts>) => {
     const group = groupOf({ endpoints: [], ...start });
-    const ofGroup = (part: Part<'cdk-mlops:model-registry' | 'cdk-mlops:inference-endpoint'>) => part.facts.modelPackageGroupName === group;
+    const ofGroup = (part: Part<'cdk-mlops:model-registry' | 'cdk-mlops:inference-endpoint'>) =>
+      part.facts.modelPackageGroupName === group && isSameEnvironment(part.environment, first.environment);
     const parts = { endpoints: endpoints.filter(ofGroup), ...start, registry: registries.find(ofGroup) };
-    found.push({ ...parts, name: first.path, api: apiOf(apis, parts) });
+    const near = apis.filter(({ environment }) => isSameEnvironment(environment, first.environment));
+    found.push({ ...parts, name: first.path, environment: first.environment, api: apiOf(near, parts) });
   };
-  const startedBy = ({ facts }: Part<'cdk-mlops:data-pipeline'>) => trainings.find((training) => training.facts.pipelineName === facts.pipelineName);
+  const startedBy = ({ facts, environment }: Part<'cdk-mlops:data-pipeline'>) => trainings.find((training) =>
+    training.facts.pipelineName === facts.pipelineName && isSameEnvironment(training.environment, environment));
   data.forEach((part) => add(part, { data: part, training: startedBy(part) }));
   trainings.filter((part) => !isIn(part)).forEach((part) => add(part, { training: part }));
   registries.filter((part) => !isIn(part)).forEach((part) => add(part, { registry: part }));
@@ -78,7 +86,7 @@ export function findAppParts(stacks: readonly AssembledStack[], scope: Scope): A
 
   const models = named(data.length > 0 ? found.filter((model) => model.data) : found);
   if (models.length === 0) {
-    models.push({ name: '', endpoints: [] });
+    models.push({ name: '', environment: apis[0]?.environment ?? DEFAULT_ENVIRONMENT, endpoints: [] });
   }
   if (models.length === 1 && apis.length === 1) {
     // Whatever it serves, there is no other model that it could be for.
@@ -88,7 +96,7 @@ export function findAppParts(stacks: readonly AssembledStack[], scope: Scope): A
 }
 
 /** The API that serves most of a model's parts. */
-function apiOf(apis: readonly Part<'cdk-mlops:api'>[], parts: Omit<ModelParts, 'name'>): Part<'cdk-mlops:api'> | undefined {
+function apiOf(apis: readonly Part<'cdk-mlops:api'>[], parts: Omit<ModelParts, 'name' | 'environment'>): Part<'cdk-mlops:api'> | undefined {
   const { training, endpoints } = parts;
   const served = ({ facts: { serves } }: Part<'cdk-mlops:api'>) => [
     serves.data.includes(datasetOf(parts) ?? ''),

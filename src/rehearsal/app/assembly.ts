@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { Environment } from './environment';
 import { RehearsalError } from '../command/errors';
 
 interface Manifest {
@@ -10,6 +11,7 @@ interface ManifestArtifact {
   readonly type: string;
   readonly environment?: string;
   readonly displayName?: string;
+  readonly dependencies?: readonly string[];
   readonly metadata?: Metadata;
   readonly additionalMetadataFile?: string;
   readonly properties?: {
@@ -25,10 +27,15 @@ type Metadata = Record<string, { type: string; data?: unknown }[]>;
 
 /** One stack of a cloud assembly. */
 export interface AssembledStack {
+  /** Path of the stack in the app, such as `Prod/Platform`: its name for the CDK command line. */
+  readonly id: string;
   readonly name: string;
-  /** 12 digits, or `unknown-account`. */
-  readonly account: string;
-  readonly region: string;
+  /** Path of the stage that it is in; empty for a stack of the app itself. */
+  readonly stage: string;
+  /** `unknown-account` and `unknown-region` where the stack names none. */
+  readonly environment: Environment;
+  /** Ids of the stacks that must be deployed before. */
+  readonly dependencies: readonly string[];
   /** Qualifier of the bootstrap stack that it needs. */
   readonly qualifier?: string;
   readonly template: Template;
@@ -43,24 +50,30 @@ export interface Template {
 
 /** Reads the stacks of a cloud assembly and of the stages inside it. */
 export function readStacks(folder: string): AssembledStack[] {
-  const manifest = readJson<Manifest>(path.join(folder, 'manifest.json'));
-  return Object.values(manifest.artifacts ?? {}).flatMap((artifact) => {
+  const { artifacts = {} } = readJson<Manifest>(path.join(folder, 'manifest.json'));
+  const idOf = (name: string) => artifacts[name]?.type === STACK ? artifacts[name].displayName ?? name : undefined;
+  return Object.entries(artifacts).flatMap(([name, artifact]) => {
     if (artifact.type === 'cdk:cloud-assembly' && artifact.properties?.directoryName) {
       return readStacks(path.join(folder, artifact.properties.directoryName));
     }
-    return artifact.type === 'aws:cloudformation:stack' ? [readStack(folder, artifact)] : [];
+    const dependencies = (artifact.dependencies ?? []).map(idOf).filter((id) => id !== undefined);
+    return artifact.type === STACK ? [readStack(folder, idOf(name)!, dependencies, artifact)] : [];
   });
 }
 
-function readStack(folder: string, artifact: ManifestArtifact): AssembledStack {
+const STACK = 'aws:cloudformation:stack';
+
+function readStack(folder: string, id: string, dependencies: readonly string[], artifact: ManifestArtifact): AssembledStack {
   const more = artifact.additionalMetadataFile ?? artifact.properties?.additionalMetadataFile;
   const metadata: Metadata = { ...artifact.metadata, ...(more ? readJson<Metadata>(path.join(folder, more)) : {}) };
   const [, account, region] = /^aws:\/\/([^/]+)\/(.+)$/.exec(artifact.environment ?? '') ?? [];
   const { stackName, templateFile, bootstrapStackVersionSsmParameter: parameter } = artifact.properties ?? {};
   return {
-    name: stackName ?? artifact.displayName ?? '',
-    account: account ?? 'unknown-account',
-    region: region ?? 'unknown-region',
+    id,
+    name: stackName ?? id,
+    stage: id.split('/').slice(0, -1).join('/'),
+    environment: { account: account ?? 'unknown-account', region: region ?? 'unknown-region' },
+    dependencies,
     qualifier: /^\/cdk-bootstrap\/([^/]+)\/version$/.exec(parameter ?? '')?.[1],
     template: templateFile ? readJson<Template>(path.join(folder, templateFile)) : {},
     metadata: Object.entries(metadata).flatMap(([where, entries]) =>

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import * as path from 'node:path';
 import { AppSource } from './app-source';
+import { Environment, urlOf } from './environment';
 import { RehearsalError, UsageError, messageOf } from '../command/errors';
 import { isFile, isFolder } from '../system/files';
 import { Processes } from '../system/processes';
@@ -11,8 +12,8 @@ export interface CdkOptions {
   /** Command and first arguments of the CDK command line. */
   readonly cli: readonly string[];
   readonly context: readonly string[];
-  /** Variables that lead every AWS call to the emulator. */
-  readonly env: NodeJS.ProcessEnv;
+  /** Variables that lead every AWS call to the emulator, as its administrator there or of who deploys. */
+  readonly envIn: (environment?: Environment) => NodeJS.ProcessEnv;
   readonly work: string;
   readonly processes: Processes;
   readonly onLine?: (line: string) => void;
@@ -22,27 +23,10 @@ export interface CdkOptions {
 export class Cdk {
   /** Its log, all commands in a row. */
   public readonly log: string;
-  private readonly env: NodeJS.ProcessEnv;
+  private deployed: readonly string[] = [];
 
   constructor(private readonly options: CdkOptions) {
     this.log = path.join(options.work, 'cdk.log');
-    const temporary = path.join(options.work, 'cdk-tmp');
-    fs.mkdirSync(temporary, { recursive: true });
-    this.env = {
-      ...options.env,
-      // What the tools of the app leave in their temporary folder goes with ours.
-      TMPDIR: temporary,
-      TEMP: temporary,
-      TMP: temporary,
-      PATH: [...binFolders(options.app.folder), options.env.PATH].join(path.delimiter),
-      // The CDK keeps there which account a key belongs to, by the key alone.
-      CDK_HOME: path.join(options.work, 'cdk-home'),
-      CI: 'true',
-      FORCE_COLOR: '0',
-      CDK_DISABLE_CLI_TELEMETRY: 'true',
-      CDK_DISABLE_VERSION_CHECK: 'true',
-      NODE_NO_WARNINGS: '1',
-    };
   }
 
   /** Folder of the cloud assembly. */
@@ -60,30 +44,35 @@ export class Cdk {
     }
   }
 
-  public async bootstrap(signal: AbortSignal, environments: readonly string[], qualifier?: string): Promise<void> {
+  /** Prepares an account and region, as its administrator, for the deployments of the account `from`. */
+  public async bootstrap(signal: AbortSignal, environment: Environment, from: string, qualifier?: string): Promise<void> {
+    const trusting = environment.account === from ? [] : ['--trust', from, '--cloudformation-execution-policies', 'arn:aws:iam::aws:policy/AdministratorAccess'];
     await this.run(signal, 'cdk bootstrap', this.options.work, [
-      'bootstrap', ...environments, ...(qualifier ? ['--qualifier', qualifier] : []),
-    ]);
+      'bootstrap', urlOf(environment), ...(qualifier ? ['--qualifier', qualifier] : []), ...trusting,
+    ], environment);
   }
 
-  public async deploy(signal: AbortSignal): Promise<void> {
+  /** @param stacks ids of all that are deployed, with what they depend on */
+  public async deploy(signal: AbortSignal, stacks: readonly string[]): Promise<void> {
+    this.deployed = stacks;
     await this.run(signal, 'cdk deploy', this.options.work, [
-      'deploy', '--app', this.assembly, '--all', '--require-approval', 'never', '--concurrency', '4',
+      'deploy', ...stacks, '--app', this.assembly, '--exclusively', '--require-approval', 'never', '--concurrency', '4',
       '--method', 'direct', '--progress', 'events', '--asset-parallelism', 'true',
     ]);
   }
 
+  /** Destroys what was deployed. */
   public async destroy(signal: AbortSignal): Promise<void> {
-    await this.run(signal, 'cdk destroy', this.options.work, ['destroy', '--app', this.assembly, '--all', '--force']);
+    await this.run(signal, 'cdk destroy', this.options.work, ['destroy', ...this.deployed, '--app', this.assembly, '--exclusively', '--force']);
   }
 
-  private async run(signal: AbortSignal, what: string, cwd: string, args: readonly string[]): Promise<void> {
+  private async run(signal: AbortSignal, what: string, cwd: string, args: readonly string[], environment?: Environment): Promise<void> {
     const [command, ...first] = this.options.cli;
     fs.appendFileSync(this.log, `\n> ${what}\n`);
     const lines: string[] = [];
     const { code } = await this.options.processes.run(signal, command, [...first, ...args, '--no-notices', '--no-color'], {
       cwd,
-      env: this.env,
+      env: this.envIn(environment),
       log: this.log,
       onLine: (line) => {
         lines.push(line);
@@ -93,6 +82,27 @@ export class Cdk {
     if (code !== 0) {
       throw new RehearsalError(`${what} failed: ${reason(lines)}`, { log: relevantLines(lines), file: this.log });
     }
+  }
+
+  private envIn(environment?: Environment): NodeJS.ProcessEnv {
+    const env = this.options.envIn(environment);
+    const temporary = path.join(this.options.work, 'cdk-tmp');
+    fs.mkdirSync(temporary, { recursive: true });
+    return {
+      ...env,
+      // What the tools of the app leave in their temporary folder goes with ours.
+      TMPDIR: temporary,
+      TEMP: temporary,
+      TMP: temporary,
+      PATH: [...binFolders(this.options.app.folder), env.PATH].join(path.delimiter),
+      // The CDK keeps there which account a key belongs to, by the key alone.
+      CDK_HOME: path.join(this.options.work, 'cdk-home'),
+      CI: 'true',
+      FORCE_COLOR: '0',
+      CDK_DISABLE_CLI_TELEMETRY: 'true',
+      CDK_DISABLE_VERSION_CHECK: 'true',
+      NODE_NO_WARNINGS: '1',
+    };
   }
 }
 

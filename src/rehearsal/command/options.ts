@@ -13,6 +13,9 @@ Options of rehearse
   --app DIR|CDK.OUT|"COMMAND"    folder with a cdk.json, a synthesized cloud assembly, or a command (default: .)
   --data FILE                    CSV file to upload; without it the rehearsal ends after the deployment; may be repeated for an app
                                  with several data sets: --data <dataset>=FILE where the header of a file does not say which
+  --stack ID                     only this stack and those that it depends on: its path in the app, its name, or a pattern with *; may be
+                                 repeated (default: all stacks, those of all stages)
+  --stage PATH                   only the stacks of this stage; may be repeated
   --parameter NAME=VALUE         another default for a parameter of the SageMaker pipeline; may be repeated
   --context KEY=VALUE            context for the CDK app; may be repeated
   --until STEP                   stop after this step: ${STEPS.map(({ id }) => id).join(', ')}
@@ -40,6 +43,8 @@ export interface RehearseOptions {
   readonly command: 'rehearse';
   readonly app: string;
   readonly data: readonly string[];
+  readonly stacks: readonly string[];
+  readonly stages: readonly string[];
   readonly parameters: Readonly<Record<string, string>>;
   readonly context: readonly string[];
   readonly until?: StepId;
@@ -62,6 +67,8 @@ export type Options =
 const FLAGS = {
   'app': { type: 'string' },
   'data': { type: 'string', multiple: true },
+  'stack': { type: 'string', multiple: true },
+  'stage': { type: 'string', multiple: true },
   'parameter': { type: 'string', multiple: true },
   'context': { type: 'string', multiple: true },
   'until': { type: 'string' },
@@ -113,6 +120,8 @@ export function parseOptions(args: readonly string[]): Options {
     command: 'rehearse',
     app: values.app ?? '.',
     data: values.data ?? [],
+    stacks: values.stack ?? [],
+    stages: values.stage ?? [],
     parameters: pairs('--parameter', values.parameter ?? []),
     context: Object.entries(pairs('--context', values.context ?? [])).map(([key, value]) => `${key}=${value}`),
     until: step(values.until),

@@ -5,12 +5,32 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb';
+import { Environment, urlOf } from '../app/environment';
 
 /** Where the emulator answers, and as whom it is called. */
 export interface ClientOptions {
   readonly endpoint: string;
   readonly region: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+}
+
+/** The clients of each account and region, made when they are first needed. */
+export class AwsEnvironments {
+  private readonly made = new Map<string, AwsClients>();
+
+  constructor(private readonly optionsOf: (environment: Environment) => ClientOptions) {}
+
+  /** Those of an administrator there. */
+  public of(environment: Environment): AwsClients {
+    const url = urlOf(environment);
+    const clients = this.made.get(url) ?? new AwsClients(this.optionsOf(environment));
+    this.made.set(url, clients);
+    return clients;
+  }
+
+  public destroy(): void {
+    this.made.forEach((clients) => clients.destroy());
+  }
 }
 
 /** The services that the scenario talks to, all at the emulator. */
@@ -22,7 +42,8 @@ export class AwsClients {
   public readonly sageMaker: SageMakerClient;
   public readonly stepFunctions: SFNClient;
 
-  constructor({ endpoint, region, credentials }: ClientOptions) {
+  constructor(public readonly options: ClientOptions) {
+    const { endpoint, region, credentials } = options;
     const config = { endpoint, region, credentials, maxAttempts: 3 };
     this.cloudFormation = new CloudFormationClient(config);
     this.cognito = new CognitoIdentityProviderClient(config);

@@ -2,6 +2,8 @@ import { ChildProcess } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as net from 'node:net';
 import * as path from 'node:path';
+import { ClientOptions } from './aws-clients';
+import { Environment } from '../app/environment';
 import { RehearsalError, UsageError } from '../command/errors';
 import { withoutPythonSettings } from '../python/python';
 import { PythonEnvironment } from '../python/python-environment';
@@ -71,8 +73,8 @@ export interface EmulatorOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly work: string;
   readonly region: string;
-  /** The account that the app is for, where it names one. */
-  readonly account?: string;
+  /** The accounts that the app is for; the first is that of who deploys. */
+  readonly accounts: readonly string[];
   readonly port?: number;
   readonly signal: AbortSignal;
 }
@@ -89,7 +91,7 @@ export class Emulator {
     fs.mkdirSync(folder, { recursive: true });
     const args = [
       '-m', 'emulator', '--port', String(options.port ?? 0), '--work', folder, '--parent-pid', String(process.pid), '--region', options.region,
-      ...(options.account === undefined ? [] : ['--account', options.account]),
+      ...options.accounts.flatMap((account) => ['--account', account]),
     ];
     const child = options.processes.start(options.environment.interpreter, args, { cwd: options.work, env: pythonEnv(options), log });
     const answer = await ready(child, options.signal, log);
@@ -97,10 +99,10 @@ export class Emulator {
   }
 
   public readonly endpoint: string;
-  public readonly region: string;
-  public readonly account: string;
-  /** Root of the emulated account. */
-  public readonly credentials: Ready['credentials'];
+  /** The account and region of who deploys. */
+  public readonly home: Environment;
+  /** The root users, by account. */
+  private readonly credentials: Ready['credentials'];
   /** Opens the control routes. */
   public readonly token: string;
   /** File with what the emulator did. */
@@ -109,8 +111,7 @@ export class Emulator {
 
   private constructor(answer: Ready & { log: string }, private readonly child: ChildProcess, private readonly processes: Processes) {
     this.endpoint = answer.endpoint;
-    this.region = answer.region;
-    this.account = answer.account;
+    this.home = { account: answer.account, region: answer.region };
     this.credentials = answer.credentials;
     this.token = answer.token;
     this.log = answer.log;
@@ -121,22 +122,33 @@ export class Emulator {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  /** Variables for a process whose AWS calls must all go to the emulator, whatever the user's own configuration. */
-  public awsEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  /** The accounts that it has. */
+  public get accounts(): string[] {
+    return Object.keys(this.credentials);
+  }
+
+  /** How to call it as the administrator of an account. */
+  public optionsOf({ account, region }: Environment): ClientOptions {
+    return { endpoint: this.endpoint, region, credentials: this.credentials[account] };
+  }
+
+  /** Variables for a process of that administrator, whose AWS calls must all go to the emulator, whatever the user's own configuration. */
+  public awsEnv(env: NodeJS.ProcessEnv, environment = this.home): NodeJS.ProcessEnv {
+    const { credentials, region } = this.optionsOf(environment);
     const rest = Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('AWS_') && !name.startsWith('CDK_DEFAULT_')));
     const local = '127.0.0.1,localhost';
     return {
       ...rest,
       AWS_ENDPOINT_URL: this.endpoint,
-      AWS_ACCESS_KEY_ID: this.credentials.accessKeyId,
-      AWS_SECRET_ACCESS_KEY: this.credentials.secretAccessKey,
-      AWS_REGION: this.region,
-      AWS_DEFAULT_REGION: this.region,
+      AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+      AWS_REGION: region,
+      AWS_DEFAULT_REGION: region,
       AWS_CONFIG_FILE: '/dev/null',
       AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
       AWS_EC2_METADATA_DISABLED: 'true',
-      CDK_DEFAULT_ACCOUNT: this.account,
-      CDK_DEFAULT_REGION: this.region,
+      CDK_DEFAULT_ACCOUNT: environment.account,
+      CDK_DEFAULT_REGION: region,
       NO_PROXY: [env.NO_PROXY ?? env.no_proxy, local].filter(Boolean).join(','),
       no_proxy: [env.no_proxy ?? env.NO_PROXY, local].filter(Boolean).join(','),
     };
@@ -207,7 +219,7 @@ interface Ready {
   readonly endpoint: string;
   readonly region: string;
   readonly account: string;
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly credentials: Readonly<Record<string, ClientOptions['credentials']>>;
   readonly token: string;
   readonly log?: string;
 }

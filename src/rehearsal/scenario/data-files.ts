@@ -15,6 +15,8 @@ export interface DataFile {
 /** A data pipeline as the cloud assembly has it before anything is deployed. */
 export interface DataPipelineSchema {
   readonly path: string;
+  /** Path of the stage that it is in. */
+  readonly stage: string;
   readonly schema: SchemaDocument;
 }
 
@@ -33,50 +35,55 @@ export function parseDataFile(text: string): DataFile {
 
 /** The data pipelines of an app and what their files must look like. */
 export function dataPipelinesOf(stacks: readonly AssembledStack[]): DataPipelineSchema[] {
-  return stacks.flatMap(({ metadata }) => metadata
+  return stacks.flatMap(({ stage, metadata }) => metadata
     .filter(({ type }) => type === 'cdk-mlops:data-pipeline')
-    .map(({ path, data }) => ({ path, schema: (data as { schema: SchemaDocument }).schema })));
+    .map(({ path, data }) => ({ path, stage, schema: (data as { schema: SchemaDocument }).schema })));
 }
 
 /**
  * Decides which file is for which data pipeline, by its path: as it was named, else by the header of the file; the only file of an app
- * with one data pipeline is for that.
+ * with one data pipeline is for that. A file is for its data set in every stage.
  */
 export function assignDataFiles(files: readonly DataFile[], pipelines: readonly DataPipelineSchema[]): ReadonlyMap<string, string> {
   const assigned = new Map<string, string>();
   for (const given of pipelines.length === 0 ? [] : files) {
-    const { path, schema } = pipelineOf(given, pipelines);
-    const other = assigned.get(path);
-    if (other !== undefined) {
-      throw new UsageError(`--data: ${other} and ${given.file} are both for the data set "${schema.name}"; name one file for each data set`);
+    for (const { path, schema } of pipelinesOf(given, pipelines)) {
+      const other = assigned.get(path);
+      if (other !== undefined) {
+        throw new UsageError(`--data: ${other} and ${given.file} are both for the data set "${schema.name}"; name one file for each data set`);
+      }
+      assigned.set(path, given.file);
     }
-    assigned.set(path, given.file);
   }
   return assigned;
 }
 
-function pipelineOf({ dataset, file }: DataFile, pipelines: readonly DataPipelineSchema[]): DataPipelineSchema {
-  const names = pipelines.map(({ schema }) => schema.name);
+function pipelinesOf({ dataset, file }: DataFile, pipelines: readonly DataPipelineSchema[]): readonly DataPipelineSchema[] {
+  const names = [...new Set(pipelines.map(({ schema }) => schema.name))];
   if (dataset !== undefined) {
     const found = pipelines.filter(({ path, schema }) => path === dataset || schema.name === dataset);
-    if (found.length > 1) {
+    if (!isOnePerStage(found)) {
       throw new UsageError(`--data: ${found.length} data pipelines are of the data set "${dataset}"; name one by its path, ${list(found.map(({ path }) => path))}`);
     }
     if (!found[0]) {
       throw new UsageError(`--data: the app has no data set "${dataset}"; it has ${list(names)}`);
     }
-    return found[0];
+    return found;
   }
-  if (pipelines.length === 1) {
-    return pipelines[0];
+  if (names.length === 1 && isOnePerStage(pipelines)) {
+    return pipelines;
   }
   const header = headerOf(file);
   const fitting = pipelines.filter(({ schema }) => schema.columns.every(({ name, required }) => !required || header.includes(name)));
-  if (fitting.length !== 1) {
+  if (fitting.length === 0 || new Set(fitting.map(({ schema }) => schema.name)).size > 1 || !isOnePerStage(fitting)) {
     const why = fitting.length === 0 ? 'its header fits none of them' : `its header fits ${list(fitting.map(({ schema }) => schema.name))}`;
     throw new UsageError(`--data ${file}: the app has the data sets ${list(names)}, and ${why}; say which one it is: --data ${(fitting[0] ?? pipelines[0]).schema.name}=${file}`);
   }
-  return fitting[0];
+  return fitting;
+}
+
+function isOnePerStage(pipelines: readonly DataPipelineSchema[]): boolean {
+  return new Set(pipelines.map(({ stage }) => stage)).size === pipelines.length;
 }
 
 function headerOf(file: string): string[] {

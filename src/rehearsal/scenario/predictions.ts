@@ -73,9 +73,8 @@ function apiPredictor(api: ApiClient, path: string, schema: SchemaDocument): Pre
 }
 
 /** For an app without an API: the endpoint itself, with rows in stored units. */
-function runtimePredictor({ emulator }: RunContext, schema: SchemaDocument, EndpointName: string): Predictor {
-  const { endpoint, region, credentials } = emulator;
-  const client = new SageMakerRuntimeClient({ endpoint, region, credentials });
+function runtimePredictor({ aws }: RunContext, schema: SchemaDocument, EndpointName: string): Predictor {
+  const client = new SageMakerRuntimeClient(aws.options);
   return async (rows) => {
     const Body = rows.map(({ instance }) => featuresOf(schema).map(({ name, perUnit }) => {
       const value = instance[name];

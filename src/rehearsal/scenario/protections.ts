@@ -2,13 +2,14 @@ import { DescribeStacksCommand, UpdateTerminationProtectionCommand } from '@aws-
 import { DescribeUserPoolCommand, UpdateUserPoolCommand } from '@aws-sdk/client-cognito-identity-provider';
 import { DescribeTableCommand, UpdateTableCommand } from '@aws-sdk/client-dynamodb';
 import { DeployedStack } from '../app/deployed-stacks';
-import { AwsClients } from '../emulator/aws-clients';
+import { AwsClients, AwsEnvironments } from '../emulator/aws-clients';
 
 /** Lifts what keeps stacks, tables and user pools from being deleted, as a person would before the destroy; gives one sentence for each. */
-export async function liftProtections(aws: AwsClients, stacks: readonly DeployedStack[]): Promise<string[]> {
+export async function liftProtections(environments: AwsEnvironments, stacks: readonly DeployedStack[]): Promise<string[]> {
   const lifted: string[] = [];
-  for (const { id, name, resources } of stacks) {
-    if (await liftStack(aws, id)) {
+  for (const { name, environment, resources } of stacks) {
+    const aws = environments.of(environment);
+    if (await liftStack(aws, name)) {
       lifted.push(`the termination protection of stack ${name}`);
     }
     for (const { type, physicalId } of resources.values()) {

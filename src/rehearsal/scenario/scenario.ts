@@ -12,6 +12,7 @@ import { ReachedUntil, StepRunner } from './step-runner';
 import { EvaluationResult, TrainingResult, overrideParameters, train } from './training';
 import { SchemaDocument } from '../../data/schema-document';
 import { datasetOf } from '../app/app-parts';
+import { urlOf } from '../app/environment';
 import { RehearsalError } from '../command/errors';
 import { count } from '../command/text';
 import { Leftover } from '../emulator/emulator';
@@ -30,9 +31,11 @@ export interface ModelResults {
 }
 
 /** Runs all steps that the app has parts for, model after model, from the upload to the last check before it is destroyed. */
-export async function runScenario(runner: StepRunner, { models, ...app }: DeployedApp, results: ModelResults[]): Promise<void> {
-  const pipelines = models.flatMap(({ parts }) => parts.training?.facts.pipelineName ?? []);
-  await overrideParameters(app.aws.sageMaker, [...new Set(pipelines)], app.options.parameters);
+export async function runScenario(runner: StepRunner, { models, options }: DeployedApp, results: ModelResults[]): Promise<void> {
+  const pipelines = models.flatMap(({ parts: { training, environment }, aws }) =>
+    training ? [{ name: training.facts.pipelineName, client: aws.sageMaker, url: urlOf(environment) }] : []);
+  const each = new Map(pipelines.map((pipeline) => [`${pipeline.url} ${pipeline.name}`, pipeline]));
+  await overrideParameters([...each.values()], options.parameters);
   let until: ReachedUntil | undefined;
   for (const context of models) {
     const { name } = context.parts;
@@ -161,7 +164,7 @@ async function runReadSteps(runner: StepRunner, { api, parts }: RunContext, { mo
 /** Destroys the stacks and checks that nothing outlives them. */
 export async function tearDown(runner: StepRunner, context: DeployedApp): Promise<void> {
   await runner.run('destroy', async (step) => {
-    (await liftProtections(context.aws, context.stacks)).forEach((protection) => step.detail(`lifted first: ${protection}`));
+    (await liftProtections(context.environments, context.stacks)).forEach((protection) => step.detail(`lifted first: ${protection}`));
     await context.cdk.destroy(step.signal);
     step.summary('all stacks are gone');
   });

@@ -66,26 +66,26 @@ export async function definedParameters(client: SageMakerClient, PipelineName: s
 
 /** Gives parameters of the deployed pipelines other defaults, so that whoever starts them gets them: in each pipeline that has the parameter. */
 export async function overrideParameters(
-  client: SageMakerClient, pipelineNames: readonly string[], values: Readonly<Record<string, string>>,
+  pipelines: readonly { readonly name: string; readonly client: SageMakerClient }[], values: Readonly<Record<string, string>>,
 ): Promise<void> {
   if (Object.keys(values).length === 0) {
     return;
   }
-  if (pipelineNames.length === 0) {
+  if (pipelines.length === 0) {
     throw new RehearsalError('--parameter changes a training pipeline, but the app has none');
   }
-  const definitions = await Promise.all(pipelineNames.map(async (name) => definitionOf(client, name)));
+  const definitions = await Promise.all(pipelines.map(async ({ client, name }) => definitionOf(client, name)));
   const declared = definitions.flatMap(({ Parameters = [] }) => Parameters);
   for (const [name, text] of Object.entries(values)) {
     const parameters = declared.filter(({ Name }) => Name === name);
     if (parameters.length === 0) {
       const known = [...new Set(declared.map(({ Name }) => Name))];
-      const which = pipelineNames.length === 1 ? `pipeline ${pipelineNames[0]} has no` : `none of the pipelines ${pipelineNames.join(', ')} has a`;
+      const which = pipelines.length === 1 ? `pipeline ${pipelines[0].name} has no` : `none of the pipelines ${pipelines.map((pipeline) => pipeline.name).join(', ')} has a`;
       throw new UsageError(`${which} parameter "${name}": ${nearest(name, known) ? suggestion(name, known) : `known are ${known.join(', ')}`}`);
     }
     parameters.forEach((parameter) => (parameter.DefaultValue = typed(name, parameter.Type, text)));
   }
-  for (const [i, PipelineName] of pipelineNames.entries()) {
+  for (const [i, { client, name: PipelineName }] of pipelines.entries()) {
     await client.send(new UpdatePipelineCommand({ PipelineName, PipelineDefinition: JSON.stringify(definitions[i]) }));
   }
 }

@@ -63,6 +63,14 @@ def install(emulator: Emulator) -> None:
 
     iam_evaluator.is_root_access_key = is_root
     sts_service.is_root_access_key = is_root
+    for account, key in emulator.settings.others.items():
+        # MiniStack has one root user; those of other accounts are sessions without an end.
+        root = {"Arn": f"arn:aws:iam::{account}:root", "UserId": account, "AccountId": account}
+        sts_service._sessions[key.access_key_id] = {
+            **root,
+            "SecretAccessKey": key.secret_access_key,
+            "PrincipalType": "Root",
+        }
     _make_function_credentials_secret(emulator)
     s3._enforce_post_policy_size = _refuse_unsigned_form
 
@@ -93,10 +101,14 @@ def known_callers_only(emulator: Emulator, control: Asgi, services: Asgi) -> Asg
     """`control` for who has the token of this run, `services` for who has credentials of it."""
     own_hosts = re.compile(rf"^(127\.0\.0\.1|localhost|[a-z0-9.-]+\.localhost):{emulator.settings.port}$")
 
+    home = emulator.host.at(emulator.settings.account, emulator.settings.region)
+
     async def answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await services(scope, receive, send)
             return
+        # Whoever names none is in this account and region; MiniStack sets those of a signature.
+        home.enter()
         request = read(scope)
         if not own_hosts.match(request.host) and not _is_domain_of_app(request, emulator.settings.port):
             note = f"{request.host or 'no host'} is not a name of this rehearsal"
@@ -123,7 +135,6 @@ async def _serve(
     if body is None:
         return
     request = replace(request, body=body)
-    emulator.host.enter()
     refusal = _refusal(request)
     if refusal is not None:
         status, headers, content = refusal

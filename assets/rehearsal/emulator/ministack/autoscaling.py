@@ -16,6 +16,7 @@ from typing import Any
 
 import botocore.session
 from botocore.validate import ParamValidator
+from ministack.core.responses import AccountRegionScopedDict
 
 from emulator.host import ApiError
 from emulator.ministack import cloudformation, json_service
@@ -42,14 +43,15 @@ class Needed:
 
 
 class AutoScaling:
-    """The service of one account and region."""
+    """The service of every account and region."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
+        self._host = emulator.host
         self._model = botocore.session.get_session().get_service_model("application-autoscaling")
         self._lock = threading.RLock()
-        self.targets: dict[Key, dict[str, Any]] = {}
-        self.policies: dict[tuple[Key, str], dict[str, Any]] = {}
+        self.targets: AccountRegionScopedDict = AccountRegionScopedDict()
+        self.policies: AccountRegionScopedDict = AccountRegionScopedDict()
 
     # --- permissions ----------------------------------------------------------
 
@@ -73,13 +75,11 @@ class AutoScaling:
         match = _VARIANT.fullmatch(resource_id)
         if namespace != "sagemaker" or not match:
             return []
-        settings = self._emulator.settings
-        arn = f"arn:aws:sagemaker:{settings.region}:{settings.account}:endpoint/{match.group(1)}"
+        arn = f"arn:aws:sagemaker:{self._host.region}:{self._host.account}:endpoint/{match.group(1)}"
         return [Needed("sagemaker:DescribeEndpoint", arn)]
 
     def _arn(self, resource: str) -> str:
-        settings = self._emulator.settings
-        return f"arn:aws:application-autoscaling:{settings.region}:{settings.account}:{resource}"
+        return f"arn:aws:application-autoscaling:{self._host.region}:{self._host.account}:{resource}"
 
     # --- operations -----------------------------------------------------------
 
@@ -120,10 +120,9 @@ class AutoScaling:
         if known is None:
             record["CreationTime"] = time.time()
             record["ScalableTargetARN"] = self._arn(f"scalable-target/{uuid.uuid4().hex}")
-        account = self._emulator.settings.account
         service = f"{record['ServiceNamespace']}.application-autoscaling.amazonaws.com"
         linked = f"role/aws-service-role/{service}/AWSServiceRoleForApplicationAutoScaling"
-        record.setdefault("RoleARN", f"arn:aws:iam::{account}:{linked}")
+        record.setdefault("RoleARN", f"arn:aws:iam::{self._host.account}:{linked}")
         record.setdefault("SuspendedState", {})
         self.targets[key] = record
         return {"ScalableTargetARN": record["ScalableTargetARN"]}
@@ -195,10 +194,8 @@ class AutoScaling:
         record = {**known, **request, "PolicyType": kind, "Alarms": []}
         record.setdefault("CreationTime", time.time())
         suffix = f"resource/{key[0]}/{key[1]}:policyName/{name}"
-        settings = self._emulator.settings
-        arn = (
-            f"arn:aws:autoscaling:{settings.region}:{settings.account}:scalingPolicy:{uuid.uuid4()}:{suffix}"
-        )
+        place = f"{self._host.region}:{self._host.account}"
+        arn = f"arn:aws:autoscaling:{place}:scalingPolicy:{uuid.uuid4()}:{suffix}"
         record.setdefault("PolicyARN", arn)
         self.policies[(key, name)] = record
         return {"PolicyARN": record["PolicyARN"], "Alarms": []}

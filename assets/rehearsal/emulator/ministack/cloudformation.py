@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ministack.core.responses import request_scope
 from ministack.services.cloudformation import (
     changesets,
     engine,
@@ -24,7 +25,7 @@ from emulator.host import ApiError
 from emulator.ministack import not_rehearsed
 from emulator.ministack.emulator import Emulator
 
-__all__ = ["bootstrap_stacks", "install"]
+__all__ = ["all_bootstrap_stacks", "bootstrap_stacks", "environments", "install"]
 
 _OWN_THREAD = ("AWS::SageMaker::", "AWS::ApplicationAutoScaling::")
 """Types whose handlers may call back over HTTP, so they must not run on the event loop."""
@@ -67,7 +68,6 @@ def _wrap_provisioning(emulator: Emulator) -> None:
     )
 
     def provisioned(resource_type: str, logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
-        emulator.host.enter()
         result = _as_failure(lambda: provision(resource_type, logical_id, props, stack_name))
         _record_resource(emulator, resource_type, logical_id, stack_name, props, result[0])
         return result
@@ -140,10 +140,26 @@ def _roles_of(kind: str, physical_id: str, props: Mapping[str, Any]) -> list[str
 
 
 def bootstrap_stacks() -> set[str]:
-    """Names of the stacks that `cdk bootstrap` made."""
+    """Names of the stacks that `cdk bootstrap` made in this account and region."""
     from ministack.services import cloudformation
 
     return {name for name in cloudformation._stacks if _is_bootstrap(name)}
+
+
+def all_bootstrap_stacks() -> set[str]:
+    """The same of all accounts and regions."""
+    found: set[str] = set()
+    for account, region in environments():
+        with request_scope(account, region):
+            found |= bootstrap_stacks()
+    return found
+
+
+def environments() -> set[tuple[str, str]]:
+    """Account and region of every stack that there was."""
+    from ministack.services import cloudformation
+
+    return {(account, region) for account, region, _name in cloudformation._stacks.to_dict()}
 
 
 def _is_bootstrap(stack_name: str) -> bool:
@@ -186,20 +202,17 @@ def _wrap_template_check(emulator: Emulator) -> None:
 
 
 def _record_only(emulator: Emulator, kind: str, why: str) -> None:
+    def arn_of(physical_id: str) -> str:
+        service = kind.split("::")[1].lower()
+        return f"arn:aws:{service}:{emulator.host.region}:{emulator.host.account}:{physical_id}"
+
     def create(logical_id: str, props: dict[str, Any], stack_name: str) -> tuple[str, dict[str, Any]]:
         physical_id = f"{stack_name}-{logical_id}-{uuid.uuid4().hex[:12]}"[-128:]
         emulator.journal.not_rehearsed(kind, logical_id, stack_name, why)
-        settings = emulator.settings
-        service = kind.split("::")[1].lower()
-        arn = f"arn:aws:{service}:{settings.region}:{settings.account}:{physical_id}"
-        return physical_id, AnyAttributes(physical_id, arn)
+        return physical_id, AnyAttributes(physical_id, arn_of(physical_id))
 
     def update(physical_id: str, old: Any, new: Any, stack_name: str) -> tuple[str, dict[str, Any]]:
-        settings = emulator.settings
-        service = kind.split("::")[1].lower()
-        return physical_id, AnyAttributes(
-            physical_id, f"arn:aws:{service}:{settings.region}:{settings.account}:{physical_id}"
-        )
+        return physical_id, AnyAttributes(physical_id, arn_of(physical_id))
 
     provisioners._RESOURCE_HANDLERS[kind] = {"create": create, "update": update, "delete": lambda *_: None}
 

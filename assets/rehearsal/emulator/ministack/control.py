@@ -25,7 +25,7 @@ from emulator.host import ApiError
 from emulator.ministack import leftovers
 from emulator.ministack.asgi import Asgi, Receive, Send, send_json, whole_body
 from emulator.ministack.authentication import CONTROL
-from emulator.ministack.cloudformation import bootstrap_stacks
+from emulator.ministack.cloudformation import all_bootstrap_stacks
 from emulator.ministack.emulator import Emulator
 
 __all__ = ["application"]
@@ -50,7 +50,6 @@ def respond(
     emulator: Emulator, method: str, route: str, query: dict[str, list[str]], body: bytes
 ) -> tuple[int, dict[str, Any]]:
     """Status and content of one control request."""
-    emulator.host.enter()
     journal, settings = emulator.journal, emulator.settings
     if route == "faults" and method == "POST":
         return _add_fault(emulator, body)
@@ -61,12 +60,12 @@ def respond(
     if route == "notes":
         return _notes(emulator, query)
     if route == "report":
-        own = bootstrap_stacks()
+        own = all_bootstrap_stacks()
         return 200, {
             "notRehearsed": [entry for entry in journal.all_not_rehearsed() if entry["stack"] not in own],
             "grants": emulator.grants.report(without=own),
             "denials": journal.denials(),
-            "images": emulator.sagemaker.images.fidelity(),
+            "images": _images(emulator),
         }
     if route == "leftovers":
         return 200, {"leftovers": leftovers.find(emulator)}
@@ -75,6 +74,14 @@ def respond(
     return 404, {
         "message": f"there is no route {CONTROL}{route}: health, notes, report, leftovers and faults exist"
     }
+
+
+def _images(emulator: Emulator) -> list[dict[str, Any]]:
+    """Those of all accounts and regions, each once."""
+    found: list[dict[str, Any]] = []
+    for player in emulator.players.all() if emulator.players else []:
+        found += [image for image in player.images.fidelity() if image not in found]
+    return found
 
 
 def _notes(emulator: Emulator, query: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:

@@ -40,7 +40,6 @@ def install(emulator: Emulator) -> None:
         physical_id: str | None = None,
         old_props: dict[str, Any] | None = None,
     ) -> Answer:
-        emulator.host.enter()
         request = Request(
             request_type, logical_id, props, stack_name, stack_id, resource_type, physical_id, old_props or {}
         )

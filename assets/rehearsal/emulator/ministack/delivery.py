@@ -48,15 +48,15 @@ def may_deliver(emulator: Emulator, service: str, target_arn: str, source_arn: s
     found = iam_evaluator._resource_policy(kind, target_arn) if action else None
     if action is None or found is None:
         return True
-    settings = emulator.settings
-    keys = {"aws:sourcearn": source_arn, "aws:sourceaccount": settings.account, "aws:tagkeys": None}
+    account = (source_arn.split(":") + [""] * 5)[4] or emulator.host.account
+    keys = {"aws:sourcearn": source_arn, "aws:sourceaccount": account, "aws:tagkeys": None}
     context = iam_evaluator.EvalContext(
         principal_arn=service,
         principal_type="Service",
-        principal_account=settings.account,
+        principal_account=account,
         action=action,
         resource_arn=target_arn,
-        region=settings.region,
+        region=emulator.host.region,
         secure_transport=True,
         service_context=keys,
     )

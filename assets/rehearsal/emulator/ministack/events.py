@@ -7,6 +7,7 @@ queues to process undelivered events in EventBridge").
 
 from __future__ import annotations
 
+import contextvars
 import json
 import threading
 from typing import Any
@@ -46,7 +47,9 @@ def install(emulator: Emulator) -> None:
         twice = emulator.faults.take("duplicate-event", rule=name, detailType=str(event.get("DetailType")))
         for _ in range(2 if twice else 1):
             if arn.split(":")[2:3] == ["sagemaker"]:
-                threading.Thread(target=_start_pipeline, args=(emulator, target, arn), daemon=True).start()
+                context = contextvars.copy_context()
+                arguments = (_start_pipeline, emulator, target, arn)
+                threading.Thread(target=context.run, args=arguments, daemon=True).start()
             else:
                 invoke(target, event, rule, view)
         if twice:

@@ -12,15 +12,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_evaluator, responses
 from ministack.services import iam as iam_service
 
 from emulator.host import AccessDenied
 from emulator.journal import Journal
 from emulator.ministack import not_rehearsed
-from emulator.ministack.settings import Settings
 
-__all__ = ["ONLY_BOUNDARY", "ONLY_RESOURCE_POLICY", "Grants", "denial_message", "role_name"]
+__all__ = ["ONLY_BOUNDARY", "ONLY_RESOURCE_POLICY", "Grants", "account_and_role", "denial_message"]
 
 ONLY_RESOURCE_POLICY = "the identity may, but the policy of the resource does not allow it"
 """Reason of a result in which the policy of the resource is what is missing."""
@@ -32,6 +31,7 @@ ONLY_BOUNDARY = "the policies of the identity allow it, but its permissions boun
 class Statement:
     """One statement of one policy of a role, with the number of calls that each of its actions allowed."""
 
+    account: str
     role: str
     policy: str
     index: int
@@ -44,32 +44,33 @@ class Statement:
 class Grants:
     """Evaluates calls of roles, and counts which statements allowed them."""
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
-        self._settings = settings
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._lock = threading.Lock()
-        self._statements: dict[tuple[str, str, int], Statement] = {}
-        self._owners: dict[str, tuple[str, str]] = {}
-        self._ignored: set[str] = set()
+        self._statements: dict[tuple[str, str, str, int], Statement] = {}
+        self._owners: dict[tuple[str, str], tuple[str, str]] = {}
+        self._ignored: set[tuple[str, str]] = set()
 
     # --- roles -------------------------------------------------
 
     def belongs_to(self, role: str, stack: str, logical_id: str, *, counted: bool = True) -> None:
         """Records which stack created a role. Roles that are not `counted` (CDK's own providers) are not in the report."""
         with self._lock:
-            self._owners[role] = (stack, logical_id)
+            key = (responses.get_account_id(), role)
+            self._owners[key] = (stack, logical_id)
             if not counted:
-                self._ignored.add(role)
+                self._ignored.add(key)
 
     def limit(self, role: str, boundary: str | None) -> str | None:
         """Sets the permissions boundary of a role, which MiniStack's CloudFormation leaves out.
 
         Gives the reason when the policy is not known here, so that nothing can be refused because of it.
         """
-        record = iam_service._roles.get_scoped(self._settings.account, None, role)
+        account = responses.get_account_id()
+        record = iam_service._roles.get_scoped(account, None, role)
         if record is None:
             return None
-        known = boundary and iam_evaluator._resolve_managed_policy_document(boundary, self._settings.account)
+        known = boundary and iam_evaluator._resolve_managed_policy_document(boundary, account)
         record["PermissionsBoundary"] = boundary if known else None
         if boundary and not known:
             return f"its permissions boundary {boundary} is not part of the app, so what it would refuse is allowed here"
@@ -81,7 +82,7 @@ class Grants:
 
     def policies_of(self, role: str, account: str | None = None) -> list[list[Any]]:
         """The role's parsed policies; every statement has its origin, so that a match can be counted."""
-        account = account or self._settings.account
+        account = account or responses.get_account_id()
         record = iam_service._roles.get_scoped(account, None, role)
         if record is None:
             return []
@@ -94,20 +95,22 @@ class Grants:
         for name, document in documents:
             statements = iam_evaluator.parse_policy_document(document) if document else []
             for index, parsed in enumerate(statements):
-                parsed.origin = self._known(role, name, index, parsed)
+                parsed.origin = self._known(account, role, name, index, parsed)
             if statements:
                 policies.append(statements)
         return policies
 
-    def _known(self, role: str, policy: str, index: int, parsed: Any) -> Statement:
+    def _known(self, account: str, role: str, policy: str, index: int, parsed: Any) -> Statement:
         with self._lock:
-            statement = self._statements.get((role, policy, index))
+            statement = self._statements.get((account, role, policy, index))
             if statement is None or (statement.actions, statement.resources) != (
                 parsed.actions,
                 parsed.resources,
             ):
-                statement = Statement(role, policy, index, parsed.effect, parsed.actions, parsed.resources)
-                self._statements[(role, policy, index)] = statement
+                statement = Statement(
+                    account, role, policy, index, parsed.effect, parsed.actions, parsed.resources
+                )
+                self._statements[(account, role, policy, index)] = statement
             return statement
 
     # --- evaluation -----------------------------------------------------------
@@ -121,7 +124,7 @@ class Grants:
         session: str = "",
     ) -> None:
         """Raises `AccessDenied` unless the role is permitted to; see `emulator.host.Host.authorize`."""
-        account, role = _account_and_role(role_arn, self._settings.account)
+        account, role = account_and_role(role_arn, responses.get_account_id())
         if iam_service._roles.get_scoped(account, None, role) is None:
             principal = _session_arn(account, role, session)
             what = f"User: {principal} is not authorized to perform: {action} on resource: {resource}"
@@ -145,7 +148,7 @@ class Grants:
         session: str = "",
     ) -> tuple[str, Any]:
         """The session that acts, and the result for it."""
-        account, role = _account_and_role(role_arn, self._settings.account)
+        account, role = account_and_role(role_arn, responses.get_account_id())
         principal = _session_arn(account, role, session)
         service = action.split(":", 1)[0]
         keys = {name.lower(): value for name, value in (context or {}).items()}
@@ -156,7 +159,7 @@ class Grants:
             principal_account=account,
             action=action,
             resource_arn=resource,
-            region=self._settings.region,
+            region=responses.get_region(),
             source_ip="127.0.0.1",
             secure_transport=True,
             service_context=keys,
@@ -197,11 +200,14 @@ class Grants:
         unexercised: list[dict[str, Any]] = []
         with self._lock:
             statements = [
-                s for s in self._statements.values() if s.role in self._owners and s.effect == "Allow"
+                s
+                for s in self._statements.values()
+                if (s.account, s.role) in self._owners and s.effect == "Allow"
             ]
             for statement in statements:
-                stack, logical_id = self._owners[statement.role]
-                if statement.role in self._ignored or stack in without:
+                key = (statement.account, statement.role)
+                stack, logical_id = self._owners[key]
+                if key in self._ignored or stack in without:
                     continue
                 for action in statement.actions:
                     entry: dict[str, Any] = {"role": statement.role, "stack": stack, "logicalId": logical_id}
@@ -214,8 +220,7 @@ class Grants:
         return {"exercised": exercised, "unexercised": unexercised}
 
 
-def role_name(role_arn: str) -> str:
-    """The name at the end of a role ARN, without its path; of an assumed-role ARN the role, not the session."""
+def _role_name(role_arn: str) -> str:
     resource = role_arn.split(":", 5)[-1]
     if resource.startswith("assumed-role/"):
         return resource.split("/")[1]
@@ -244,7 +249,8 @@ def _session_arn(account: str, role: str, session: str) -> str:
     return f"arn:aws:sts::{account}:assumed-role/{role}/{session or 'rehearsal'}"
 
 
-def _account_and_role(role_arn: str, default_account: str) -> tuple[str, str]:
+def account_and_role(role_arn: str, default_account: str) -> tuple[str, str]:
+    """The account of a role, and its name without its path; of an assumed-role ARN the role, not the session."""
     parts = role_arn.split(":")
     account = parts[4] if len(parts) > 5 and parts[4] else default_account
-    return account, role_name(role_arn)
+    return account, _role_name(role_arn)

@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from emulator.ministack.cloudformation import bootstrap_stacks
+from ministack.core.responses import request_scope
+
+from emulator.ministack.cloudformation import bootstrap_stacks, environments
 from emulator.ministack.emulator import Emulator
 
 __all__ = ["STORES", "find"]
@@ -67,7 +69,17 @@ _NOT_OURS: dict[tuple[str, str], Callable[[Any], bool]] = {
 
 
 def find(emulator: Emulator) -> list[dict[str, str]]:
-    """`{"service", "kind", "id"}` of everything left, stacks first."""
+    """`{"service", "kind", "id"}` of everything left, of each account and region stacks first."""
+    home = (emulator.settings.account, emulator.settings.region)
+    found: dict[tuple[str, str, str, str], dict[str, str]] = {}
+    for account, region in sorted({home, *environments()}, key=lambda place: (place != home, place)):
+        with request_scope(account, region):
+            for entry in _find_here(emulator):
+                found.setdefault((account, entry["service"], entry["kind"], entry["id"]), entry)
+    return list(found.values())
+
+
+def _find_here(emulator: Emulator) -> list[dict[str, str]]:
     kept = _made_by_bootstrap()
     found: list[dict[str, str]] = []
     bootstrap = bootstrap_stacks()

@@ -6,6 +6,7 @@ guide: "IAM identifiers").
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
@@ -21,32 +22,51 @@ from ministack.services import sts as sts_service
 
 from emulator.journal import Journal
 from emulator.ministack import keys
-from emulator.ministack.grants import Grants, role_name
+from emulator.ministack.grants import Grants, account_and_role
 from emulator.ministack.settings import Settings
 
 __all__ = ["LocalHost"]
 
 
 class LocalHost:
-    """Implements `emulator.host.Host`. Not to be called from the thread of the event loop."""
+    """Implements `emulator.host.Host` for one account and region, or for those of the request that is answered.
+
+    Not to be called from the thread of the event loop.
+    """
 
     def __init__(self, settings: Settings, journal: Journal, grants: Grants) -> None:
-        self.region = settings.region
-        self.account = settings.account
+        self._place: tuple[str, str] | None = None
         self.endpoint = settings.endpoint
         self.work: Path = settings.work
         self._settings = settings
         self._journal = journal
         self._grants = grants
         # One for all roles: each session would read the service models anew. `Any`, because the stubs type known names only.
-        self._session: Any = boto3.session.Session(region_name=settings.region)
-        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._session: Any = boto3.session.Session()
+        self._clients: dict[tuple[str, str, str, str | None], Any] = {}
         self._lock = threading.Lock()
+
+    def at(self, account: str, region: str) -> LocalHost:
+        """The host of one account and region, whoever asks."""
+        host = copy.copy(self)
+        host._place = (account, region)
+        return host
+
+    @property
+    def account(self) -> str:
+        """See `emulator.host.Host`."""
+        return self._place[0] if self._place else responses.get_account_id()
+
+    @property
+    def region(self) -> str:
+        """See `emulator.host.Host`."""
+        return self._place[1] if self._place else responses.get_region()
 
     def enter(self) -> None:
         """Makes this account and region those of the calling thread; MiniStack keeps both per request."""
-        responses.set_request_account_id(self.account)
-        responses.set_request_region(self.region)
+        account, region = self.account, self.region
+        responses._request_account_id.set(account)
+        responses.set_request_region(region)
 
     def authorize(
         self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
@@ -68,13 +88,13 @@ class LocalHost:
     def credentials(self, role_arn: str, session: str = "rehearsal") -> dict[str, str]:
         """Credentials of a session of the role; the same for the same role and session name; they do not expire."""
         session = re.sub(r"[^\w+=,.@-]", "-", session)[:64]
-        role = role_name(role_arn)
+        account, role = account_and_role(role_arn, self.account)
         digest = hashlib.sha256(f"{role_arn}\0{session}".encode()).hexdigest()
         key = f"ASIA{digest[:16].upper()}"
         record = {
-            "Arn": f"arn:aws:sts::{self.account}:assumed-role/{role}/{session}",
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/{session}",
             "UserId": f"{role}:{session}",
-            "AccountId": self.account,
+            "AccountId": account,
             "SecretAccessKey": self._settings.secret("session", key),
             "SessionToken": self._settings.secret("session-token", key),
             "PrincipalType": "AssumedRole",
@@ -90,13 +110,14 @@ class LocalHost:
     def client(self, service: str, role_arn: str | None = None) -> Any:
         """See `emulator.host.Host`. Clients are kept: creating one takes tens of milliseconds."""
         with self._lock:
-            made = self._clients.get((service, role_arn))
+            key = (self.account, self.region, service, role_arn)
+            made = self._clients.get(key)
             if made is None:
-                made = self._clients[(service, role_arn)] = self._new_client(service, role_arn)
+                made = self._clients[key] = self._new_client(service, role_arn)
             return made
 
     def _new_client(self, service: str, role_arn: str | None) -> Any:
-        administrator = self._settings.administrator
+        administrator = self._settings.administrators[self.account]
         keys = {
             "AWS_ACCESS_KEY_ID": administrator.access_key_id,
             "AWS_SECRET_ACCESS_KEY": administrator.secret_access_key,
@@ -112,6 +133,7 @@ class LocalHost:
         )
         return self._session.client(
             service,
+            region_name=self.region,
             endpoint_url=self.endpoint,
             config=config,
             aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],

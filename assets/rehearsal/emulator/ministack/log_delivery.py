@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ministack.core.arn import parse_arn
 from ministack.services import cloudwatch_logs, lambda_svc
 
 from emulator.host import AccessDenied
@@ -28,12 +29,13 @@ def install(emulator: Emulator) -> None:
 
 
 def _may_write(emulator: Emulator, config: dict[str, Any]) -> bool:
-    settings = emulator.settings
     name = str(config.get("FunctionName", "unknown"))
     group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
-    arn = f"arn:aws:logs:{settings.region}:{settings.account}:log-group:{group}"
+    function = parse_arn(str(config["FunctionArn"]))
+    host = emulator.host.at(function.account_id, function.region)
+    arn = f"arn:aws:logs:{host.region}:{host.account}:log-group:{group}"
     stream = f"{arn}:log-stream:any"
-    emulator.host.enter()
+    host.enter()
     wanted = [("logs:CreateLogStream", stream), ("logs:PutLogEvents", stream)]
     if group not in cloudwatch_logs._log_groups:
         wanted.insert(0, ("logs:CreateLogGroup", arn))

@@ -14,7 +14,7 @@ from ministack.core import concurrency
 
 from emulator.host import ApiError
 from emulator.ministack import cloudformation, json_service
-from emulator.ministack.emulator import Emulator
+from emulator.ministack.emulator import Emulator, PerEnvironment
 from emulator.sagemaker import SageMaker, required_permissions
 from emulator.sagemaker.cfn import RESOURCES, CfnResource, Replace
 
@@ -25,21 +25,23 @@ _INVOKE = re.compile(r"^/endpoints/([^/]+)/(invocations|async-invocations|invoca
 
 def install(emulator: Emulator) -> None:
     """Creates the played SageMaker and connects it to routing, permissions and CloudFormation."""
-    player = SageMaker(emulator.host)
-    emulator.sagemaker = player
-    emulator.on_stop.append(player.close)
-    settings = emulator.settings
+    players = emulator.players = PerEnvironment(emulator.host, SageMaker)
+    emulator.on_stop.append(players.close)
+    host = emulator.host
 
     def needed(operation: str, request: dict[str, Any]) -> Any:
-        return required_permissions(operation, request, region=settings.region, account=settings.account)
+        return required_permissions(operation, request, region=host.region, account=host.account)
 
-    json_service.serve_json("sagemaker", "SageMaker", needed, player.handle, emulator)
-    _serve_runtime(emulator, player, needed)
+    def handle(operation: str, request: dict[str, Any], caller: str) -> Any:
+        return emulator.sagemaker.handle(operation, request, caller)
+
+    json_service.serve_json("sagemaker", "SageMaker", needed, handle, emulator)
+    _serve_runtime(emulator, needed)
     for kind, resource in RESOURCES.items():
-        _register(player, kind, resource)
+        _register(emulator, kind, resource)
 
 
-def _serve_runtime(emulator: Emulator, player: Any, needed: Any) -> None:
+def _serve_runtime(emulator: Emulator, needed: Any) -> None:
     """Both services sign as `sagemaker`; requests without a target header are the runtime's."""
     control_plane = app.SERVICE_HANDLERS["sagemaker"]
 
@@ -48,13 +50,13 @@ def _serve_runtime(emulator: Emulator, player: Any, needed: Any) -> None:
     ) -> Any:
         if headers.get("x-amz-target"):
             return await control_plane(method, path, headers, body, query)
-        return await concurrency.run_reentrant(_invoke, emulator, player, needed, method, path, headers, body)
+        return await concurrency.run_reentrant(_invoke, emulator, needed, method, path, headers, body)
 
     app.SERVICE_HANDLERS["sagemaker"] = answer
 
 
 def _invoke(
-    emulator: Emulator, player: Any, needed: Any, method: str, path: str, headers: dict[str, str], body: bytes
+    emulator: Emulator, needed: Any, method: str, path: str, headers: dict[str, str], body: bytes
 ) -> Any:
     found = _INVOKE.match(path)
     if method != "POST" or not found:
@@ -67,23 +69,23 @@ def _invoke(
         if found.group(2) != "invocations":
             message = f"only InvokeEndpoint is played, not {found.group(2)}"
             raise ApiError("ValidationException", message, 400)
-        status, answer_headers, answer = player.invoke(name, headers, body)
+        status, answer_headers, answer = emulator.sagemaker.invoke(name, headers, body)
     except ApiError as error:
         return json_service.error_answer(error)
     return status, dict(answer_headers), answer
 
 
-def _register(player: Any, kind: str, resource: CfnResource) -> None:
+def _register(emulator: Emulator, kind: str, resource: CfnResource) -> None:
     def create(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
-        return resource.create(player, logical_id, properties, stack)
+        return resource.create(emulator.sagemaker, logical_id, properties, stack)
 
     def update(physical_id: str, old: dict[str, Any], new: dict[str, Any]) -> Any:
         try:
-            return resource.update(player, physical_id, old, new)
+            return resource.update(emulator.sagemaker, physical_id, old, new)
         except Replace:
             return None
 
     def delete(physical_id: str, properties: dict[str, Any]) -> None:
-        resource.delete(player, physical_id, properties)
+        resource.delete(emulator.sagemaker, physical_id, properties)
 
     cloudformation.register(kind, create, update, delete)

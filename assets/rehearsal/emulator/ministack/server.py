@@ -30,6 +30,7 @@ __all__ = ["serve"]
 MODULES = (
     "authentication",
     "iam",
+    "accounts",
     "conditions",
     "delivery",
     "events",
@@ -67,7 +68,7 @@ def serve(settings: Settings, listening: socket.socket, stop: threading.Event) -
 def create(settings: Settings) -> Emulator:
     """The emulator with all parts installed, not yet listening."""
     journal = Journal()
-    grants = Grants(settings, journal)
+    grants = Grants(journal)
     emulator = Emulator(settings, journal, grants, LocalHost(settings, journal, grants))
     for name in MODULES:
         importlib.import_module(f"emulator.ministack.{name}").install(emulator)
@@ -118,8 +119,8 @@ def _announce(emulator: Emulator, stop: threading.Event) -> None:
         "region": settings.region,
         "account": settings.account,
         "credentials": {
-            "accessKeyId": settings.administrator.access_key_id,
-            "secretAccessKey": settings.administrator.secret_access_key,
+            account: {"accessKeyId": key.access_key_id, "secretAccessKey": key.secret_access_key}
+            for account, key in settings.administrators.items()
         },
         "token": settings.token,
         "executeApi": f"{settings.endpoint}/_aws/execute-api/{{apiId}}",

@@ -10,10 +10,11 @@ import hmac
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["AccessKey", "Settings"]
+__all__ = ["ACCOUNT", "AccessKey", "Settings"]
 
 ACCOUNT = "000000000000"
 
@@ -39,12 +40,20 @@ class Settings:
     work: Path
     region: str
     account: str = ACCOUNT
+    """Account and `region` are those of whoever names none."""
     administrator: AccessKey = field(default_factory=AccessKey)
     """Key of the person who deploys: MiniStack's root user, whose calls are not evaluated. Another one in each run."""
+    others: Mapping[str, AccessKey] = field(default_factory=dict)
+    """The same of the other accounts that are played."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(30))
     """What the command line shows to be let through to the control routes."""
     seed: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     """Of the secrets that this run derives."""
+
+    @property
+    def administrators(self) -> dict[str, AccessKey]:
+        """The administrators' keys, by account."""
+        return {self.account: self.administrator, **self.others}
 
     def secret(self, *names: str) -> str:
         """A secret for what is named so: the same within a run, not to be calculated outside of it."""

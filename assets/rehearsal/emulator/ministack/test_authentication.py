@@ -66,7 +66,7 @@ def send(
 
 
 def signed(emulator: Running, request: AWSRequest, service: str, **changed: str) -> AWSRequest:
-    keys = {**emulator.credentials, **changed}
+    keys = {**emulator.credentials[ACCOUNT], **changed}
     SigV4Auth(Credentials(keys["accessKeyId"], keys["secretAccessKey"]), service, "us-east-1").add_auth(
         request
     )
@@ -197,7 +197,7 @@ def test_the_signature_is_verified(emulator: Running) -> None:
         ({"accessKeyId": "test", "secretAccessKey": "test"}, "UnrecognizedClientException"),
         ({"accessKeyId": ACCOUNT}, "UnrecognizedClientException"),
     ):
-        keys = {**emulator.credentials, **changed}
+        keys = {**emulator.credentials[ACCOUNT], **changed}
         client = boto3.client(
             "sagemaker",
             endpoint_url=emulator.endpoint,
@@ -230,8 +230,8 @@ def s3(emulator: Running, version: str) -> Any:
         "s3",
         endpoint_url=emulator.endpoint,
         region_name="us-east-1",
-        aws_access_key_id=emulator.credentials["accessKeyId"],
-        aws_secret_access_key=emulator.credentials["secretAccessKey"],
+        aws_access_key_id=emulator.credentials[ACCOUNT]["accessKeyId"],
+        aws_secret_access_key=emulator.credentials[ACCOUNT]["secretAccessKey"],
         config=Config(signature_version=version, s3={"addressing_style": "path"}),
     )
 
@@ -381,8 +381,8 @@ def test_two_runs_do_not_know_each_other(emulator: Running) -> None:
                 "s3",
                 endpoint_url=other.endpoint,
                 region_name="us-east-1",
-                aws_access_key_id=emulator.credentials["accessKeyId"],
-                aws_secret_access_key=emulator.credentials["secretAccessKey"],
+                aws_access_key_id=emulator.credentials[ACCOUNT]["accessKeyId"],
+                aws_secret_access_key=emulator.credentials[ACCOUNT]["secretAccessKey"],
             ).list_buckets()
 
 

@@ -703,7 +703,7 @@ def test_it_ends_with_its_parent_and_leaves_nothing(tmp_path: Path) -> None:
     assert process.stdout is not None
     ready = json.loads(process.stdout.readline())
     assert (ready["region"], ready["account"]) == ("eu-west-1", "123456789012")
-    keys = ready["credentials"]
+    keys = ready["credentials"]["123456789012"]
     identity = boto3.client(
         "sts",
         endpoint_url=ready["endpoint"],

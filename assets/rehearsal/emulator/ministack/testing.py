@@ -27,11 +27,16 @@ Grant = tuple[Sequence[str], Sequence[str] | str]
 class Running:
     """An emulator that listens on a port of its own. Use as a context manager."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *accounts: str, **environment: str) -> None:
+        self.account = accounts[0] if accounts else ACCOUNT
+        named = [part for account in accounts for part in ("--account", account)]
         self.folder = Path(tempfile.mkdtemp(prefix="emulator-test-"))
         self.work = self.folder / "work"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "emulator", "--work", str(self.work), "--parent-pid", str(os.getpid())],
+            [
+                *(sys.executable, "-m", "emulator", "--work", str(self.work)),
+                *("--parent-pid", str(os.getpid()), *named),
+            ],
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join([str(PACKAGE), os.environ.get("PYTHONPATH", "")]),
@@ -47,7 +52,7 @@ class Running:
         assert line, "the emulator did not start"
         ready = json.loads(line)
         self.endpoint: str = ready["endpoint"]
-        self.credentials: dict[str, str] = ready["credentials"]
+        self.credentials: dict[str, dict[str, str]] = ready["credentials"]
         self.token: str = ready["token"]
 
     def __enter__(self) -> Running:
@@ -58,16 +63,14 @@ class Running:
         self.process.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def client(self, service: str) -> Any:
-        """A client of the account's root user."""
+    def client(self, service: str, account: str | None = None, region: str = "us-east-1") -> Any:
+        """A client of the root user of an account."""
         config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1})
         keys = {
-            "aws_access_key_id": self.credentials["accessKeyId"],
-            "aws_secret_access_key": self.credentials["secretAccessKey"],
+            "aws_access_key_id": self.credentials[account or self.account]["accessKeyId"],
+            "aws_secret_access_key": self.credentials[account or self.account]["secretAccessKey"],
         }
-        return boto3.client(
-            service, endpoint_url=self.endpoint, region_name="us-east-1", config=config, **keys
-        )  # type: ignore[call-overload]
+        return boto3.client(service, endpoint_url=self.endpoint, region_name=region, config=config, **keys)  # type: ignore[call-overload]
 
     def notes(self, kind: str | None = None) -> list[dict[str, Any]]:
         """The notes of the emulator so far."""
