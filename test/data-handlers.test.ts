@@ -10,11 +10,14 @@ import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
 import { DynamoDBDocumentClient, GetCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
-import { causeOf, handler as finish } from '../src/data/finish.lambda';
+import { logLines } from './log-lines';
+import { causeOf } from '../src/data/cause.lambda-shared';
+import { handler as finish } from '../src/data/finish.lambda';
 import { ClaimedIngestion, keyOf, ManifestFile, manifestId, placesOf } from '../src/data/ingestion.lambda-shared';
 import { handler as interrupted } from '../src/data/interrupted.lambda';
 import { handler as writeManifest, reasonToSkip } from '../src/data/manifest.lambda';
 import { handler as startTraining } from '../src/data/start-training.lambda';
+import { handler as unnotified } from '../src/data/unnotified.lambda';
 import { handler as readVerdict, judge } from '../src/data/verdict.lambda';
 
 const s3 = mockClient(S3Client);
@@ -304,6 +307,73 @@ describe('the end', () => {
 
   test('keys and URIs agree', () => {
     expect(keyOf(ingestion.report)).toBe(`reports/${id}/validation.json`);
+  });
+});
+
+describe('a warning', () => {
+  const notificationError = { Error: 'SNS.KmsAccessDeniedException', Cause: 'no permission for kms:GenerateDataKey' };
+  let lines: string[];
+
+  beforeEach(() => {
+    lines = logLines();
+  });
+
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  /** Checks the one line: an error for people, and a count for CloudWatch. */
+  function expectWarning(message: string): void {
+    const [line, ...more] = lines.map((each) => JSON.parse(each));
+    expect(more).toEqual([]);
+    expect(line).toMatchObject({ level: 'ERROR', message: expect.stringContaining(message), StateMachineName: 'data', Warnings: 1 });
+    expect(line._aws.CloudWatchMetrics).toEqual([{
+      Namespace: 'cdk-mlops', Dimensions: [['StateMachineName']], Metrics: [{ Name: 'Warnings', Unit: 'Count' }],
+    }]);
+    expect(Math.abs(line._aws.Timestamp - Date.now())).toBeLessThan(60_000);
+  }
+
+  test('says that nobody was told, in the log, the metric and the data set', async () => {
+    await unnotified({ executionArn: ME, state: { ingestion, notificationError } });
+    expectWarning('nobody was notified: no permission for kms:GenerateDataKey');
+    expect(table.commandCalls(UpdateCommand)[0].args[0].input).toMatchObject({
+      Key: { id },
+      ConditionExpression: 'executionArn = :me',
+      ExpressionAttributeValues: { ':me': ME, ':warnings': ['nobody was notified: no permission for kms:GenerateDataKey'] },
+    });
+  });
+
+  test('is said too where there is no data set, or another execution has it', async () => {
+    await unnotified({ executionArn: ME, state: { notificationError } });
+    expect(table.calls()).toHaveLength(0);
+    expectWarning('nobody was notified');
+    table.on(UpdateCommand).rejects(conditionFailed());
+    await expect(unnotified({ executionArn: ME, state: { ingestion, notificationError } })).resolves.toBeUndefined();
+  });
+
+  test('fails where the table fails', async () => {
+    table.on(UpdateCommand).rejects(new Error('AccessDenied'));
+    await expect(unnotified({ executionArn: ME, state: { ingestion, notificationError } })).rejects.toThrow('AccessDenied');
+  });
+
+  test('says that the crawler was not started, unless it is at work', async () => {
+    const state = { ingestion, verdict: { rows: 3 } };
+    await finish({ status: 'SUCCEEDED', executionArn: ME, state: { ...state, crawlerError: { Error: 'Glue.CrawlerRunningException' } } });
+    expect([lines, table.commandCalls(UpdateCommand).length]).toEqual([[], 1]);
+    await finish({ status: 'SUCCEEDED', executionArn: ME, state: { ...state, crawlerError: { Error: 'Glue.AccessDeniedException', Cause: 'not you' } } });
+    expectWarning('the crawler was not started: not you');
+    expect(table.commandCalls(UpdateCommand)).toHaveLength(3);
+  });
+
+  test('says that nobody was told of an interruption, which stays recorded', async () => {
+    executions.on(DescribeExecutionCommand, { executionArn: ME }).resolves({ status: 'ABORTED' });
+    table.on(ScanCommand).resolves({ Items: [{ id: 'x' }, { id: 'y' }] });
+    sns.on(PublishCommand).rejectsOnce(new Error('no permission')).resolves({});
+    await interrupted({ detail: { executionArn: ME, status: 'ABORTED' } });
+    expectWarning('nobody was notified: Error: no permission');
+    expect(table.commandCalls(UpdateCommand).map((call) => call.args[0].input.ExpressionAttributeValues?.[':warnings']))
+      .toEqual([undefined, ['nobody was notified: Error: no permission'], undefined]);
+    expect(sns.commandCalls(PublishCommand)).toHaveLength(2);
   });
 });
 

@@ -1,7 +1,10 @@
 import { App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
+import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
+import * as sns from 'aws-cdk-lib/aws-sns';
 import * as fc from 'fast-check';
 import { Column, DataPipeline, DataPipelineProps, DatasetSchema, ITrainingTarget, ProblemType } from '../src/data';
 import { presentPrediction, toCsvRow, validateInstance } from '../src/data/instance-validation';
@@ -237,7 +240,7 @@ describe('DataPipeline', () => {
 
   test('every log group ends some day', () => {
     template.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 90 });
-    template.resourceCountIs('AWS::Logs::LogGroup', 10);
+    template.resourceCountIs('AWS::Logs::LogGroup', 11);
   });
 
   test('logs and traces the workflow, retries with jitter, and catches everything', () => {
@@ -247,8 +250,8 @@ describe('DataPipeline', () => {
     });
     const states = statesOf(definition);
     expect(Object.keys(states).sort()).toEqual([
-      'AlreadyIngested', 'DataReady', 'Failed', 'FailedUnrecorded', 'IsNew', 'IsValid', 'NothingToIngest', 'NotifyFailure', 'NotifyQuarantine',
-      'NotifyReady', 'Preprocess', 'Quarantined', 'ReadVerdict', 'RecordFailure', 'RecordSuccess', 'StartTraining', 'Validate', 'WriteManifest',
+      'AlreadyIngested', 'DataReady', 'Failed', 'FailedUnrecorded', 'IsNew', 'IsValid', 'NothingToIngest', 'NotifyFailure', 'NotifyFailureFailed',
+      'NotifyQuarantine', 'NotifyQuarantineFailed', 'NotifyReady', 'NotifyReadyFailed', 'Preprocess', 'Quarantined', 'ReadVerdict', 'RecordFailure', 'RecordSuccess', 'StartTraining', 'Validate', 'WriteManifest',
     ]);
     for (const [name, state] of Object.entries(states).filter(([, s]) => s.Type === 'Task')) {
       expect([name, state.Catch?.[0].ErrorEquals]).toEqual([name, ['States.ALL']]);
@@ -257,6 +260,10 @@ describe('DataPipeline', () => {
     expect(states.Quarantined).toMatchObject({ Type: 'Fail', Error: 'DataQuarantined', Cause: '{% $states.input.verdict.cause %}' });
     expect(states.Failed).toMatchObject({ Type: 'Fail', Cause: '{% $states.input.finish.cause %}' });
     expect(states.IsValid.Default).toBe('NotifyQuarantine');
+    for (const [notification, end] of [['NotifyReady', 'DataReady'], ['NotifyQuarantine', 'Quarantined'], ['NotifyFailure', 'Failed']]) {
+      expect(states[notification]).toMatchObject({ Next: end, Catch: [{ Next: `${notification}Failed` }] });
+      expect(states[`${notification}Failed`]).toMatchObject({ Next: end, Catch: [{ Next: end }] });
+    }
     expect(states.Preprocess.Next).toBe('StartTraining');
   });
 
@@ -267,6 +274,7 @@ describe('DataPipeline', () => {
       's3:AbortMultipartUpload quarantine/', 's3:DeleteObject raw/', 's3:DeleteObjectVersion raw/', 'dynamodb:UpdateItem']],
     ['FunctionsStartTraining', ['sagemaker:StartPipelineExecution']],
     ['FunctionsFinish', ['dynamodb:UpdateItem']],
+    ['FunctionsUnnotified', ['dynamodb:UpdateItem']],
     ['InterruptionHandlerRole', ['dynamodb:Scan', 'dynamodb:UpdateItem', 'sns:Publish', 'states:DescribeExecution', 'logs:CreateLogStream', 'logs:PutLogEvents']],
     ['JobsValidateRole', ['s3:GetObject raw/ manifests/', 's3:GetObjectVersion raw/ manifests/', 's3:ListBucket', 's3:GetObject', 's3:GetObject', 's3:GetObject',
       's3:PutObject reports/', 's3:AbortMultipartUpload reports/', 'logs:CreateLogStream', 'logs:PutLogEvents', 'logs:CreateLogStream', 'logs:PutLogEvents']],
@@ -318,7 +326,8 @@ describe('DataPipeline', () => {
   });
 
   test('waits for days for room on Glue and as long as it takes for other limits, within the events that an execution may have', () => {
-    const states = Object.values(statesOf(definition));
+    // Where nobody could be told, another try or none counts for little.
+    const states = Object.entries(statesOf(definition)).filter(([name]) => !/^Notify\w+Failed$/.test(name)).map(([, state]) => state);
     const retriers = (error: string) => states.flatMap(({ Retry = [] }) => Retry.find(({ ErrorEquals }) => ErrorEquals.includes(error)) ?? []);
     const busy = retriers('Glue.ConcurrentRunsExceededException');
     const throttled = retriers('Lambda.TooManyRequestsException');
@@ -356,7 +365,7 @@ interface State {
   readonly Type: string;
   readonly Next?: string;
   readonly Default?: string;
-  readonly Catch?: { readonly ErrorEquals: string[] }[];
+  readonly Catch?: { readonly ErrorEquals: string[]; readonly Next?: string }[];
   readonly Retry?: {
     readonly ErrorEquals: string[];
     readonly JitterStrategy?: string;
@@ -404,6 +413,58 @@ describe('DataPipeline, otherwise', () => {
     template.hasResourceProperties('Custom::S3BucketNotifications', { NotificationConfiguration: { EventBridgeConfiguration: {} } });
     expect(grants(template, 'MyRole').map(([action]) => action)).toContain('s3:PutObject');
     template.allResourcesProperties('AWS::Glue::Job', { Role: { 'Fn::GetAtt': [Match.stringLikeRegexp('^MyRole'), 'Arn'] } });
+  });
+
+  const KEY_ACTIONS = ['kms:Decrypt', 'kms:GenerateDataKey*'];
+
+  test.each([
+    ['made here', (stack: Stack) => new sns.Topic(stack, 'Mine', { masterKey: new kms.Key(stack, 'Key') })],
+    ['imported with it', (stack: Stack) => sns.Topic.fromTopicAttributes(stack, 'Mine', {
+      topicArn: 'arn:aws:sns:eu-west-1:111122223333:mine', keyArn: 'arn:aws:kms:eu-west-1:111122223333:key/1',
+    })],
+  ])('whoever publishes to a topic may use its customer key: %s', (_, topicIn) => {
+    const stack = new Stack(new App(), 'Demo');
+    const topic = topicIn(stack);
+    new DataPipeline(stack, 'Data', { schema: animals, topic });
+    const template = Template.fromStack(stack);
+    const keyArn = JSON.stringify(stack.resolve(topic.masterKey!.keyArn));
+    for (const role of ['DataWorkflow', 'DataInterruption']) {
+      expect(grants(template, role).filter(([, resource]) => resource === keyArn).map(([action]) => action).sort()).toEqual(KEY_ACTIONS);
+    }
+    Annotations.fromStack(stack).hasNoWarning('*', Match.stringLikeRegexp('imported without its key'));
+  });
+
+  test('warns of a topic that was imported without its key, and says what to grant', () => {
+    const stack = new Stack(new App(), 'Demo');
+    new DataPipeline(stack, 'Data', { schema: animals, topic: sns.Topic.fromTopicArn(stack, 'Mine', 'arn:aws:sns:eu-west-1:111122223333:mine') });
+    Annotations.fromStack(stack).hasWarning('/Demo/Data', Match.stringLikeRegexp('"Demo/Mine" was imported without its key.*kms:GenerateDataKey. and kms:Decrypt'));
+  });
+
+  test('rules and alarms may publish to its topic', () => {
+    const stack = new Stack(new App(), 'Demo');
+    const key = new kms.Key(stack, 'Key');
+    const data = new DataPipeline(stack, 'Data', { schema: animals, encryptionKey: key });
+    data.onFailed('Red', { target: new targets.SnsTopic(data.topic) });
+    const template = Template.fromStack(stack);
+    const policy = (type: string, property: string) => Object.values(template.findResources(type))[0].Properties[property].Statement as {
+      Principal: { Service?: unknown }; Action: string | string[];
+    }[];
+    for (const service of ['events', 'cloudwatch']) {
+      const actions = (statements: ReturnType<typeof policy>) => statements
+        .filter(({ Principal }) => Principal.Service === `${service}.amazonaws.com`).flatMap(({ Action }) => Action);
+      expect(actions(policy('AWS::SNS::TopicPolicy', 'PolicyDocument'))).toEqual(['sns:Publish']);
+      expect(actions(policy('AWS::KMS::Key', 'KeyPolicy'))).toEqual(expect.arrayContaining(KEY_ACTIONS));
+    }
+  });
+
+  test('counts its warnings by the name of its state machine', () => {
+    synth({}, (stack, data) => {
+      const metric = data.metricWarnings();
+      expect(stack.resolve({ ...metric.toMetricConfig().metricStat, period: undefined })).toMatchObject({
+        namespace: 'cdk-mlops', metricName: 'Warnings', statistic: 'Sum',
+        dimensions: [{ name: 'StateMachineName', value: { 'Fn::Select': [6, { 'Fn::Split': [':', { Ref: expect.stringMatching(/^DataWorkflow/) }] }] } }],
+      });
+    });
   });
 
   test('two of them live in one stack', () => {

@@ -162,6 +162,7 @@ describe('one customer key and a VPC that exists', () => {
     ['DataFunctionsVerdictRole', 'encrypt'],
     ['DataFunctionsStartTrainingRole', 'none'],
     ['DataFunctionsFinishRole', 'encrypt'],
+    ['DataFunctionsUnnotifiedRole', 'encrypt'],
     ['DataInterruptionHandlerRole', 'encrypt'],
     ['DataWorkflowRole', 'encrypt'],
     ['DataWorkflowEventsRole', 'none'],
@@ -213,6 +214,11 @@ describe('one customer key and a VPC that exists', () => {
         Action: ['kms:GenerateDataKey', 'kms:Decrypt'],
         Condition: { StringEquals: { 'aws:SourceAccount': '111122223333' } },
       }),
+      expect.objectContaining({
+        Principal: { Service: 'cloudwatch.amazonaws.com' },
+        Action: ['kms:GenerateDataKey*', 'kms:Decrypt'],
+        Condition: { StringEquals: { 'aws:SourceAccount': '111122223333' } },
+      }),
     ]);
     Annotations.fromStack(stack).hasNoWarning('*', Match.stringLikeRegexp('the policy of the key'));
   });
@@ -254,7 +260,7 @@ describe('one customer key and a VPC that exists', () => {
     const may = [...roles].filter(([, statements]) => make(statements).length > 0).map(([role]) => role);
     expect(may.sort()).toEqual([
       ...['Validate', 'Preprocess'].map((job) => `DataJobs${job}Role`), 'DataGlueTableCrawlerRole',
-      ...['Finish', 'Manifest', 'StartTraining', 'Verdict'].map((handler) => `DataFunctions${handler}Role`),
+      ...['Finish', 'Manifest', 'StartTraining', 'Unnotified', 'Verdict'].map((handler) => `DataFunctions${handler}Role`),
       ...['Datasets', 'Health', 'Models', 'Predict', 'Training'].map((handler) => `Api${handler}Role`), 'TrainingJobRole', 'DataInterruptionHandlerRole',
       'EndpointCleanupHandlerRole', 'EndpointRole', 'EndpointSmokeRole', 'ModelsCleanupHandlerRole', 'ModelsFeedHandlerRole',
     ].sort());

@@ -64,6 +64,7 @@ export const DATASET = {
     rows: { type: 'integer' },
     files: { type: 'array', items: { type: 'object' }, description: 'the files that it was made of' },
     error: { type: 'string' },
+    warnings: { type: 'array', items: { type: 'string' }, description: 'what failed beside it, such as a notification' },
     report: { type: 'string', description: 'S3 URI of the validation report' },
     executionArn: { type: 'string' },
     pipelineExecutionArn: { type: 'string' },

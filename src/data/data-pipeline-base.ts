@@ -10,6 +10,7 @@ import { DataAccess } from './data-access';
 import { Prefix } from './environment';
 import { DatasetSchema } from './schema';
 import { eventRule } from '../shared/event-rule';
+import { warningsOf } from '../shared/warning-metric';
 
 /** A data pipeline, made here or one that exists. */
 export interface IDataPipeline extends IResource {
@@ -45,6 +46,12 @@ export interface IDataPipeline extends IResource {
 
   /** Executions that failed: data in quarantine, and what broke. */
   metricFailed(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
+
+  /**
+   * What failed without failing the execution: nobody could be notified, the crawler was not started. The attribute `warnings` of the data set
+   * says what. Sum over 5 minutes by default.
+   */
+  metricWarnings(options?: cloudwatch.MetricOptions): cloudwatch.Metric;
 }
 
 /** What is known of a data pipeline that exists. */
@@ -106,6 +113,14 @@ export abstract class DataPipelineBase extends Resource implements IDataPipeline
   /** Executions that failed: data in quarantine, and what broke. */
   public metricFailed(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.stateMachine.metricFailed(options);
+  }
+
+  /**
+   * What failed without failing the execution: nobody could be notified, the crawler was not started. The attribute `warnings` of the data set
+   * says what. Sum over 5 minutes by default.
+   */
+  public metricWarnings(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return warningsOf(this.stateMachine, options);
   }
 
   private onStatus(id: string, statuses: string[], options: events.OnEventOptions): events.Rule {

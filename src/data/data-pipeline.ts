@@ -19,6 +19,7 @@ import { GlueNetwork } from './glue-network';
 import { GlueTable } from './glue-table';
 import { IngestionFunctions } from './ingestion-functions';
 import { Interruption } from './interruption';
+import { NotificationTopic } from './notification-topic';
 import { DatasetSchema } from './schema';
 import { SparkJobs, SparkJobsProps } from './spark-jobs';
 import { ITrainingTarget } from './training-target';
@@ -26,6 +27,7 @@ import { Workflow } from './workflow';
 import { CommonProps } from '../profile';
 import { settingsOf } from '../profile/settings';
 import { DeadLetterQueue } from '../shared/dead-letter-queue';
+import { checkTopicKey } from '../shared/encryption';
 import { LONGEST_DELIVERY } from '../shared/event-rule';
 import { connectionsOf, Network } from '../shared/network';
 import { describeForRehearsal } from '../shared/rehearsal-facts';
@@ -48,7 +50,8 @@ export interface DataPipelineProps extends CommonProps {
    */
   readonly bucket?: s3.IBucket;
   /**
-   * Topic that is told of data that are ready, quarantined or failed (message attribute `event`: `ready`, `quarantined`, `failed`).
+   * Topic that is told of data that are ready, quarantined or failed (message attribute `event`: `ready`, `quarantined`, `failed`). Import
+   * one that a customer key encrypts with its key (`Topic.fromTopicAttributes`), so that the key is granted too.
    * @default - a topic of its own
    */
   readonly topic?: sns.ITopic;
@@ -101,7 +104,7 @@ export interface DataPipelineProps extends CommonProps {
  * execution is stopped, its data set becomes FAILED; start one with the same input to process it again.
  *
  * Makes: a bucket and a topic (unless given), a DynamoDB table of data sets, a Step Functions state machine, two Glue jobs,
- * five Lambda functions, a Glue database with the processed table, a dead-letter queue for events. Idle it costs next to nothing; a
+ * six Lambda functions, a Glue database with the processed table, a dead-letter queue for events. Idle it costs next to nothing; a
  * file costs two Glue runs (at 2 G.1X workers about 0.03 USD for two minutes).
  *
  * A row is one line: a line break inside quotes is reported as malformed.
@@ -157,7 +160,8 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
     this.network = settings.network;
     this.schema = props.schema;
     this.bucket = this.dataBucket(props.bucket, removalPolicy, encryptionKey);
-    this.topic = props.topic ?? this.notificationTopic(encryptionKey);
+    this.topic = props.topic ?? new NotificationTopic(this, 'Notifications', { datasetName: props.schema.datasetName, encryptionKey });
+    checkTopicKey(this, this.topic, 'the role of the state machine and that of its function for interruptions');
     this.datasetTable = new SecureTable(this, 'Datasets', { partitionKey: 'id', removalPolicy, encryptionKey });
     const access = new DataAccess(this.bucket);
     const network = this.network && new GlueNetwork(this, 'GlueNetwork', this.network);
@@ -218,11 +222,6 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
   private dataBucket(given: s3.IBucket | undefined, removalPolicy: RemovalPolicy, encryptionKey?: kms.IKey): s3.IBucket {
     given?.enableEventBridgeNotification();
     return given ?? new SecureBucket(this, 'Bucket', { removalPolicy, encryptionKey, eventBridgeEnabled: true });
-  }
-
-  /** Without AWS's key for SNS: rules and alarms could not publish to the topic. */
-  private notificationTopic(masterKey?: kms.IKey): sns.ITopic {
-    return new sns.Topic(this, 'Notifications', { displayName: `Data of ${this.schema.datasetName}`, enforceSSL: true, masterKey });
   }
 
   private jobs(props: DataPipelineProps, common: Pick<SparkJobsProps, 'settings' | 'access' | 'network' | 'timeout'>): SparkJobs {

@@ -1,9 +1,14 @@
 import { ConditionalCheckFailedException, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { causeOf, StateError } from './cause.lambda-shared';
 import { Env } from './environment';
-import { DatasetStatus, Ingestion, shorten } from './ingestion.lambda-shared';
+import { DatasetStatus, Ingestion } from './ingestion.lambda-shared';
+import { warnOf } from './warnings.lambda-shared';
 
 const table = DynamoDBDocumentClient.from(new DynamoDBClient({}), { marshallOptions: { removeUndefinedValues: true } });
+
+/** The crawler is still at the data before. */
+const CRAWLER_AT_WORK = 'Glue.CrawlerRunningException';
 
 /** What the workflow knows at its end; after a failure, whatever it had until then. */
 export interface FinishRequest {
@@ -13,7 +18,9 @@ export interface FinishRequest {
     readonly ingestion?: Ingestion;
     readonly verdict?: { readonly rows: number };
     readonly training?: { readonly pipelineExecutionArn: string };
-    readonly error?: { readonly Error?: string; readonly Cause?: string };
+    readonly error?: StateError;
+    /** Why the crawler was not started. */
+    readonly crawlerError?: StateError;
     /** The event, where nothing else is known. */
     readonly detail?: { readonly bucket?: { readonly name?: string }; readonly object?: { readonly key?: string } };
   };
@@ -33,6 +40,9 @@ export async function handler({ status, executionArn, state }: FinishRequest): P
   if (id) {
     await record(id, status, executionArn, state, cause);
   }
+  if (state.crawlerError && state.crawlerError.Error !== CRAWLER_AT_WORK) {
+    await warnOf(table, executionArn, id, `the crawler was not started: ${causeOf(state.crawlerError)}`);
+  }
   const object = state.detail?.object?.key;
   const what = state.ingestion?.files?.map((file) => file.key).join(', ') ?? object ?? 'an event without an object';
   if (status === 'FAILED') {
@@ -48,19 +58,6 @@ export async function handler({ status, executionArn, state }: FinishRequest): P
     message: `${what}: ${state.verdict?.rows} rows are valid and lie in ${state.ingestion?.output}/.\n${training}`,
     cause,
   };
-}
-
-/** The sentence in an error of Step Functions: services wrap theirs in JSON, each in its own way. */
-export function causeOf(error: { readonly Error?: string; readonly Cause?: string }): string {
-  const text = error.Cause ?? '';
-  try {
-    const cause = JSON.parse(text) as { errorMessage?: string; ErrorMessage?: string; JobName?: string; JobRunState?: string };
-    const sentence = cause.errorMessage ?? cause.ErrorMessage;
-    const job = cause.JobName ? `job ${cause.JobName} ended ${cause.JobRunState ?? 'in error'}: ` : '';
-    return shorten(`${job}${sentence ?? text}`, 1000);
-  } catch {
-    return shorten(text || error.Error || 'unknown error', 1000);
-  }
 }
 
 async function record(id: string, status: DatasetStatus, executionArn: string, state: FinishRequest['state'], cause: string): Promise<void> {

@@ -26,6 +26,7 @@ export class IngestionFunctions extends Construct {
   public readonly verdict: lambda.IFunction;
   public readonly startTraining?: lambda.IFunction;
   public readonly finish: lambda.IFunction;
+  public readonly unnotified: lambda.IFunction;
 
   constructor(scope: Construct, id: string, private readonly props: IngestionFunctionsProps) {
     super(scope, id);
@@ -33,6 +34,7 @@ export class IngestionFunctions extends Construct {
     this.verdict = this.verdictFunction();
     this.startTraining = props.training ? this.startTrainingFunction(props.training) : undefined;
     this.finish = this.finishFunction();
+    this.unnotified = this.unnotifiedFunction();
   }
 
   /**
@@ -102,6 +104,18 @@ export class IngestionFunctions extends Construct {
       ...this.props.settings,
       handler: 'data/finish',
       description: `Records how the processing of ${datasetName} data ended`,
+      environment: { [Env.TABLE_NAME]: datasetTable.tableName },
+    });
+    this.grantTable(handler, 'dynamodb:UpdateItem');
+    return handler;
+  }
+
+  private unnotifiedFunction(): lambda.IFunction {
+    const { datasetTable, datasetName } = this.props;
+    const handler = new HandlerFunction(this, 'Unnotified', {
+      ...this.props.settings,
+      handler: 'data/unnotified',
+      description: `Records that nobody was notified of ${datasetName} data`,
       environment: { [Env.TABLE_NAME]: datasetTable.tableName },
     });
     this.grantTable(handler, 'dynamodb:UpdateItem');

@@ -5,6 +5,7 @@ import { DynamoDBDocumentClient, paginateScan } from '@aws-sdk/lib-dynamodb';
 import { Env } from './environment';
 import { shorten } from './ingestion.lambda-shared';
 import { isRunning, recordInterrupted } from './interruption.lambda-shared';
+import { warnOf } from './warnings.lambda-shared';
 
 const table = DynamoDBDocumentClient.from(new DynamoDBClient({}));
 const executions = new SFNClient({});
@@ -33,16 +34,26 @@ export async function handler({ detail }: ExecutionEnded): Promise<void> {
   const cause = shorten(`the execution ended ${detail.status} before the data set was done${because(detail)}`, 1000);
   for (const id of await claimedBy(executionArn)) {
     if (await recordInterrupted(table, id, executionArn, cause)) {
-      await sns.send(new PublishCommand({
-        TopicArn: process.env[Env.TOPIC_ARN],
-        Subject: 'Data processing failed',
-        Message: `Data set ${id} was not processed: ${cause}\nIts files are still in their place. Execution: ${executionArn}`,
-        MessageAttributes: {
-          event: { DataType: 'String', StringValue: 'failed' },
-          dataset: { DataType: 'String', StringValue: process.env[Env.DATASET_NAME] },
-        },
-      }));
+      await notify(id, executionArn, cause);
     }
+  }
+}
+
+/** The status stands by now, so that a repeated event would tell nobody: what cannot be told is noted. */
+async function notify(id: string, executionArn: string, cause: string): Promise<void> {
+  try {
+    await sns.send(new PublishCommand({
+      TopicArn: process.env[Env.TOPIC_ARN],
+      Subject: 'Data processing failed',
+      Message: `Data set ${id} was not processed: ${cause}\nIts files are still in their place. Execution: ${executionArn}`,
+      MessageAttributes: {
+        event: { DataType: 'String', StringValue: 'failed' },
+        dataset: { DataType: 'String', StringValue: process.env[Env.DATASET_NAME] },
+      },
+    }));
+  } catch (error) {
+    const { name, message } = error as Error;
+    await warnOf(table, executionArn, id, `nobody was notified: ${name}: ${message}`);
   }
 }
 

@@ -121,7 +121,7 @@ async function tryClaim(
       TableName: process.env[Env.TABLE_NAME],
       Key: { id },
       UpdateExpression: 'SET #status = :running, #name = :name, files = :files, report = :report, executionArn = :me, '
-        + 'createdAt = if_not_exists(createdAt, :now), updatedAt = :now REMOVE #error, #rows, pipelineExecutionArn',
+        + 'createdAt = if_not_exists(createdAt, :now), updatedAt = :now REMOVE #error, #rows, warnings, pipelineExecutionArn',
       ConditionExpression: 'attribute_not_exists(id) OR #status = :failed OR executionArn = :me'
         + (gone ? ' OR (#status = :running AND executionArn = :gone)' : ''),
       ExpressionAttributeNames: { '#status': 'status', '#name': 'name', '#error': 'error', '#rows': 'rows' },

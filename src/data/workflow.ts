@@ -46,9 +46,9 @@ const GLUE_BUSY = ['Glue.ConcurrentRunsExceededException', 'Glue.ResourceNumberL
 
 /**
  * Many files at once are a queue: each waits for its turn. Each attempt is 3 of the 25,000 events that an execution may have, which has
- * two jobs and at most four calls of handlers. At 2.5 minutes from one to the next on average, an execution waits five days for a job.
+ * two jobs and at most five calls of handlers. At 2.5 minutes from one to the next on average, an execution waits five days for a job.
  */
-const ATTEMPTS = { job: 3000, handler: 300 };
+const ATTEMPTS = { job: 3000, handler: 300, warning: 10 };
 
 const EXECUTION = expr('$states.context.Execution.Id');
 const INGESTION = expr('$states.input.ingestion');
@@ -74,7 +74,7 @@ export class Workflow extends Construct {
       tracingEnabled: true,
     });
     // The task knows of no keys.
-    props.topic.masterKey?.grant(this.stateMachine, 'kms:GenerateDataKey*', 'kms:Decrypt');
+    props.topic.grantPublish(this.stateMachine);
   }
 
   private manifestState(): sfn.IChainable {
@@ -111,15 +111,12 @@ export class Workflow extends Construct {
     return chain
       .next(record)
       // Training runs by now: that nobody could be told must not fail the execution.
-      .next(this.publish('NotifyReady', 'ready', 'finish').addCatch(ready, kept('notificationError')))
-      .next(ready);
+      .next(this.publish('NotifyReady', 'ready', 'finish', ready));
   }
 
   private quarantineStates(): sfn.IChainable {
     const quarantined = sfn.Fail.jsonata(this, 'Quarantined', { error: QUARANTINED, cause: expr('$states.input.verdict.cause') });
-    return this.publish('NotifyQuarantine', 'quarantined', 'verdict')
-      .addCatch(quarantined, kept('notificationError'))
-      .next(quarantined);
+    return this.publish('NotifyQuarantine', 'quarantined', 'verdict', quarantined);
   }
 
   /** Where every catch leads: the table says so, people are told, and the execution fails with the cause. */
@@ -128,8 +125,7 @@ export class Workflow extends Construct {
     const failedUnrecorded = sfn.Fail.jsonata(this, 'FailedUnrecorded', { error: BROKEN, cause: expr('$states.input.error.Cause') });
     return this.finishState('RecordFailure', 'FAILED')
       .addCatch(failedUnrecorded, kept('recordError'))
-      .next(this.publish('NotifyFailure', 'failed', 'finish').addCatch(failed, kept('notificationError')))
-      .next(failed);
+      .next(this.publish('NotifyFailure', 'failed', 'finish', failed));
   }
 
   private finishState(id: string, status: 'SUCCEEDED' | 'FAILED'): sfn.TaskStateBase {
@@ -140,7 +136,7 @@ export class Workflow extends Construct {
     return this.bareInvoke(id, handler, field, payload).addCatch(this.broken, kept('error'));
   }
 
-  private bareInvoke(id: string, handler: lambda.IFunction, field: string, payload: Fields): sfn.TaskStateBase {
+  private bareInvoke(id: string, handler: lambda.IFunction, field: string, payload: Fields, attempts = ATTEMPTS.handler): sfn.TaskStateBase {
     return tasks.LambdaInvoke.jsonata(this, id, {
       lambdaFunction: handler,
       payload: sfn.TaskInput.fromObject(payload),
@@ -148,7 +144,7 @@ export class Workflow extends Construct {
       outputs: inputWith(field, '$states.result'),
       retryOnServiceExceptions: false,
     })
-      .addRetry(retry(THROTTLES, Duration.seconds(2), ATTEMPTS.handler))
+      .addRetry(retry(THROTTLES, Duration.seconds(2), attempts))
       .addRetry(retry(HANDLER_ERRORS, Duration.seconds(2), 5));
   }
 
@@ -185,15 +181,26 @@ export class Workflow extends Construct {
     });
   }
 
-  /** @param field of the state's input that has the words */
-  private publish(id: string, event: string, field: 'finish' | 'verdict'): sfn.TaskStateBase {
+  /**
+   * Tells people, and goes on whether or not that succeeds; where it does not, that is recorded.
+   *
+   * @param field of the state's input that has the words
+   */
+  private publish(id: string, event: string, field: 'finish' | 'verdict', end: sfn.IChainable): sfn.IChainable {
+    const unnotified = this.bareInvoke(
+      `${id}Failed`, this.props.functions.unnotified, 'unnotified', { executionArn: EXECUTION, state: KEEP_INPUT }, ATTEMPTS.warning,
+    );
+    unnotified.addCatch(end, kept('recordError')).next(end);
     return tasks.SnsPublish.jsonata(this, id, {
       topic: this.props.topic,
       subject: expr(`$states.input.${field}.subject`),
       message: sfn.TaskInput.fromText(expr(`$states.input.${field}.message`)),
       messageAttributes: { event: { value: event }, dataset: { value: this.props.datasetName } },
       outputs: KEEP_INPUT,
-    }).addRetry(retry(SNS_TRANSIENT_ERRORS, Duration.seconds(2), 4));
+    })
+      .addRetry(retry(SNS_TRANSIENT_ERRORS, Duration.seconds(2), 4))
+      .addCatch(unnotified, kept('notificationError'))
+      .next(end);
   }
 }
 

@@ -1,6 +1,7 @@
-import { Annotations, ArnFormat, Aws, Stack } from 'aws-cdk-lib';
+import { Annotations, ArnFormat, Aws, Resource, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
+import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 
 /** What S3 asks of a customer key for who reads objects. */
@@ -46,6 +47,23 @@ export function allowEvents(scope: Construct, key: kms.IKey): void {
     actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
     conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
   });
+}
+
+/** Alarms of this account may use the key to publish to a topic. */
+export function allowAlarms(scope: Construct, key: kms.IKey): void {
+  allow(scope, key, 'cloudwatch.amazonaws.com', {
+    actions: ['kms:GenerateDataKey*', 'kms:Decrypt'],
+    conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(scope).account } },
+  });
+}
+
+/** Warns of a topic that was imported without its key: whether it has one, and which, cannot be known here. */
+export function checkTopicKey(scope: Construct, topic: sns.ITopic, publishers: string): void {
+  if (!topic.masterKey && !Resource.isOwnedResource(topic)) {
+    Annotations.of(scope).addWarningV2('cdk-mlops:topic-key',
+      `the topic "${topic.node.path}" was imported without its key: if a customer key encrypts it, import it by `
+      + `Topic.fromTopicAttributes({ topicArn, keyArn }), or grant kms:GenerateDataKey* and kms:Decrypt on the key to ${publishers}`);
+  }
 }
 
 /** Services have no role that a grant could go to: the policy of the key lets them in. */
