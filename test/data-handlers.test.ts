@@ -40,6 +40,7 @@ beforeEach(() => {
   process.env.DATASET_NAME = 'animals';
   process.env.PIPELINE_NAME = 'training';
   process.env.TOPIC_ARN = 'topic';
+  process.env.PREFIX = '';
   executions.on(DescribeExecutionCommand, { executionArn: ME }).resolves({ status: 'RUNNING' });
 });
 
@@ -120,6 +121,21 @@ describe('the manifest', () => {
     expect(s3.calls()).toHaveLength(0);
   });
 
+  test('lies below the prefix of its data pipeline, and is not made for files of another one', async () => {
+    process.env.PREFIX = 'team/animals/';
+    const places = {
+      manifest: `s3://b/team/animals/manifests/${id}.json`, report: `s3://b/team/animals/reports/${id}/validation.json`,
+      summary: `s3://b/team/animals/reports/${id}/preprocess.json`, output: `s3://b/team/animals/processed/${id}`,
+    };
+    expect(placesOf('b', id)).toEqual(places);
+    const key = 'team/animals/raw/x.csv';
+    expect(await writeManifest(upload(key))).toMatchObject({ outcome: 'NEW', files: [{ key }] });
+    expect(s3.commandCalls(PutObjectCommand)[0].args[0].input.Key).toMatch(/^team\/animals\/manifests\//);
+    for (const other of ['raw/x.csv', 'team/raw/x.csv', 'team/animals2/raw/x.csv']) {
+      expect(await writeManifest(upload(other))).toEqual({ outcome: 'SKIPPED', reason: `${other} is not below team/animals/raw/` });
+    }
+  });
+
   test.each([404, 405])('is not made for an object that is gone (%i)', async (status) => {
     s3.on(HeadObjectCommand).rejects(s3Error(status));
     expect(await writeManifest(upload())).toMatchObject({ outcome: 'SKIPPED', reason: expect.stringContaining('is gone') });
@@ -192,6 +208,16 @@ describe('the verdict', () => {
     const removal = s3.commandCalls(DeleteObjectCommand)[0];
     expect(removal.args[0].input).toEqual({ Bucket: 'b', Key: KEY, VersionId: 'v1' });
     expect(removal.calledAfter(table.commandCalls(UpdateCommand)[0])).toBe(true);
+  });
+
+  test('moves invalid data to quarantine below the prefix of its data pipeline', async () => {
+    process.env.PREFIX = 'team/animals/';
+    report({ valid: false, rows: 7, findings: [finding] });
+    const { message } = await readVerdict({ ingestion, executionArn: ME });
+    const folder = `team/animals/quarantine/${id}/`;
+    expect(message).toContain(`s3://b/${folder}.`);
+    expect(s3.commandCalls(PutObjectCommand)[0].args[0].input.Key).toBe(`${folder}validation.json`);
+    expect(s3.commandCalls(CopyObjectCommand)[0].args[0].input.Key).toBe(`${folder}größe 1+1%20.csv`);
   });
 
   test('can be repeated after a crash that came after the move', async () => {

@@ -1,10 +1,12 @@
-import { App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { App, Duration, Lazy, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sns from 'aws-cdk-lib/aws-sns';
+import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import * as fc from 'fast-check';
 import { Column, DataPipeline, DataPipelineProps, DatasetSchema, ITrainingTarget, ProblemType } from '../src/data';
 import { presentPrediction, toCsvRow, validateInstance } from '../src/data/instance-validation';
@@ -491,11 +493,83 @@ describe('DataPipeline, otherwise', () => {
     expect(() => synth(props)).toThrow(message);
   });
 
-  test('fails when two take the files of one bucket', () => {
-    const stack = new Stack(new App(), 'Stack');
-    const bucket = () => s3.Bucket.fromBucketName(new Stack(stack.node.root as App, `Of${stack.node.root.node.children.length}`), 'Bucket', 'uploads');
-    new DataPipeline(stack, 'One', { schema: animals, bucket: bucket() });
-    expect(() => new DataPipeline(stack, 'Two', { schema: animals, bucket: bucket() }))
-      .toThrow('DataPipeline "Two": bucket is that of the data pipeline "Stack/One" too');
+  test.each([
+    ['imported by name in two stacks', (app: App) => Array.from({ length: 2 }, (_, n) => s3.Bucket.fromBucketName(new Stack(app, `Of${n}`), 'Bucket', 'uploads'))],
+    ['made in one stack and imported by name in another', (app: App) => [
+      new s3.Bucket(new Stack(app, 'Of1'), 'Bucket', { bucketName: 'uploads' }), s3.Bucket.fromBucketName(new Stack(app, 'Of2'), 'Bucket', 'uploads'),
+    ]],
+    ['made in one stack and imported by ARN in another', (app: App) => {
+      const made = new s3.Bucket(new Stack(app, 'Of1'), 'Bucket');
+      return [made, s3.Bucket.fromBucketArn(new Stack(app, 'Of2'), 'Bucket', made.bucketArn)];
+    }],
+    ['made once', (app: App) => {
+      const made = new s3.Bucket(new Stack(app, 'Of1'), 'Bucket');
+      return [made, made];
+    }],
+  ])('fails when two take the files of one bucket from prefixes that are not apart: %s', (_, bucketsIn) => {
+    const app = new App();
+    const [bucket, again] = bucketsIn(app);
+    const make = (id: string, of: s3.IBucket, prefix?: string) => new DataPipeline(new Stack(app, `${id}Stack`), 'Data', { schema: animals, bucket: of, prefix });
+    make('One', bucket, 'team/animals');
+    for (const [number, prefix] of [undefined, 'team', 'team/animals/', 'team/animals/old'].entries()) {
+      expect(() => make(`Refused${number}`, again, prefix)).toThrow('bucket is that of the data pipeline "OneStack/Data" too');
+    }
+    expect(() => make('Two', again, 'team/animals2')).not.toThrow();
+  });
+
+  test.each(['/', 'a//b', '/a', '_a', 'a/.b', 'a b', 'a:b', 'ä', 'a*', Lazy.string({ produce: () => 'late' })])('fails when the prefix is %j', (prefix) => {
+    expect(() => synth({ prefix })).toThrow(/prefix ".*" must be known at synth: folders of letters/);
+  });
+
+  describe('two with prefixes on one bucket', () => {
+    const stack = new Stack(new App(), 'Demo');
+    const bucket = new s3.Bucket(stack, 'Shared');
+    const training = new FakeTraining(stack);
+    const [one, two] = ['one', 'two/b'].map((prefix, n) => new DataPipeline(stack, `Data${n}`, { schema: animals, bucket, prefix, training, crawlRawData: true }));
+    one.grantUpload(new iam.Role(stack, 'Uploader', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') }));
+    const template = Template.fromStack(stack);
+
+    test('each starts on its own files', () => {
+      for (const prefix of ['one/raw/', 'two/b/raw/']) {
+        template.hasResourceProperties('AWS::Events::Rule', { EventPattern: { detail: { object: { key: [{ prefix }] } } } });
+      }
+    });
+
+    test('each may reach its own files alone', () => {
+      for (const [role, prefix] of [['Data0', 'one/'], ['Data1', 'two/b/'], ['Uploader', 'one/']]) {
+        const objects = grants(template, role).filter(([action, resource]) => /^s3:.*Object/.test(action) && resource.includes('Shared'));
+        expect(objects.length).toBeGreaterThan(0);
+        const paths = objects.flatMap(([, resource]) => [...resource.matchAll(/"\/([^"]*)"/g)].map(([, path]) => path));
+        expect(paths.filter((path) => !path.startsWith(prefix))).toEqual([]);
+      }
+    });
+
+    test('handlers, catalog, crawler and rehearsal know the prefix', () => {
+      for (const [pipeline, prefix] of [[one, 'one/'], [two, 'two/b/']] as const) {
+        expect(pipeline.prefix).toBe(prefix);
+        template.resourcePropertiesCountIs('AWS::Lambda::Function', { Environment: { Variables: { PREFIX: prefix } } }, 2);
+        template.hasResourceProperties('AWS::Glue::Table', {
+          TableInput: { Parameters: { 'storage.location.template': { 'Fn::Join': ['', ['s3://', Match.anyValue(), `/${prefix}processed/\${manifest_id}/\${split}/`]] } } },
+        });
+        template.hasResourceProperties('AWS::Glue::Crawler', { Targets: { S3Targets: [{ Path: { 'Fn::Join': ['', ['s3://', Match.anyValue(), `/${prefix}raw/`]] } }] } });
+        expect(pipeline.node.metadata.find(({ type }) => type === 'cdk-mlops:data-pipeline')?.data).toMatchObject({
+          rawPrefix: `${prefix}raw/`, processedPrefix: `${prefix}processed/`, quarantinePrefix: `${prefix}quarantine/`,
+        });
+      }
+    });
+
+    test('an import of one grants the same', () => {
+      const other = new Stack(new App(), 'Other');
+      const imported = DataPipeline.fromDataPipelineAttributes(other, 'Data', {
+        schema: animals,
+        bucket: s3.Bucket.fromBucketName(other, 'Bucket', 'uploads'),
+        prefix: 'one',
+        datasetTable: dynamodb.TableV2.fromTableName(other, 'Table', 'datasets'),
+        topic: sns.Topic.fromTopicArn(other, 'Topic', 'arn:aws:sns:eu-west-1:111122223333:mine'),
+        stateMachine: sfn.StateMachine.fromStateMachineName(other, 'Machine', 'data'),
+      });
+      imported.grantUpload(new iam.Role(other, 'Uploader', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') }));
+      expect(grants(Template.fromStack(other), 'Uploader').map(([, resource]) => resource)).toEqual(Array(2).fill(expect.stringContaining('uploads/one/raw/*')));
+    });
   });
 });

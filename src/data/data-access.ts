@@ -7,7 +7,8 @@ import { OBJECT_READ_KEY_ACTIONS, OBJECT_WRITE_KEY_ACTIONS } from '../shared/enc
  * these let it do what is named, below the prefixes that are named, and use the bucket's key where it has one.
  */
 export class DataAccess {
-  constructor(private readonly bucket: s3.IBucket) {}
+  /** @param prefix of the data pipeline, before all others */
+  constructor(private readonly bucket: s3.IBucket, private readonly prefix: string) {}
 
   /** Reads objects, the exact versions too. */
   public read(grantee: iam.IGrantable, ...prefixes: string[]): iam.Grant {
@@ -35,7 +36,7 @@ export class DataAccess {
       grantee,
       actions: ['s3:ListBucket'],
       resourceArns: [this.bucket.bucketArn],
-      conditions: { StringLike: { 's3:prefix': prefixes.flatMap((prefix) => [prefix.replace(/\/$/, ''), `${prefix}*`]) } },
+      conditions: { StringLike: { 's3:prefix': prefixes.flatMap((prefix) => [`${this.prefix}${prefix.replace(/\/$/, '')}`, `${this.prefix}${prefix}*`]) } },
     });
   }
 
@@ -48,7 +49,7 @@ export class DataAccess {
   }
 
   private objects(grantee: iam.IGrantable, actions: string[], prefixes: string[], keyActions: string[] = []): iam.Grant {
-    const grant = iam.Grant.addToPrincipal({ grantee, actions, resourceArns: prefixes.map((prefix) => this.bucket.arnForObjects(`${prefix}*`)) });
+    const grant = iam.Grant.addToPrincipal({ grantee, actions, resourceArns: prefixes.map((prefix) => this.bucket.arnForObjects(`${this.prefix}${prefix}*`)) });
     const key = this.bucket.encryptionKey;
     return key && keyActions.length > 0 ? grant.combine(key.grant(grantee, ...keyActions)) : grant;
   }

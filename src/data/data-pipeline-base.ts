@@ -14,8 +14,11 @@ import { warningsOf } from '../shared/warning-metric';
 
 /** A data pipeline, made here or one that exists. */
 export interface IDataPipeline extends IResource {
-  /** Where the data lie: `raw/`, `manifests/`, `reports/`, `quarantine/`, `processed/`. */
+  /** Where the data lie: `raw/`, `manifests/`, `reports/`, `quarantine/`, `processed/`, below the prefix. */
   readonly bucket: s3.IBucket;
+
+  /** What the keys of its data begin with: empty, or folders and a slash. */
+  readonly prefix: string;
 
   /** One item per data set, its partition key `id` the id of its manifest. */
   readonly datasetTable: dynamodb.ITableV2;
@@ -62,6 +65,12 @@ export interface DataPipelineAttributes {
   /** Its bucket, with its customer key if it has one. */
   readonly bucket: s3.IBucket;
 
+  /**
+   * What the keys of its data begin with, such as `abalone/`.
+   * @default - nothing
+   */
+  readonly prefix?: string;
+
   /** Its table of data sets, with its customer key if it has one. */
   readonly datasetTable: dynamodb.ITableV2;
 
@@ -78,6 +87,7 @@ export interface DataPipelineAttributes {
  */
 export abstract class DataPipelineBase extends Resource implements IDataPipeline {
   public abstract readonly bucket: s3.IBucket;
+  public abstract readonly prefix: string;
   public abstract readonly datasetTable: dynamodb.ITableV2;
   public abstract readonly topic: sns.ITopic;
   public abstract readonly stateMachine: sfn.IStateMachine;
@@ -85,12 +95,12 @@ export abstract class DataPipelineBase extends Resource implements IDataPipeline
 
   /** Grants the given identity permission to upload raw data: each CSV file below `raw/` starts the workflow. */
   public grantUpload(grantee: iam.IGrantable): iam.Grant {
-    return new DataAccess(this.bucket).write(grantee, Prefix.RAW);
+    return new DataAccess(this.bucket, this.prefix).write(grantee, Prefix.RAW);
   }
 
   /** Grants the given identity permission to list and read processed data, reports and manifests. The table of data sets grants its own reading. */
   public grantRead(grantee: iam.IGrantable): iam.Grant {
-    const access = new DataAccess(this.bucket);
+    const access = new DataAccess(this.bucket, this.prefix);
     const prefixes = [Prefix.PROCESSED, Prefix.REPORTS, Prefix.MANIFESTS];
     return access.read(grantee, ...prefixes).combine(access.list(grantee, ...prefixes));
   }

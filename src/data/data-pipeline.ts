@@ -20,6 +20,7 @@ import { GlueTable } from './glue-table';
 import { IngestionFunctions } from './ingestion-functions';
 import { Interruption } from './interruption';
 import { NotificationTopic } from './notification-topic';
+import { checkPrefix, prefixOf } from './prefix';
 import { DatasetSchema } from './schema';
 import { SparkJobs, SparkJobsProps } from './spark-jobs';
 import { ITrainingTarget } from './training-target';
@@ -49,6 +50,12 @@ export interface DataPipelineProps extends CommonProps {
    * @default - a bucket of its own: encrypted, versioned, TLS only
    */
   readonly bucket?: s3.IBucket;
+  /**
+   * What the keys of the data begin with: `raw/`, `processed/` and the others lie below it. Data pipelines that share a bucket have a prefix
+   * each, none of which is below another's.
+   * @default - nothing
+   */
+  readonly prefix?: string;
   /**
    * Topic that is told of data that are ready, quarantined or failed (message attribute `event`: `ready`, `quarantined`, `failed`). Import
    * one that a customer key encrypts with its key (`Topic.fromTopicAttributes`), so that the key is granted too.
@@ -98,7 +105,7 @@ export interface DataPipelineProps extends CommonProps {
 }
 
 /**
- * Takes every CSV file that is put below `raw/` of its bucket: writes a manifest, checks the file against its contract
+ * Takes every CSV file that is put below `raw/` of its bucket (below `<prefix>/raw/` with a prefix): writes a manifest, checks the file against its contract
  * with Spark on Glue, moves what does not keep it to `quarantine/` with a report, cleans and splits what does into
  * `processed/`, starts training and tells people. Each object version is processed once, however often its event comes. Where the
  * execution is stopped, its data set becomes FAILED; start one with the same input to process it again.
@@ -121,6 +128,7 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
   public static fromDataPipelineAttributes(scope: Construct, id: string, attributes: DataPipelineAttributes): IDataPipeline {
     class Import extends DataPipelineBase {
       public readonly bucket = attributes.bucket;
+      public readonly prefix = prefixOf(attributes.prefix);
       public readonly datasetTable = attributes.datasetTable;
       public readonly topic = attributes.topic;
       public readonly stateMachine = attributes.stateMachine;
@@ -129,8 +137,10 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
     return new Import(scope, id);
   }
 
-  /** Where the data lie: `raw/`, `manifests/`, `reports/`, `quarantine/`, `processed/`. */
+  /** Where the data lie: `raw/`, `manifests/`, `reports/`, `quarantine/`, `processed/`, below the prefix. */
   public readonly bucket: s3.IBucket;
+  /** What the keys of its data begin with: empty, or folders and a slash. */
+  public readonly prefix: string;
   /** The workflow, one execution per uploaded object version. */
   public readonly stateMachine: sfn.IStateMachine;
   /** Is told of data that are ready, quarantined or failed. */
@@ -153,6 +163,7 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
 
   constructor(scope: Construct, id: string, props: DataPipelineProps) {
     super(scope, id);
+    this.prefix = prefixOf(props.prefix);
     this.validate(id, props);
     const settings = settingsOf(this, props);
     const removalPolicy = props.removalPolicy ?? settings.profile.removalPolicy;
@@ -163,19 +174,19 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
     this.topic = props.topic ?? new NotificationTopic(this, 'Notifications', { datasetName: props.schema.datasetName, encryptionKey });
     checkTopicKey(this, this.topic, 'the role of the state machine and that of its function for interruptions');
     this.datasetTable = new SecureTable(this, 'Datasets', { partitionKey: 'id', removalPolicy, encryptionKey });
-    const access = new DataAccess(this.bucket);
+    const access = new DataAccess(this.bucket, this.prefix);
     const network = this.network && new GlueNetwork(this, 'GlueNetwork', this.network);
     const jobTimeout = props.jobTimeout ?? Duration.hours(1);
     const jobs = this.jobs(props, { settings, access, network, timeout: jobTimeout });
     this.validateJob = jobs.validate;
     this.preprocessJob = jobs.preprocess;
     const glueTable = new GlueTable(this, 'GlueTable', {
-      schema: props.schema._document(), bucket: this.bucket, access, network, crawlRawData: props.crawlRawData ?? false,
+      schema: props.schema._document(), bucket: this.bucket, prefix: this.prefix, access, network, crawlRawData: props.crawlRawData ?? false,
     });
     this.database = glueTable.database;
 
     const functions = new IngestionFunctions(this, 'Functions', {
-      settings, access, datasetName: props.schema.datasetName, datasetTable: this.datasetTable, training: props.training,
+      settings, access, prefix: this.prefix, datasetName: props.schema.datasetName, datasetTable: this.datasetTable, training: props.training,
     });
     const { stateMachine } = new Workflow(this, 'Workflow', {
       settings, datasetName: props.schema.datasetName, functions, jobs, jobTimeout, topic: this.topic, crawlerName: glueTable.crawlerName,
@@ -212,10 +223,8 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
     const minutes = props.jobTimeout === undefined || props.jobTimeout.isUnresolved() ? 60 : props.jobTimeout.toMinutes({ integral: false });
     problems.check(Number.isInteger(minutes) && minutes >= 1 && minutes < 7 * 24 * 60, () =>
       `jobTimeout of ${minutes} minutes must be whole minutes, from 1 to 10079: Glue takes less than 7 days`);
-    const other = props.bucket && this.node.root.node.findAll().find((construct): construct is DataPipeline =>
-      construct instanceof DataPipeline && construct !== this && construct.bucket?.bucketName === props.bucket?.bucketName);
-    problems.check(!other, () => `bucket is that of the data pipeline "${other?.node.path}" too: each would take the files of the other for its own `
-      + 'and move them to quarantine; give each a bucket of its own');
+    checkPrefix(problems, this.prefix, props.bucket, this.node.root.node.findAll().filter((construct): construct is DataPipeline =>
+      construct instanceof DataPipeline && construct.bucket !== undefined));
     problems.throwIfAny();
   }
 
@@ -247,7 +256,7 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
       eventPattern: {
         source: ['aws.s3'],
         detailType: ['Object Created'],
-        detail: { bucket: { name: [this.bucket.bucketName] }, object: { key: [{ prefix: Prefix.RAW }] } },
+        detail: { bucket: { name: [this.bucket.bucketName] }, object: { key: [{ prefix: `${this.prefix}${Prefix.RAW}` }] } },
       },
       targets: [new targets.SfnStateMachine(this.stateMachine, { deadLetterQueue: this.deadLetterQueue, ...LONGEST_DELIVERY })],
     });
@@ -256,9 +265,9 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
   private describe(training: ITrainingTarget | undefined): void {
     describeForRehearsal(this, 'cdk-mlops:data-pipeline', {
       bucket: this.bucket.bucketName,
-      rawPrefix: Prefix.RAW,
-      processedPrefix: Prefix.PROCESSED,
-      quarantinePrefix: Prefix.QUARANTINE,
+      rawPrefix: `${this.prefix}${Prefix.RAW}`,
+      processedPrefix: `${this.prefix}${Prefix.PROCESSED}`,
+      quarantinePrefix: `${this.prefix}${Prefix.QUARANTINE}`,
       stateMachineArn: this.stateMachine.stateMachineArn,
       tableName: this.datasetTable.tableName,
       schema: this.schema._document(),

@@ -4,9 +4,11 @@ export const Env = {
   DATASET_NAME: 'DATASET_NAME',
   PIPELINE_NAME: 'PIPELINE_NAME',
   TOPIC_ARN: 'TOPIC_ARN',
+  /** What the keys of the data pipeline begin with. */
+  PREFIX: 'PREFIX',
 } as const;
 
-/** Where things lie in the data bucket. */
+/** Where things lie in the data bucket, below the prefix of the data pipeline. */
 export const Prefix = {
   RAW: 'raw/',
   MANIFESTS: 'manifests/',

@@ -13,6 +13,8 @@ export interface GlueTableProps {
   readonly schema: SchemaDocument;
   readonly bucket: s3.IBucket;
   readonly access: DataAccess;
+  /** What the keys of the data pipeline begin with. */
+  readonly prefix: string;
   readonly crawlRawData: boolean;
   readonly network?: GlueNetwork;
 }
@@ -34,13 +36,13 @@ export class GlueTable extends Construct {
     }
   }
 
-  private processedTable({ schema, bucket }: GlueTableProps): glue.S3Table {
+  private processedTable({ schema, bucket, prefix }: GlueTableProps): glue.S3Table {
     return new glue.S3Table(this, 'Processed', {
       database: this.database,
       tableName: `${catalogName(schema.name)}_processed`,
       description: `${schema.name}, cleaned and split: one data set per manifest id`,
       storage: glue.S3TableStorage.fromBucket(bucket),
-      s3Prefix: Prefix.PROCESSED,
+      s3Prefix: `${prefix}${Prefix.PROCESSED}`,
       columns: schema.columns.filter((column) => column.role !== 'none').map((column) => ({
         name: catalogName(column.name), type: typeOf(column), comment: column.description,
       })),
@@ -60,13 +62,13 @@ export class GlueTable extends Construct {
         'projection.manifest_id.type': 'injected',
         'projection.split.type': 'enum',
         'projection.split.values': 'train,validation,test',
-        'storage.location.template': `s3://${bucket.bucketName}/${Prefix.PROCESSED}\${manifest_id}/\${split}/`,
+        'storage.location.template': `s3://${bucket.bucketName}/${prefix}${Prefix.PROCESSED}\${manifest_id}/\${split}/`,
       },
     });
   }
 
   /** Looks at the raw files and writes down what it thinks they are: to compare with what was declared. */
-  private crawler({ schema, bucket, access, network }: GlueTableProps): string {
+  private crawler({ schema, bucket, prefix, access, network }: GlueTableProps): string {
     const role = new iam.Role(this, 'CrawlerRole', { assumedBy: new iam.ServicePrincipal('glue.amazonaws.com') });
     access.read(role, Prefix.RAW);
     access.list(role, Prefix.RAW);
@@ -88,7 +90,7 @@ export class GlueTable extends Construct {
       role: role.roleArn,
       databaseName: this.database.databaseName,
       tablePrefix: `${catalogName(schema.name)}_`,
-      targets: { s3Targets: [{ path: `s3://${bucket.bucketName}/${Prefix.RAW}`, connectionName: network?.connection.connectionName }] },
+      targets: { s3Targets: [{ path: `s3://${bucket.bucketName}/${prefix}${Prefix.RAW}`, connectionName: network?.connection.connectionName }] },
       schemaChangePolicy: { updateBehavior: 'LOG', deleteBehavior: 'LOG' },
     });
     crawler.node.addDependency(role);

@@ -16,6 +16,8 @@ export interface IngestionFunctionsProps {
   readonly settings: CommonSettings;
   readonly datasetName: string;
   readonly access: DataAccess;
+  /** What the keys of the data pipeline begin with. */
+  readonly prefix: string;
   readonly datasetTable: dynamodb.ITableV2;
   readonly training?: ITrainingTarget;
 }
@@ -52,12 +54,12 @@ export class IngestionFunctions extends Construct {
   }
 
   private manifestFunction(): lambda.IFunction {
-    const { access, datasetTable, datasetName } = this.props;
+    const { access, prefix, datasetTable, datasetName } = this.props;
     const handler = new HandlerFunction(this, 'Manifest', {
       ...this.props.settings,
       handler: 'data/manifest',
       description: `Writes the manifest of an uploaded ${datasetName} file and claims it`,
-      environment: { [Env.TABLE_NAME]: datasetTable.tableName, [Env.DATASET_NAME]: datasetName },
+      environment: { [Env.TABLE_NAME]: datasetTable.tableName, [Env.DATASET_NAME]: datasetName, [Env.PREFIX]: prefix },
     });
     access.read(handler, Prefix.RAW);
     access.seeWhetherThere(handler);
@@ -67,12 +69,12 @@ export class IngestionFunctions extends Construct {
   }
 
   private verdictFunction(): lambda.IFunction {
-    const { access, datasetTable, datasetName } = this.props;
+    const { access, prefix, datasetTable, datasetName } = this.props;
     const handler = new HandlerFunction(this, 'Verdict', {
       ...this.props.settings,
       handler: 'data/verdict',
       description: `Reads what validation found in ${datasetName} data; moves invalid data to quarantine`,
-      environment: { [Env.TABLE_NAME]: datasetTable.tableName },
+      environment: { [Env.TABLE_NAME]: datasetTable.tableName, [Env.PREFIX]: prefix },
       // S3 copies a large file part by part.
       timeout: Duration.minutes(10),
     });

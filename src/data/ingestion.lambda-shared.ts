@@ -1,5 +1,5 @@
 import { createHash } from 'crypto';
-import { Prefix, VALIDATION_REPORT } from './environment';
+import { Env, Prefix, VALIDATION_REPORT } from './environment';
 
 /** The states of a data set in the table. */
 export type DatasetStatus = 'RUNNING' | 'SUCCEEDED' | 'QUARANTINED' | 'FAILED';
@@ -49,13 +49,19 @@ export function manifestId(files: readonly ManifestFile[]): string {
   return createHash('sha256').update(lines.join('\n')).digest('hex');
 }
 
+/** The prefix of the data pipeline. */
+export function pipelinePrefix(): string {
+  return process.env[Env.PREFIX] ?? '';
+}
+
 /** Where everything about one data set lies. */
 export function placesOf(bucket: string, id: string): { manifest: string; report: string; summary: string; output: string } {
+  const root = `s3://${bucket}/${pipelinePrefix()}`;
   return {
-    manifest: `s3://${bucket}/${Prefix.MANIFESTS}${id}.json`,
-    report: `s3://${bucket}/${Prefix.REPORTS}${id}/${VALIDATION_REPORT}`,
-    summary: `s3://${bucket}/${Prefix.REPORTS}${id}/preprocess.json`,
-    output: `s3://${bucket}/${Prefix.PROCESSED}${id}`,
+    manifest: `${root}${Prefix.MANIFESTS}${id}.json`,
+    report: `${root}${Prefix.REPORTS}${id}/${VALIDATION_REPORT}`,
+    summary: `${root}${Prefix.REPORTS}${id}/preprocess.json`,
+    output: `${root}${Prefix.PROCESSED}${id}`,
   };
 }
 

@@ -3,7 +3,7 @@ import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { Env, Prefix } from './environment';
-import { Ingestion, keyOf, Manifest, ManifestFile, manifestId, placesOf } from './ingestion.lambda-shared';
+import { Ingestion, keyOf, Manifest, ManifestFile, manifestId, pipelinePrefix, placesOf } from './ingestion.lambda-shared';
 import { isRunning, recordInterrupted } from './interruption.lambda-shared';
 
 const s3 = new S3Client({});
@@ -60,8 +60,9 @@ export async function handler(request: ManifestRequest): Promise<Ingestion> {
 
 /** Why an object is not data, if it is not. */
 export function reasonToSkip(key: string): string | undefined {
-  if (!key.startsWith(Prefix.RAW)) {
-    return `${key} is not below ${Prefix.RAW}`;
+  const raw = `${pipelinePrefix()}${Prefix.RAW}`;
+  if (!key.startsWith(raw)) {
+    return `${key} is not below ${raw}`;
   }
   if (key.endsWith('/')) {
     return `${key} is a folder marker`;

@@ -3,7 +3,7 @@ import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, S3Client } fro
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { copyVersion } from './copy-object.lambda-shared';
 import { Env, Prefix, VALIDATION_REPORT } from './environment';
-import { ClaimedIngestion, keyOf, ManifestFile, shorten } from './ingestion.lambda-shared';
+import { ClaimedIngestion, keyOf, ManifestFile, pipelinePrefix, shorten } from './ingestion.lambda-shared';
 
 const s3 = new S3Client({});
 const table = DynamoDBDocumentClient.from(new DynamoDBClient({}), { marshallOptions: { removeUndefinedValues: true } });
@@ -50,7 +50,7 @@ export async function handler({ ingestion, executionArn }: { ingestion: ClaimedI
   if (report.valid) {
     return verdict;
   }
-  const folder = `${Prefix.QUARANTINE}${id}/`;
+  const folder = quarantineOf(id);
   await s3.send(new PutObjectCommand({ Bucket: bucket, Key: `${folder}${VALIDATION_REPORT}`, Body: reportText, ContentType: 'application/json' }));
   const copied = new Set<ManifestFile>();
   for (const file of files) {
@@ -83,15 +83,20 @@ export function judge(report: ValidationReport, { id, files, bucket }: ClaimedIn
     cause,
     subject: 'Data quarantined',
     message: [
-      `${what} does not keep its contract and was moved to s3://${bucket}/${Prefix.QUARANTINE}${id}/.`,
+      `${what} does not keep its contract and was moved to s3://${bucket}/${quarantineOf(id)}.`,
       ...errors.map((finding) => `- ${describe(finding)}`),
-      `Full report: s3://${bucket}/${Prefix.QUARANTINE}${id}/${VALIDATION_REPORT}`,
+      `Full report: s3://${bucket}/${quarantineOf(id)}${VALIDATION_REPORT}`,
     ].join('\n').slice(0, 200_000),
   };
 }
 
 function describe({ column, rule, count, message }: Finding): string {
   return `${column === null ? 'file' : `column "${column}"`}: ${rule}, ${count} ${count === 1 ? 'time' : 'times'} (${message})`;
+}
+
+/** The folder of invalid data. */
+function quarantineOf(id: string): string {
+  return `${pipelinePrefix()}${Prefix.QUARANTINE}${id}/`;
 }
 
 function fileName(key: string): string {
