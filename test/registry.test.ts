@@ -239,9 +239,3 @@ describe('fails', () => {
       .toThrow(`ModelRegistry "Models": modelPackageGroupName "${modelPackageGroupName}" must be 1 to 63 letters, digits and hyphens`);
   });
 });
-
-test.each(['cn-north-1', 'us-gov-east-1', 'ap-south-2'])('fails in %s, where CloudFormation cannot make a group', (region) => {
-  const stack = new Stack(new App(), 'Stack', { env: { region } });
-  expect(() => new ModelRegistry(stack, 'Models'))
-    .toThrow(`ModelRegistry "Models": CloudFormation has no AWS::SageMaker::ModelPackageGroup in ${region}; deploy the stack to another region`);
-});

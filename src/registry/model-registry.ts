@@ -263,7 +263,6 @@ export class ModelRegistry extends ModelRegistryBase implements ec2.IConnectable
     const { encryptionKey } = settings;
     this.network = settings.network;
     const removalPolicy = props.removalPolicy ?? settings.profile.removalPolicy;
-    checkRegion(this, `ModelRegistry "${id}"`);
     if (props.modelPackageGroupName !== undefined) {
       checkGroupName(`ModelRegistry "${id}"`, props.modelPackageGroupName);
     }
@@ -321,16 +320,6 @@ export class ModelRegistry extends ModelRegistryBase implements ec2.IConnectable
       // Else it would write the deleted versions into the table again.
       feed.node.addDependency(cleanup.resource);
     }
-  }
-}
-
-/** From the table of `cfn-lint` 1.58.0, read 2026-11-25: of the regions with SageMaker's images, those whose CloudFormation cannot make a group. */
-const WITHOUT_GROUPS = ['ap-south-2', 'ap-southeast-4', 'cn-north-1', 'cn-northwest-1', 'us-gov-east-1'];
-
-function checkRegion(scope: Construct, subject: string): void {
-  const { region } = Stack.of(scope);
-  if (WITHOUT_GROUPS.includes(region)) {
-    throw new Error(`${subject}: CloudFormation has no AWS::SageMaker::ModelPackageGroup in ${region}; deploy the stack to another region`);
   }
 }
 
