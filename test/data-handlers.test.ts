@@ -124,8 +124,10 @@ describe('the manifest', () => {
   test('lies below the prefix of its data pipeline, and is not made for files of another one', async () => {
     process.env.PREFIX = 'team/animals/';
     const places = {
-      manifest: `s3://b/team/animals/manifests/${id}.json`, report: `s3://b/team/animals/reports/${id}/validation.json`,
-      summary: `s3://b/team/animals/reports/${id}/preprocess.json`, output: `s3://b/team/animals/processed/${id}`,
+      manifest: `s3://b/team/animals/manifests/${id}.json`,
+      report: `s3://b/team/animals/reports/${id}/validation.json`,
+      summary: `s3://b/team/animals/reports/${id}/preprocess.json`,
+      output: `s3://b/team/animals/processed/${id}`,
     };
     expect(placesOf('b', id)).toEqual(places);
     const key = 'team/animals/raw/x.csv';

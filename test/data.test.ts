@@ -463,7 +463,9 @@ describe('DataPipeline, otherwise', () => {
     synth({}, (stack, data) => {
       const metric = data.metricWarnings();
       expect(stack.resolve({ ...metric.toMetricConfig().metricStat, period: undefined })).toMatchObject({
-        namespace: 'cdk-mlops', metricName: 'Warnings', statistic: 'Sum',
+        namespace: 'cdk-mlops',
+        metricName: 'Warnings',
+        statistic: 'Sum',
         dimensions: [{ name: 'StateMachineName', value: { 'Fn::Select': [6, { 'Fn::Split': [':', { Ref: expect.stringMatching(/^DataWorkflow/) }] }] } }],
       });
     });

@@ -105,7 +105,8 @@ export interface DataPipelineProps extends CommonProps {
 }
 
 /**
- * Takes every CSV file that is put below `raw/` of its bucket (below `<prefix>/raw/` with a prefix): writes a manifest, checks the file against its contract
+ * Takes every CSV file that is put below `raw/` of its bucket (with a prefix below `<prefix>/raw/`):
+ * writes a manifest, checks the file against its contract
  * with Spark on Glue, moves what does not keep it to `quarantine/` with a report, cleans and splits what does into
  * `processed/`, starts training and tells people. Each object version is processed once, however often its event comes. Where the
  * execution is stopped, its data set becomes FAILED; start one with the same input to process it again.

@@ -3,7 +3,8 @@ import { Construct, IConstruct } from 'constructs';
 
 /**
  * Of the regions with SageMaker's images, those whose CloudFormation does not have a resource type that this library makes. From the tables
- * of `cfn-lint` 1.58.0, read 2026-11-25 (`data/schemas/providers/<region>.json`); aws-cdk-lib has no such facts. User pools are not among them: `ApiAccess` refuses
+ * of `cfn-lint` 1.58.0, read 2026-11-25 (`data/schemas/providers/<region>.json`); aws-cdk-lib has no such facts.
+ * User pools are not among them: `ApiAccess` refuses
  * regions without and names another access.
  */
 const MISSING: { readonly [resourceType: string]: readonly string[] } = {
