@@ -74,7 +74,7 @@ KNOWN = {
             train=CONTAINERS / "xgboost_train.py",
             serve=CONTAINERS / "xgboost_serve.py",
             example="3.2-0",
-            metrics=re.compile(r"\t(train|validation)-([\w@-]+):([-+.\deE]+)"),
+            metrics=re.compile(r"#011(train|validation)-([\w@.-]+):([-+.\deE]+)"),
             libraries={
                 "3.2-0": {
                     "xgboost": "3.2.0",

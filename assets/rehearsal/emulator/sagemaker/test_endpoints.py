@@ -197,28 +197,27 @@ def test_a_chain_passes_the_default_type_between_its_containers(sm: SageMaker, h
     config(sm, "c", variant("A", "chain"))
     sm.handle("CreateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c"}, CALLER)
     settled(sm, "e")
-    # Bytes of a type that is not text reach input_fn as bytes, as in the real toolkit; the second model
-    # then fails on them.
+    # Only the exact types text/csv and application/json reach input_fn as text, as in the image; the second model fails on bytes.
     with pytest.raises(ApiError) as caught:
         ask(sm)
     assert caught.value.code == "ModelError" and "container-2" in caught.value.message
-    model(sm, "text", spec(host, "one", SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="text/plain"), spec(host, "two"))
+    plain = "application/json"
+    model(sm, "text", spec(host, "one", SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT=plain), spec(host, "two"))
     config(sm, "d", variant("A", "text"))
     sm.handle("UpdateEndpoint", {"EndpointName": "e", "EndpointConfigName": "d"}, CALLER)
     settled(sm, "e")
-    status, headers, body = sm.invoke("e", {"Content-Type": "text/csv", "Accept": "application/json"}, b"hi")
-    assert (status, headers["Content-Type"]) == (200, "application/json")
-    assert body == b"two:one:hi:text/csv:text/plain:text/plain:application/json"
+    status, headers, body = sm.invoke("e", {"Content-Type": "text/csv", "Accept": "text/csv"}, b"hi")
+    assert (status, headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert body == b"two:one:hi:text/csv:application/json:application/json:text/csv"
 
 
-def test_errors_of_the_model(serving: SageMaker) -> None:
+def test_errors_of_the_model(serving: SageMaker, host: FakeHost) -> None:
     with pytest.raises(ApiError) as caught:
         ask(serving, b"boom")
     assert caught.value.code == "ModelError" and caught.value.status == 424
-    assert (
-        'Received server error (500) from primary with message "ValueError: the model cannot do that"'
-        in caught.value.message
-    )
+    assert 'Received server error (500) from primary with message "<!doctype html>' in caught.value.message
+    (log,) = host.logs.values()
+    assert "ValueError: the model cannot do that" in log
     assert caught.value.body()["OriginalStatusCode"] == 500  # type: ignore[attr-defined]
     with pytest.raises(ApiError, match="is larger than"):
         ask(serving, b"x" * (6 * 1024 * 1024 + 1))

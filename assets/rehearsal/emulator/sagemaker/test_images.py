@@ -105,7 +105,8 @@ def train_as_the_image(base: Path, table: Any, hyper: dict[str, str]) -> xgboost
     for folder in (config, channel, base / "model"):
         folder.mkdir(parents=True)
     (config / "hyperparameters.json").write_text(json.dumps(hyper))
-    (config / "inputdataconfig.json").write_text(json.dumps({"train": {"ContentType": "text/csv"}}))
+    settings = {"ContentType": "text/csv", "TrainingInputMode": "File"}
+    (config / "inputdataconfig.json").write_text(json.dumps({"train": settings}))
     np.savetxt(channel / "part.csv", table, delimiter=",", fmt="%.9g")
     environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(base)}
     subprocess.run([sys.executable, str(CONTAINERS / "xgboost_train.py")], env=environment, check=True)

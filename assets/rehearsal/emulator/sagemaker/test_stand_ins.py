@@ -285,9 +285,9 @@ class TestScripts:
             "Environment": environment,
         }
         assert serve(sm, container)["EndpointStatus"] == "InService"
-        first, second = map(float, ask(sm, b"3\n20\n").split())
+        first, second = map(float, ask(sm, b"3\n20").split())
         assert abs(first - 6) < 2 and abs(second - 40) < 2
-        assert len(json.loads(ask(sm, b"3\n20\n", "application/json"))) == 2
+        assert len(json.loads(ask(sm, b"3\n20", "application/json"))) == 2
 
     @pytest.mark.parametrize("image", [SKLEARN, XGBOOST])
     def test_one_function_for_the_whole_request(self, sm: SageMaker, host: FakeHost, image: str) -> None:

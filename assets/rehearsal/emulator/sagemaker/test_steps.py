@@ -15,7 +15,7 @@ from emulator.sagemaker.test_tuning import request as tuning
 SCRIPT = """
 import argparse, os
 parser = argparse.ArgumentParser()
-parser.add_argument('--x')
+parser.add_argument('-x')
 parser.add_argument('--word')
 given = parser.parse_args()
 open(os.path.join(os.environ['SM_MODEL_DIR'], 'word'), 'w').write(given.word + given.x[:3])

@@ -15,7 +15,7 @@ from emulator.sagemaker.test_service import refused
 SCRIPT = """
 import argparse, os
 parser = argparse.ArgumentParser()
-parser.add_argument('--x', type=float)
+parser.add_argument('-x', type=float)
 parser.add_argument('--word')
 given = parser.parse_args()
 if given.word == 'wrong':

@@ -67,6 +67,11 @@ class TrainingJobs(JobRunner):
             self.core.host.note(
                 "not-rehearsed", f"{job.name} asks for {count} instances; one process plays them"
             )
+        if request.get("CheckpointConfig"):
+            self.core.host.note(
+                "not-rehearsed",
+                f"{job.name} has a CheckpointConfig; it starts without checkpoints and keeps none",
+            )
         # A container of the team's own decides itself what its hyperparameters mean.
         scripted = not (stand_in.own and stand_in.train)
         environment, arguments = self._script_mode(
@@ -93,6 +98,9 @@ class TrainingJobs(JobRunner):
         )
 
         def line(text: str) -> None:
+            # SageMaker's log shows a tab so; the regular expressions of its own algorithms expect it (source:
+            # aws/sagemaker-xgboost-container, `algorithm_mode/metrics.py`).
+            text = text.replace("\t", "#011")
             log.add(text)
             metrics.see(text)
 
@@ -124,9 +132,11 @@ class TrainingJobs(JobRunner):
             folder = container.opt_ml / "input" / "data" / name
             folder.mkdir(parents=True, exist_ok=True)
             self._download(storage, source["S3DataType"], source["S3Uri"], folder, name)
+            mode = channel.get("InputMode") or request["AlgorithmSpecification"]["TrainingInputMode"]
             channels[name] = {
-                "ContentType": channel.get("ContentType"),
-                "TrainingInputMode": "File",
+                **({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}),
+                # Files of FastFile are files for the container.
+                "TrainingInputMode": "Pipe" if mode == "Pipe" else "File",
                 "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
                 "RecordWrapperType": channel.get("RecordWrapperType", "None"),
             }
@@ -192,7 +202,9 @@ class TrainingJobs(JobRunner):
         except MissingPackages as error:
             raise JobFailure(f"AlgorithmError: {error}") from error
         arguments = [
-            text for key, value in sorted(own.items()) for text in (f"--{key}", shapes.text_of(value))
+            text
+            for key, value in sorted(own.items())
+            for text in (f"--{key}" if len(key) > 1 else f"-{key}", shapes.text_of(value))
         ]
         return environment, ["python3", str(folder / str(program)), *arguments]
 

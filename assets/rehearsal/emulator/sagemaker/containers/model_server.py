@@ -1,4 +1,5 @@
-"""The HTTP side of the played model servers: `/ping` and `/invocations` on a free port of this machine.
+"""The HTTP side of the played model servers: `/ping`, `/invocations` and `/execution-parameters` on a free port of this machine, with the
+answers of Flask, which serves in both images.
 
 SageMaker AI developer guide: "Custom Inference Code with Hosting Services".
 """
@@ -13,51 +14,81 @@ import traceback
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-Invoke = Callable[[bytes, str, str], tuple[bytes, str]]
-"""(body, content type, accept) to (body, content type)."""
+Answer = tuple[int, bytes, str]
+"""Status, body, content type."""
+Invoke = Callable[[bytes, str, str], Answer]
+"""(body, content type, accept) to the answer; the headers are empty where the request has none."""
+
+HTML = "text/html; charset=utf-8"
 
 
-class Refused(Exception):
-    """A request that the model server answers with an HTTP error."""
+def page(status: int, title: str, text: str) -> Answer:
+    """An error as Flask answers it."""
+    return (
+        status,
+        f"<!doctype html>\n<html lang=en>\n<title>{status} {title}</title>\n<h1>{title}</h1>\n<p>{text}</p>\n".encode(),
+        HTML,
+    )
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+
+NOT_FOUND = page(
+    404,
+    "Not Found",
+    "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.",
+)
+FAILED = page(
+    500,
+    "Internal Server Error",
+    "The server encountered an internal error and was unable to complete your request. Either the server is overloaded or there is"
+    " an error in the application.",
+)
+TOO_LARGE = page(413, "Request Entity Too Large", "The data value transmitted exceeds the capacity limit.")
 
 
-def serve(invoke: Invoke) -> None:
-    """Serves until the process is ended; the port is written as one JSON line into the file of
-    `REHEARSAL_PORT_FILE`.
-    """
+def media_type(kind: str) -> str:
+    """The header of an answer of this type: Flask names the encoding of text."""
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+
+def serve(invoke: Invoke, *, parameters: dict[str, object] | None = None, limit: int | None = None) -> None:
+    """Serves until the process is ended; the port is written as one JSON line into the file of `REHEARSAL_PORT_FILE`. `parameters` are
+    the answer to `/execution-parameters`, `limit` is the largest body in bytes."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._answer(200 if self.path == "/ping" else 404, b"", "text/plain")
+            if self.path == "/ping":
+                self._answer(200, b"", HTML)
+            elif self.path == "/execution-parameters" and parameters is not None:
+                self._answer(200, json.dumps(parameters).encode(), "application/json")
+            else:
+                self._answer(*NOT_FOUND)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.path != "/invocations":
-                self._answer(404, b"", "text/plain")
-                return
-            try:
-                content_type = self.headers.get("Content-Type") or os.environ.get(
-                    "SAGEMAKER_DEFAULT_INVOCATIONS_CONTENT_TYPE", ""
-                )
-                out, kind = invoke(body, content_type, self.headers.get("Accept") or "")
-                self._answer(200, out, kind)
-            except Refused as error:
-                print(f"[ERROR] {error}", flush=True)
-                self._answer(error.status, str(error).encode(), "text/plain")
-            except Exception as error:
-                traceback.print_exc()
-                self._answer(500, f"{type(error).__name__}: {error}".encode(), "text/plain")
+                self._answer(*NOT_FOUND)
+            elif limit is not None and len(body) > limit:
+                print(f"[ERROR] the request of {len(body)} bytes is larger than {limit} bytes", flush=True)
+                self._answer(*TOO_LARGE)
+            else:
+                try:
+                    answer = invoke(
+                        body, self.headers.get("Content-Type") or "", self.headers.get("Accept") or ""
+                    )
+                except Exception as error:
+                    # What went wrong is in the log alone.
+                    traceback.print_exc()
+                    print(f"[ERROR] {type(error).__name__}: {error}", flush=True)
+                    answer = FAILED
+                self._answer(*answer)
 
         def _answer(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
+            if status != 204:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 

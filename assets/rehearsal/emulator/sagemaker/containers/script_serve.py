@@ -1,29 +1,45 @@
 """Serves a model with the functions of the user's script: `model_fn`, and `input_fn`, `predict_fn`, `output_fn` or `transform_fn`.
 
-As the toolkits of SageMaker's images do (source: aws/sagemaker-inference-toolkit, `default_handler_service.py`,
-`transformer.py`); what the script does not define comes from the image.
+Both images do so with the same toolkit (source: aws/sagemaker-containers 2.8.6, `_transformer.py`, `_worker.py`, `_encoders.py`, and the
+`serving.py` of each image); what the script does not define comes from the image.
 """
 
 from __future__ import annotations
 
+import csv
 import importlib
+import io
+import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from model_server import fail_loading, serve
+from model_server import Answer, fail_loading, media_type, serve
 
-MODEL_DIR = os.environ["SM_MODEL_DIR"]
+TEXT = ("application/json", "text/csv")
+"""The content types that reach `input_fn` as text; every other one, also with a parameter such as `charset`, as bytes."""
 PARTS = ("input_fn", "predict_fn", "output_fn")
 
 
+class UnsupportedFormat(Exception):
+    """A content type that there is no reader or writer for."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"Content type {kind} is not supported by this framework. Please implement input_fn to to deserialize the request data"
+            " or an output_fn to serialize the response."
+        )
+
+
 def user_module() -> ModuleType:
-    """The module named by SAGEMAKER_PROGRAM in SAGEMAKER_SUBMIT_DIRECTORY."""
-    program = os.environ.get("SAGEMAKER_PROGRAM") or "inference.py"
-    folder = Path(os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY") or Path(MODEL_DIR) / "code")
+    """The module that SAGEMAKER_PROGRAM names, in SAGEMAKER_SUBMIT_DIRECTORY."""
+    program = os.environ.get("SAGEMAKER_PROGRAM")
+    if not program:
+        raise ValueError("the environment variable SAGEMAKER_PROGRAM must name the script")
+    folder = Path(os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY") or Path(os.environ["SM_MODEL_DIR"]) / "code")
     if not (folder / program).is_file():
         there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         raise FileNotFoundError(f"SAGEMAKER_PROGRAM {program} is not in {folder}; there is {there}")
@@ -31,44 +47,85 @@ def user_module() -> ModuleType:
     return importlib.import_module(program.removesuffix(".py").replace("/", "."))
 
 
-def default_model_fn(model_dir: str) -> NoReturn:
-    raise NotImplementedError("inference.py must define model_fn(model_dir): the image has no default for it")
+def default_model_fn(_model_dir: str) -> NoReturn:
+    raise NotImplementedError("Please provide a model_fn implementation: the image has no default for it")
 
 
-def is_text(content_type: str) -> bool:
-    kind = content_type.split(";")[0].strip().lower()
-    return kind.startswith("text/") or kind == "application/json"
+def decode(body: Any, content_type: str) -> Any:
+    """A request as an array."""
+    import numpy
+
+    if content_type == "text/csv":
+        rows = list(csv.reader(io.StringIO(body), strict=True))
+        return numpy.array(rows).squeeze()
+    if content_type == "application/json":
+        return numpy.array(json.loads(body))
+    if content_type == "application/x-npy":
+        return numpy.load(io.BytesIO(body), allow_pickle=True)
+    raise UnsupportedFormat(content_type)
 
 
-def serve_script(defaults: Mapping[str, Callable[..., Any]], default_type: str) -> None:
-    """Loads the script and its model, then serves. `defaults` are the functions of the image, `default_type` is what it answers when
-    nothing else is asked for."""
-    try:
-        module = user_module()
-        model = getattr(module, "model_fn", default_model_fn)(MODEL_DIR)
-        steps = {name: getattr(module, name, None) for name in (*PARTS, "transform_fn")}
-        if steps["transform_fn"] and any(steps[name] for name in PARTS):
+def encode(prediction: Any, accept: str) -> bytes:
+    """An array as the answer: in CSV one row a line."""
+    import numpy
+
+    if accept == "text/csv":
+        array = numpy.array(prediction)
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows(array.reshape(-1, 1) if array.ndim == 1 else array)
+        return out.getvalue().encode()
+    if accept == "application/json":
+        return json.dumps(prediction, default=lambda value: value.tolist()).encode()
+    if accept == "application/x-npy":
+        stream = io.BytesIO()
+        numpy.save(stream, prediction)
+        return stream.getvalue()
+    raise UnsupportedFormat(accept)
+
+
+def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
+    return encode(prediction, accept), accept
+
+
+class Script:
+    """The user's functions, with the defaults of the image in place of those that are missing."""
+
+    def __init__(
+        self, module: ModuleType, input_fn: Callable[..., Any], predict_fn: Callable[..., Any]
+    ) -> None:
+        self.transform_fn = getattr(module, "transform_fn", None)
+        if self.transform_fn and any(getattr(module, name, None) for name in PARTS):
             raise ValueError(
-                "inference.py must not define transform_fn together with input_fn, predict_fn or output_fn"
+                "Cannot use transform_fn implementation with input_fn, predict_fn, and/or output_fn"
             )
+        self.input_fn = getattr(module, "input_fn", None) or input_fn
+        self.predict_fn = getattr(module, "predict_fn", None) or predict_fn
+        self.output_fn = getattr(module, "output_fn", None) or default_output_fn
+        self.model = getattr(module, "model_fn", default_model_fn)(os.environ["SM_MODEL_DIR"])
+        self.default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json")
+
+    def answer(self, body: bytes, content_type: str, accept: str) -> Answer:
+        """The answer to a request; what the functions raise becomes a status 500."""
+        content_type = content_type or "application/json"
+        wanted = self.default_accept if accept in ("", "*/*") else accept
+        given: Any = body.decode("utf-8", "replace") if content_type in TEXT else body
+        if self.transform_fn:
+            result = self.transform_fn(self.model, given, content_type, wanted)
+        else:
+            prediction = self.predict_fn(self.input_fn(given, content_type), self.model)
+            result = self.output_fn(prediction, wanted)
+        if hasattr(result, "get_data"):
+            # A response of Flask or of the toolkit.
+            return int(result.status_code), result.get_data(), str(result.content_type)
+        # A text or bytes alone have Flask's default type.
+        out, kind = result if isinstance(result, tuple) else (result, "text/html")
+        return 200, out.encode() if isinstance(out, str) else bytes(out), media_type(str(kind))
+
+
+def serve_script(input_fn: Callable[..., Any], predict_fn: Callable[..., Any]) -> None:
+    """Loads the script and its model, then serves; the functions are those of the image."""
+    try:
+        script = Script(user_module(), input_fn, predict_fn)
     except BaseException as error:
         fail_loading(error)
-    default_accept = os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or default_type
-
-    def invoke(body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        content_type = content_type or default_type
-        wanted = accept if accept and accept not in ("*/*", "*") else default_accept
-        # The toolkit passes text as str and everything else as bytes.
-        given: Any = body.decode("utf-8") if is_text(content_type) else body
-        if steps["transform_fn"]:
-            result = steps["transform_fn"](model, given, content_type, wanted)
-        else:
-            data = (steps["input_fn"] or defaults["input_fn"])(given, content_type)
-            prediction = (steps["predict_fn"] or defaults["predict_fn"])(data, model)
-            result = (steps["output_fn"] or defaults["output_fn"])(prediction, wanted)
-        out, kind = result if isinstance(result, tuple) else (result, wanted)
-        if hasattr(out, "get_data"):
-            out, kind = out.get_data(), getattr(out, "mimetype", kind)
-        return (out.encode() if isinstance(out, str) else bytes(out)), str(kind)
-
-    serve(invoke)
+    serve(script.answer)

@@ -1,203 +1,164 @@
-"""Plays the built-in XGBoost algorithm: hyperparameters as strings, CSV or libsvm channels, `xgboost-model` as result
-(source: aws/sagemaker-xgboost-container, `algorithm_mode/train.py`).
+"""Plays the built-in XGBoost algorithm: checks hyper-parameters and channels, trains, and leaves `xgboost-model` (source:
+aws/sagemaker-xgboost-container, `algorithm_mode/train.py`, `callback.py`).
 """
 
 from __future__ import annotations
 
-import csv
 import json
+import logging
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import lean_xgboost
+from xgboost_data import check_channels, matrix, without_stack
+from xgboost_hyperparameters import MAXIMIZED, UserError, validate
+from xgboost_metrics import OWN, evaluation
 
 BASE = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-INTEGERS = (
-    "max_depth",
-    "nthread",
-    "num_class",
-    "num_parallel_tree",
-    "max_leaves",
-    "max_bin",
-    "seed",
-    "verbosity",
-    "updater_seed",
-    "sketch_eps",
-    "max_cat_to_onehot",
+MODEL = BASE / "model" / "xgboost-model"
+CUSTOMER_ERRORS = (
+    "label must be in [0,1] for logistic regression",
+    "label must be in [0, num_class)",
+    "Target is multiclass but average='binary'",
+    "feature_names mismatch",
+    "Check failed: preds.size() == info.labels_.size()",
+    "Check failed: !auc_error AUC: the dataset only contains pos or neg samples",
+    "base_score must be in (0,1) for logistic loss",
+    "PoissonRegression: label must be nonnegative",
+    "TweedieRegression: label must be nonnegative",
+    "Parameter reg_lambda should be greater equal to 0",
 )
-# Handled here or without meaning outside of the container.
+"""Messages of XGBoost for which the user is to blame."""
 NOT_FOR_BOOSTER = (
     "num_round",
+    "eval_metric",
     "early_stopping_rounds",
     "csv_weights",
     "save_model_on_termination",
-    "_kfold",
+    "use_dask_gpu_training",
     "_tuning_objective_metric",
-    "_num_cv_round",
-    "deterministic_histogram",
 )
-MAXIMIZED = ("auc", "aucpr", "map", "ndcg", "pre", "accuracy", "f1")
 
 
-def fail(message: str) -> NoReturn:
-    """Ends as the real algorithm does: reason in the failure file, exit code 1."""
-    failure = BASE / "output" / "failure"
-    failure.parent.mkdir(parents=True, exist_ok=True)
-    failure.write_text(message, encoding="utf-8")
-    print(message, file=sys.stderr)
-    raise SystemExit(1)
+class AlgorithmError(Exception):
+    """What the image calls an error of the algorithm."""
 
 
-def number(name: str, text: str, kind: type) -> Any:
-    """A hyperparameter as number."""
-    try:
-        return kind(text)
-    except ValueError:
-        word = "an integer" if kind is int else "a number"
-        fail(f"Customer Error: hyperparameter {name} must be {word}, got {text!r}")
+def eval_metrics(values: Mapping[str, Any]) -> list[str]:
+    """What is evaluated in each round, with the metric of a tuning job."""
+    named: list[str] = values.get("eval_metric") or []
+    tuned = str(values.get("_tuning_objective_metric", "")).rpartition(":")[2]
+    return sorted({*named, tuned}) if tuned else named
 
 
-def parameters(raw: dict[str, str]) -> tuple[dict[str, Any], int, int | None]:
-    """Booster parameters, number of rounds, early stopping."""
-    if "num_round" not in raw:
-        fail("Customer Error: Missing required hyperparameter num_round")
-    rounds = number("num_round", raw["num_round"], int)
-    if rounds < 1:
-        fail(f"Customer Error: hyperparameter num_round must be at least 1, got {rounds}")
-    early = (
-        number("early_stopping_rounds", raw["early_stopping_rounds"], int)
-        if raw.get("early_stopping_rounds")
-        else None
-    )
-    out: dict[str, Any] = {}
-    for name, text in raw.items():
-        if name in NOT_FOR_BOOSTER or name.startswith("sagemaker_"):
-            continue
-        if name in INTEGERS:
-            out[name] = number(name, text, int)
-        elif name == "eval_metric":
-            out[name] = [
-                part.strip() for part in text.strip("[]").replace('"', "").split(",") if part.strip()
-            ]
-        else:
-            try:
-                out[name] = float(text)
-            except ValueError:
-                out[name] = text
-    tuned_by = raw.get("_tuning_objective_metric", "").rpartition(":")[2]
-    if tuned_by and tuned_by not in out.get("eval_metric", ()):
-        out["eval_metric"] = [*out.get("eval_metric", ()), tuned_by]
-    out.setdefault("objective", "reg:squarederror")
-    if str(out["objective"]).startswith("multi:") and "num_class" not in out:
-        fail(
-            "Customer Error: Missing required hyperparameter num_class for objective " + str(out["objective"])
-        )
-    out.setdefault("seed", 0)
-    out.setdefault("nthread", int(os.environ.get("OMP_NUM_THREADS", "2")))
-    return out, rounds, early
-
-
-def matrix(channel: Path, content_type: str | None) -> Any:
-    """A DMatrix of all files of a channel; None without the channel."""
-    import numpy
-
+def train(values: dict[str, Any], data: Any, validation: Any) -> Any:
+    """The booster."""
     xgboost = lean_xgboost.load()
 
-    if not channel.is_dir():
-        return None
-    files = [path for path in sorted(channel.rglob("*")) if path.is_file() and path.name[0] not in "._"]
-    if not files:
-        return None
-    kind = (content_type or "").split(";")[0].strip().lower()
-    if kind in ("", "libsvm", "text/libsvm", "text/x-libsvm"):
-        # Without a content type the real algorithm expects libsvm; for data that is clearly CSV
-        # the error says what to set.
-        first = files[0].read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
-        if ":" not in first and "," in first:
-            fail(
-                f"Customer Error: channel {channel.name} has content type {content_type!r} (libsvm) but holds"
-                " CSV; set ContentType text/csv"
-            )
-        joined = BASE / "input" / f"{channel.name}.libsvm"
-        joined.write_bytes(b"".join(path.read_bytes().rstrip(b"\n") + b"\n" for path in files))
-        return xgboost.DMatrix(f"{joined}?format=libsvm")
-    if kind not in ("csv", "text/csv"):
-        fail(
-            f"Customer Error: content type {content_type!r} of channel {channel.name} is not played; use"
-            " text/csv or text/libsvm"
+    names = eval_metrics(values)
+    # The metrics of the image's own replace XGBoost's of the same name; where no other is left, XGBoost adds that of the objective.
+    left = [name for name in names if name not in OWN]
+    parameters = {
+        name: ",".join(value) if name == "updater" else value
+        for name, value in values.items()
+        if name not in NOT_FOR_BOOSTER
+    }
+    parameters.setdefault("nthread", int(os.environ.get("OMP_NUM_THREADS", "2")))
+    try:
+        return xgboost.train(
+            {**parameters, **({"eval_metric": left} if left else {})},
+            data,
+            num_boost_round=values["num_round"],
+            evals=[(data, "train"), *([(validation, "validation")] if validation is not None else [])],
+            custom_metric=evaluation(names),
+            callbacks=callbacks(values, validation is not None),
+            verbose_eval=False,
         )
-    rows: list[list[float]] = []
-    for path in files:
-        with path.open(encoding="utf-8", newline="") as stream:
-            for index, line in enumerate(csv.reader(stream), start=1):
-                if not line:
-                    continue
-                try:
-                    rows.append([float(cell) if cell.strip() else float("nan") for cell in line])
-                except ValueError:
-                    fail(
-                        f"Customer Error: {channel.name}/{path.name} line {index} is not numeric:"
-                        f" {','.join(line)[:120]!r}. CSV must have the label first and no header."
-                    )
-                if len(line) != len(rows[0]):
-                    fail(
-                        f"Customer Error: {channel.name}/{path.name} line {index} has {len(line)} columns,"
-                        f" the first has {len(rows[0])}"
-                    )
-    if not rows:
-        fail(f"Customer Error: channel {channel.name} holds no rows")
-    data = numpy.asarray(rows, dtype=numpy.float32)
-    if data.shape[1] < 2:
-        fail(f"Customer Error: channel {channel.name} has only the label column")
-    if numpy.isnan(data[:, 0]).any():
-        fail(f"Customer Error: channel {channel.name} has rows without a label (first column)")
-    return xgboost.DMatrix(data[:, 1:], label=data[:, 0])
+    except Exception as error:
+        message = without_stack(error)
+        if any(known in message for known in CUSTOMER_ERRORS):
+            raise UserError(message) from error
+        raise AlgorithmError(f"XGB train call failed with exception:\n {message}") from error
+
+
+def callbacks(values: Mapping[str, Any], validated: bool) -> Sequence[Any]:
+    """The log of the metrics, what keeps the model of each round, and early stopping. Without a validation channel or without eval_metric
+    nothing stops early."""
+    callback = lean_xgboost.load().callback
+    found = [callback.EvaluationMonitor()]
+    if values.get("save_model_on_termination") == "true":
+
+        class KeepModel(callback.TrainingCallback):  # type: ignore[name-defined, misc]
+            def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+                new = MODEL.with_name(".new.ubj")
+                model.save_model(new)
+                new.replace(MODEL)
+                return False
+
+        found.append(KeepModel())
+    tuned = str(values.get("_tuning_objective_metric", "")).rpartition(":")[2]
+    watched = tuned or (values.get("eval_metric") or [""])[-1]
+    if validated and watched and "early_stopping_rounds" in values:
+        found.append(
+            callback.EarlyStopping(
+                rounds=values["early_stopping_rounds"],
+                data_name="validation",
+                metric_name=watched,
+                maximize=watched in MAXIMIZED,
+                save_best=True,
+            )
+        )
+    return found
+
+
+def run() -> None:
+    """Trains on the files below the base folder."""
+    config = BASE / "input" / "config"
+    channels: dict[str, dict[str, Any]] = json.loads((config / "inputdataconfig.json").read_text())
+    values = validate(json.loads((config / "hyperparameters.json").read_text()))
+    kind = check_channels(channels)
+    for name in ("_kfold", "use_dask_gpu_training"):
+        if values.get(name, "false") != "false":
+            raise UserError(f"not rehearsed: the stand-in of the XGBoost image does not play {name}")
+    data = {}
+    for name in ("train", "validation"):
+        if name in channels:
+            folder = BASE / "input" / "data" / name
+            data[name] = matrix(folder, kind, weights=values.get("csv_weights") == 1)
+            if data[name] is None:
+                word = "training" if name == "train" else name
+                raise UserError(f"No data in {word} channel path {folder}")
+    logging.info("Single node training.")
+    rows, columns = data["train"].num_row(), data["train"].num_col()
+    logging.info(f"Train matrix has {rows} rows and {columns} columns")
+    if "validation" in data:
+        logging.info(f"Validation matrix has {data['validation'].num_row()} rows")
+    train(values, data["train"], data.get("validation")).save_model(MODEL)
 
 
 def main() -> None:
-    """Trains and saves."""
-    xgboost = lean_xgboost.load()
-
-    config = BASE / "input" / "config"
-    raw: dict[str, str] = json.loads((config / "hyperparameters.json").read_text())
-    channels: dict[str, dict[str, Any]] = json.loads((config / "inputdataconfig.json").read_text())
-    params, rounds, early = parameters(raw)
-    data = {
-        name: matrix(BASE / "input" / "data" / name, channels.get(name, {}).get("ContentType"))
-        for name in ("train", "validation")
-    }
-    train, validation = data["train"], data["validation"]
-    if train is None:
-        fail("Customer Error: the channel train must be given and hold data")
-    if early and validation is None:
-        print("[WARNING] early_stopping_rounds has no effect without a validation channel")
-        early = None
-    evals = [(train, "train")] + ([(validation, "validation")] if validation is not None else [])
-    print(f"[INFO] Train matrix has {train.num_row()} rows and {train.num_col()} columns")
-    if validation is not None:
-        print(f"[INFO] Validation matrix has {validation.num_row()} rows")
-    callbacks = []
-    if early:
-        metrics = params.get("eval_metric") or []
-        last = metrics[-1].split("@")[0] if metrics else ""
-        callbacks.append(
-            xgboost.callback.EarlyStopping(
-                rounds=early, maximize=True if last in MAXIMIZED else None, save_best=False
-            )
-        )
+    """Ends as the image does: the reason in the file `failure`, exit code 1."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="[%(asctime)s:%(levelname)s] %(message)s",
+        datefmt="%Y-%m-%d:%H:%M:%S",
+        stream=sys.stdout,
+    )
     try:
-        booster = xgboost.train(
-            params, train, num_boost_round=rounds, evals=evals, callbacks=callbacks, verbose_eval=True
+        run()
+    except (UserError, AlgorithmError) as error:
+        # The image writes its traceback in between, which may leave no room for the message in the FailureReason.
+        failure = BASE / "output" / "failure"
+        failure.parent.mkdir(parents=True, exist_ok=True)
+        failure.write_text(
+            f"framework error: \nsagemaker_algorithm_toolkit.exceptions.{type(error).__name__}: {error}",
+            encoding="utf-8",
         )
-    except xgboost.core.XGBoostError as error:
-        fail(f"Algorithm Error: XGB train call failed with exception: {str(error).strip().splitlines()[-1]}")
-    target = BASE / "model" / "xgboost-model"
-    # `save_raw` keeps the best iteration as an attribute, so that serving uses the same trees as the
-    # metrics above.
-    target.write_bytes(bytes(booster.save_raw(raw_format="ubj")))
-    print(f"[INFO] Saved {target.name} with {booster.num_boosted_rounds()} rounds")
+        logging.error(str(error))
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":
