@@ -293,7 +293,10 @@ class TestScripts:
     def test_one_function_for_the_whole_request(self, sm: SageMaker, host: FakeHost, image: str) -> None:
         code = "def model_fn(d):\n    return 'm'\ndef transform_fn(m, body, kind, accept):\n    return m + body, accept\n"
         host.objects["b", "m.tar.gz"] = archive(code__inference_py=code)
-        environment = {"SAGEMAKER_PROGRAM": "inference.py"}
+        environment = {
+            "SAGEMAKER_PROGRAM": "inference.py",
+            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        }
         container = {"Image": image, "ModelDataUrl": "s3://b/m.tar.gz", "Environment": environment}
         assert serve(sm, container)["EndpointStatus"] == "InService"
         assert ask(sm, b"x") == "mx"

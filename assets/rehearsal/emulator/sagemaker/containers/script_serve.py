@@ -39,10 +39,15 @@ def user_module() -> ModuleType:
     program = os.environ.get("SAGEMAKER_PROGRAM")
     if not program:
         raise ValueError("the environment variable SAGEMAKER_PROGRAM must name the script")
-    folder = Path(os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY") or Path(os.environ["SM_MODEL_DIR"]) / "code")
+    folder = Path(
+        os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY") or Path(os.environ["SAGEMAKER_BASE_DIR"]) / "code"
+    )
     if not (folder / program).is_file():
         there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        raise FileNotFoundError(f"SAGEMAKER_PROGRAM {program} is not in {folder}; there is {there}")
+        raise FileNotFoundError(
+            f"SAGEMAKER_PROGRAM {program} is not in SAGEMAKER_SUBMIT_DIRECTORY {folder}; there is {there}. For a script in the model's"
+            " archive set it to /opt/ml/model/code"
+        )
     sys.path.insert(0, str(folder))
     return importlib.import_module(program.removesuffix(".py").replace("/", "."))
 
