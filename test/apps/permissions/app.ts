@@ -129,14 +129,16 @@ pipeline('Tuning', [json({
     HyperParameterTuningJobConfig: {
       Strategy: 'Random',
       ResourceLimits: { MaxNumberOfTrainingJobs: 2, MaxParallelTrainingJobs: 1 },
-      HyperParameterTuningJobObjective: { Type: 'Minimize', MetricName: 'train:rmse' },
+      HyperParameterTuningJobObjective: { Type: 'Minimize', MetricName: 'validation:rmse' },
       ParameterRanges: { ContinuousParameterRanges: [{ Name: 'eta', MinValue: '0.1', MaxValue: '0.5', ScalingType: 'Auto' }] },
     },
     TrainingJobDefinition: {
       RoleArn: ownRole.roleArn,
       AlgorithmSpecification: { TrainingImage: image, TrainingInputMode: 'File' },
       StaticHyperParameters: { num_round: '2' },
-      InputDataConfig: [{ ChannelName: 'train', ContentType: 'text/csv', ...s3Source(`s3://${plain.bucketName}/train/`) }],
+      InputDataConfig: ['train', 'validation'].map((ChannelName) => (
+        { ChannelName, ContentType: 'text/csv', ...s3Source(`s3://${plain.bucketName}/train/`) }
+      )),
       OutputDataConfig: { S3OutputPath: `s3://${plain.bucketName}/tuned` },
       ResourceConfig: { InstanceType: 'ml.m5.large', InstanceCount: 1, VolumeSizeInGB: 10 },
       StoppingCondition: { MaxRuntimeInSeconds: 600 },
