@@ -219,18 +219,18 @@ def test_arguments(sm: SageMaker, host: FakeHost) -> None:
 
     code = (
         "import os, sys, json\n"
-        "seen = [sys.argv[1:], json.loads(os.environ['SM_HPS']), os.environ['SM_HP_DEPTH'], os.environ['SM_CHANNELS']]\n"
+        "seen = [sys.argv[1:], json.loads(os.environ['SM_HPS']), os.environ['SM_HP_ON'], os.environ['SM_CHANNELS']]\n"
         "print('seen', json.dumps(seen))\n"
         "open(os.path.join(os.environ['SM_MODEL_DIR'], 'm'), 'w').write('1')\n"
     )
     host.objects["b", "code.tar.gz"] = archive(train_py=code)
-    hyper = {**SCRIPT_MODE, "k": "2", "depth": "3", "word": '"a"'}
+    hyper = {**SCRIPT_MODE, "k": "2", "on": "true", "of": '{"b": 1}', "word": '"a"'}
     assert train(sm, host, SKLEARN, HyperParameters=hyper)["TrainingJobStatus"] == "Completed"
     (line,) = [line for lines in host.logs.values() for line in lines if line.startswith("seen ")]
     assert json.loads(line[5:]) == [
-        ["--depth", "3", "-k", "2", "--word", "a"],
-        {"k": 2, "depth": 3, "word": "a"},
-        "3",
+        ["-k", "2", "--of", "b=1", "--on", "True", "--word", "a"],
+        {"k": 2, "on": True, "of": {"b": 1}, "word": "a"},
+        "true",
         '["train"]',
     ]
 

@@ -181,7 +181,7 @@ class TrainingJobs(JobRunner):
             }
         )
         environment.update(
-            {f"SM_HP_{key.upper().replace('-', '_')}": str(value) for key, value in own.items()}
+            {f"SM_HP_{key.upper().replace('-', '_')}": _variable(value) for key, value in own.items()}
         )
         program, code = decoded.get("sagemaker_program"), decoded.get("sagemaker_submit_directory")
         if not program or not scripted:
@@ -204,7 +204,7 @@ class TrainingJobs(JobRunner):
         arguments = [
             text
             for key, value in sorted(own.items())
-            for text in (f"--{key}" if len(key) > 1 else f"-{key}", shapes.text_of(value))
+            for text in (f"--{key}" if len(key) > 1 else f"-{key}", _argument(value))
         ]
         return environment, ["python3", str(folder / str(program)), *arguments]
 
@@ -265,3 +265,17 @@ def _decode(value: str) -> Any:
         return json.loads(value)
     except ValueError:
         return value
+
+
+def _argument(value: Any) -> str:
+    """A hyper-parameter on the command line of a script."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}={inner}" for key, inner in sorted(value.items()))
+    return "" if value is None else str(value)
+
+
+def _variable(value: Any) -> str:
+    """A hyper-parameter in the environment of a script."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
