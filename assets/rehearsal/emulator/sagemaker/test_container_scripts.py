@@ -18,7 +18,7 @@ import xgboost
 from emulator.sagemaker import SageMaker
 from emulator.sagemaker.fake_host import FakeHost
 from emulator.sagemaker.image_contents import CONTAINERS
-from emulator.sagemaker.test_endpoints import config, model, variant
+from emulator.sagemaker.test_endpoints import config, logged, model, variant
 from emulator.sagemaker.test_scenario import CALLER, SKLEARN, XGBOOST, archive, settled
 from emulator.sagemaker.test_service import refused
 
@@ -98,9 +98,8 @@ def test_script_errors(sm: SageMaker, host: FakeHost) -> None:
             sm.invoke("e", {"Content-Type": kind}, b"1,2")
         assert "<title>500 Internal Server Error</title>" in str(caught.value)
         assert "too tall" not in str(caught.value)
-    log = [line for lines in host.logs.values() for line in lines]
-    assert "[ERROR] ValueError: too tall" in log
-    assert any("Content type application/xml is not supported" in line for line in log)
+    assert logged(host, "[ERROR] ValueError: too tall")
+    assert logged(host, "Content type application/xml is not supported")
 
 
 def test_functions(script: Make) -> None:
@@ -219,17 +218,17 @@ def test_arguments(sm: SageMaker, host: FakeHost) -> None:
 
     code = (
         "import os, sys, json\n"
-        "seen = [sys.argv[1:], json.loads(os.environ['SM_HPS']), os.environ['SM_HP_ON'], os.environ['SM_CHANNELS']]\n"
+        "seen = [sys.argv[1:], json.loads(os.environ['SM_HPS']), os.environ['SM_HP_IS-ON'], os.environ['SM_CHANNELS']]\n"
         "print('seen', json.dumps(seen))\n"
         "open(os.path.join(os.environ['SM_MODEL_DIR'], 'm'), 'w').write('1')\n"
     )
     host.objects["b", "code.tar.gz"] = archive(train_py=code)
-    hyper = {**SCRIPT_MODE, "k": "2", "on": "true", "of": '{"b": 1}', "word": '"a"'}
+    hyper = {**SCRIPT_MODE, "k": "2", "is-on": "true", "of": '{"b": 1}', "word": '"a"'}
     assert train(sm, host, SKLEARN, HyperParameters=hyper)["TrainingJobStatus"] == "Completed"
     (line,) = [line for lines in host.logs.values() for line in lines if line.startswith("seen ")]
     assert json.loads(line[5:]) == [
-        ["-k", "2", "--of", "b=1", "--on", "True", "--word", "a"],
-        {"k": 2, "on": True, "of": {"b": 1}, "word": "a"},
+        ["--is-on", "True", "-k", "2", "--of", "b=1", "--word", "a"],
+        {"k": 2, "is-on": True, "of": {"b": 1}, "word": "a"},
         "true",
         '["train"]',
     ]

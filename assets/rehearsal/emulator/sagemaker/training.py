@@ -174,15 +174,8 @@ class TrainingJobs(JobRunner):
             "SM_NUM_CPUS": "2",
             "SM_JOB_NAME": request["TrainingJobName"],
         }
-        environment.update(
-            {
-                f"SM_CHANNEL_{name.upper().replace('-', '_')}": f"/opt/ml/input/data/{name}"
-                for name in channels
-            }
-        )
-        environment.update(
-            {f"SM_HP_{key.upper().replace('-', '_')}": _variable(value) for key, value in own.items()}
-        )
+        environment.update({f"SM_CHANNEL_{name.upper()}": f"/opt/ml/input/data/{name}" for name in channels})
+        environment.update({f"SM_HP_{key.upper()}": _variable(value) for key, value in own.items()})
         program, code = decoded.get("sagemaker_program"), decoded.get("sagemaker_submit_directory")
         if not program or not scripted:
             return environment, []
