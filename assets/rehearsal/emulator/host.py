@@ -92,6 +92,16 @@ class Host(Protocol):
         """Sends an event to the default event bus, as the service itself would."""
         ...
 
+    def put_metric(
+        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+    ) -> None:
+        """Publishes one value of a metric, as the service itself would."""
+        ...
+
+    def alarm_state(self, name: str) -> str | None:
+        """`OK`, `ALARM` or `INSUFFICIENT_DATA`; None when there is no metric or composite alarm of that name."""
+        ...
+
     def note(self, kind: str, message: str, **fields: object) -> None:
         """Reports to the command line what happens: `job`, `step`, `endpoint`, `denial`, `log` ... with further
         fields.

@@ -50,6 +50,9 @@ def may_deliver(emulator: Emulator, service: str, target_arn: str, source_arn: s
         return True
     account = (source_arn.split(":") + [""] * 5)[4] or emulator.host.account
     keys = {"aws:sourcearn": source_arn, "aws:sourceaccount": account, "aws:tagkeys": None}
+    if service == "cloudwatch.amazonaws.com":
+        # CloudWatch names the owner too, which the policy that every new topic has asks for.
+        keys["aws:sourceowner"] = account
     context = iam_evaluator.EvalContext(
         principal_arn=service,
         principal_type="Service",

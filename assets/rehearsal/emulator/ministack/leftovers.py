@@ -37,6 +37,7 @@ STORES: tuple[tuple[str, str, str, str], ...] = (
     ("cognito-idp", "user pool", "cognito", "_user_pools"),
     ("cloudfront", "distribution", "cloudfront", "_distributions"),
     ("cloudwatch", "alarm", "cloudwatch", "_alarms"),
+    ("cloudwatch", "composite alarm", "cloudwatch", "_composite_alarms"),
     ("cloudwatch", "dashboard", "cloudwatch", "_dashboards"),
     ("glue", "database", "glue", "_databases"),
     ("glue", "job", "glue", "_jobs"),

@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from ministack.core import responses
+from ministack.services import cloudwatch
 from ministack.services import sts as sts_service
 
 from emulator.journal import Journal
@@ -166,6 +167,19 @@ class LocalHost:
         entry = {"Source": source, "DetailType": detail_type, "Resources": list(resources)}
         entry["Detail"] = json.dumps(detail, default=str)
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+    def put_metric(
+        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+    ) -> None:
+        """See `emulator.host.Host`."""
+        self.enter()
+        cloudwatch.record_metric(namespace, name, value, unit, dict(dimensions))
+
+    def alarm_state(self, name: str) -> str | None:
+        """See `emulator.host.Host`."""
+        self.enter()
+        found = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms.get(name)
+        return str(found["StateValue"]) if found else None
 
     def note(self, kind: str, message: str, **fields: object) -> None:
         """See `emulator.host.Host`."""

@@ -9,6 +9,8 @@ import fnmatch
 from collections.abc import Mapping
 from typing import Any
 
+from emulator.cloudwatch.alarm import DefinitionError, not_evaluated, watched_metrics
+
 __all__ = ["lost_properties", "reason_for_action", "reason_for_type", "reason_for_whole"]
 
 _NETWORK = "one machine has no network to filter: traffic is not restricted here"
@@ -17,7 +19,6 @@ _AUDIT = "calls are not recorded for audit here"
 _CATALOG = "recorded only: this catalog feature has no effect here"
 
 TYPES: dict[str, str] = {
-    "AWS::CloudWatch::CompositeAlarm": "composite alarms are not evaluated here",
     "AWS::CloudWatch::AnomalyDetector": "anomaly models are not trained here",
     "AWS::CloudWatch::InsightRule": "contributor insights are not evaluated here",
     "AWS::CloudWatch::MetricStream": "metrics are not streamed here",
@@ -124,9 +125,8 @@ PROPERTIES: dict[str, dict[str, str]] = {
         "DistributionConfig.WebACLId": "requests are not filtered here",
         "DistributionConfig.Logging": "requests are not logged here",
     },
-    "AWS::CloudWatch::Alarm": {
-        "Metrics": "metric math is not evaluated here",
-        "TreatMissingData": "alarms are evaluated when data arrives, not by the clock",
+    "AWS::CloudWatch::CompositeAlarm": {
+        "ActionsSuppressor": "actions of composite alarms are not suppressed here"
     },
     "AWS::Cognito::UserPool": {"UserPoolAddOns": "risk of sign-ins is not judged here"},
     "AWS::DynamoDB::Table": {
@@ -179,7 +179,26 @@ ACTIONS: dict[str, str] = {
 }
 """Actions that nothing calls here, with the reason: their grants cannot be exercised."""
 
-_METRIC_NAMESPACES = ("AWS/Lambda",)
+_PUBLISHED = {
+    "AWS/Lambda": ("Invocations", "Errors", "Throttles", "Duration"),
+    "AWS/SageMaker": (
+        "Invocations",
+        "InvocationsPerInstance",
+        "Invocation4XXErrors",
+        "Invocation5XXErrors",
+        "InvocationModelErrors",
+        "ModelLatency",
+    ),
+    "AWS/States": (
+        "ExecutionsStarted",
+        "ExecutionsSucceeded",
+        "ExecutionsFailed",
+        "ExecutionsAborted",
+        "ExecutionsTimedOut",
+        "ExecutionTime",
+    ),
+}
+"""The metrics of services that are published here."""
 
 
 def reason_for_type(resource_type: str) -> str | None:
@@ -207,14 +226,22 @@ def lost_properties(resource_type: str, properties: Mapping[str, Any]) -> list[s
         if _has(properties, path.split(".")):
             found.append(f"{path.replace('.*', '')}: {why}")
     if resource_type == "AWS::CloudWatch::Alarm":
-        namespace = properties.get("Namespace")
-        if (
-            isinstance(namespace, str)
-            and namespace.startswith("AWS/")
-            and namespace not in _METRIC_NAMESPACES
-        ):
-            found.append(f"Namespace: metrics of {namespace} are not published here")
+        found += _of_alarm(properties)
     return found
+
+
+def _of_alarm(properties: Mapping[str, Any]) -> list[str]:
+    try:
+        reason = not_evaluated(properties)
+    except DefinitionError:  # refused when it is created
+        return []
+    if reason:
+        return [reason]
+    return [
+        f"the metric {metric.namespace} {metric.name} is not published here: the alarm has no data"
+        for metric in watched_metrics(properties)
+        if metric.namespace.startswith("AWS/") and metric.name not in _PUBLISHED.get(metric.namespace, ())
+    ]
 
 
 def _has(value: Any, path: list[str]) -> bool:

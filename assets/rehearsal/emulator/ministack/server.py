@@ -41,6 +41,7 @@ MODULES = (
     "sagemaker_http",
     "autoscaling",
     "cloudformation",
+    "alarms",
     "custom_resources",
     "lambdas",
     "glue",

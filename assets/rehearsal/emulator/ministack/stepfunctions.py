@@ -38,6 +38,14 @@ SNS = Optimised("sns", "SNS", "AmazonSNSException")
 SQS = Optimised("sqs", "SQS", "AmazonSQSException")
 EVENTS = Optimised("events", "EventBridge", "AmazonEventBridgeException")
 
+_METRIC_OF_STATUS = {
+    "RUNNING": "ExecutionsStarted",
+    "SUCCEEDED": "ExecutionsSucceeded",
+    "FAILED": "ExecutionsFailed",
+    "ABORTED": "ExecutionsAborted",
+    "TIMED_OUT": "ExecutionsTimedOut",
+}
+
 _execution: contextvars.ContextVar[Mapping[str, Any] | None] = contextvars.ContextVar(
     "rehearsal_execution", default=None
 )
@@ -70,6 +78,7 @@ class Workflows:
         )
         service._scaled_sleep = self._sleep
         service._add_event = self._around_event(service._add_event)
+        service._emit_execution_status_event = self._around_status(service._emit_execution_status_event)
         service._SERVICE_DISPATCH.update(self._optimised())
         service._SERVICE_DISPATCH.update(
             sfn_sync.dispatch(self._host, self.role, self.stopped, self._authorize)
@@ -136,6 +145,22 @@ class Workflows:
             return original(execution, kind, details)
 
         return add_event
+
+    def _around_status(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Publishes the metrics of executions (Step Functions developer guide: "Monitoring metrics")."""
+
+        def emit_status(execution: dict[str, Any]) -> None:
+            dimensions = {"StateMachineArn": str(execution["stateMachineArn"])}
+            name = _METRIC_OF_STATUS[str(execution["status"])]
+            self._host.put_metric("AWS/States", name, 1, "Count", dimensions)
+            if execution.get("stopDate"):
+                lasted = service._iso_to_epoch_ms(execution["stopDate"]) - service._iso_to_epoch_ms(
+                    execution["startDate"]
+                )
+                self._host.put_metric("AWS/States", "ExecutionTime", lasted, "Milliseconds", dimensions)
+            original(execution)
+
+        return emit_status
 
     # --- Lambda -----------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..host import ApiError
+from ..played_time import PlayedTime
 from . import service_shapes as shapes
 from .core import Operation, could_not_find, listing, page
+from .rollouts import Rollout, bake
 from .runtime import ModelError, Runtime
 from .serving import Fleet, LoadFailure
 
@@ -127,6 +129,7 @@ class Endpoints(Runtime):
         with self.core.lock:
             gone = self.endpoints.get(name) is not record
             old = {} if gone else self.fleets.pop(name, {})
+            self.rollouts.pop(name, None)
             if not gone:
                 self.fleets[name] = fleets
                 record["ProductionVariants"] = [
@@ -219,11 +222,6 @@ class Endpoints(Runtime):
             record.pop("FailureReason", None)
             if request.get("DeploymentConfig"):
                 record["LastDeploymentConfig"] = request["DeploymentConfig"]
-                self.core.host.note(
-                    "not-rehearsed",
-                    f"endpoint {record['EndpointName']}: traffic shifting and alarms of its DeploymentConfig;"
-                    " the update switches at once",
-                )
             elif not request.get("RetainDeploymentConfig"):
                 record.pop("LastDeploymentConfig", None)
         self._emit(record)
@@ -267,11 +265,18 @@ class Endpoints(Runtime):
             name=name,
             status="Updating",
         )
+        fleets: dict[str, Fleet] = {}
         try:
             if fault:
                 raise LoadFailure("a rollback that the rehearsal plays on purpose")
             fleets = self._start(name, config)
+            if record.get("LastDeploymentConfig"):
+                self._roll_out(record, config, fleets)
         except Exception as error:
+            with self.core.lock:
+                self.rollouts.pop(name, None)
+            for fleet in fleets.values():
+                fleet.end()
             with self.core.lock:
                 record["EndpointStatus"] = "RollingBack"
             self._emit(record)
@@ -291,6 +296,17 @@ class Endpoints(Runtime):
             name=name,
             status="InService",
         )
+
+    def _roll_out(
+        self, record: Mapping[str, Any], config: Mapping[str, Any], fleets: dict[str, Fleet]
+    ) -> None:
+        variants = config["ProductionVariants"]
+        summaries = [self._summary(variant, fleets[variant["VariantName"]]) for variant in variants]
+        rollout = Rollout(fleets, summaries)
+        role = self.model(variants[0]["ModelName"])["ExecutionRoleArn"]
+        with self.core.lock:
+            self.rollouts[record["EndpointName"]] = rollout
+        bake(self.core.host, rollout, record["LastDeploymentConfig"], role, PlayedTime.of_environment())
 
     def update_weights(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         record = self._endpoint(request["EndpointName"])

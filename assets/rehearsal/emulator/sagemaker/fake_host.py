@@ -131,6 +131,9 @@ class FakeHost:
         self.asked: list[tuple[str, str, str, dict[str, str]]] = []
         self.events: list[dict[str, Any]] = []
         self.notes: list[tuple[str, str, dict[str, object]]] = []
+        self.metrics: list[tuple[str, str, float, str, dict[str, str]]] = []
+        self.alarms: dict[str, str] = {}
+        """State by name."""
         self._lock = threading.Lock()
 
     def authorize(
@@ -195,6 +198,15 @@ class FakeHost:
                     "source": source,
                 }
             )
+
+    def put_metric(
+        self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]
+    ) -> None:
+        with self._lock:
+            self.metrics.append((namespace, name, value, unit, dict(dimensions)))
+
+    def alarm_state(self, name: str) -> str | None:
+        return self.alarms.get(name)
 
     def note(self, kind: str, message: str, **fields: object) -> None:
         with self._lock:

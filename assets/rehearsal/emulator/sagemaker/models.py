@@ -16,6 +16,7 @@ from .core import Core, could_not_find, listing, page
 from .images import Images
 from .job_keys import authorize_volume
 from .registry import Registry
+from .rollouts import Rollout
 from .serving import Fleet
 from .storage import Storage, StorageError, split
 
@@ -30,6 +31,8 @@ class Models:
         self.endpoints: dict[str, dict[str, Any]] = {}
         self.fleets: dict[str, dict[str, Fleet]] = {}
         """Endpoint name to variant name to the model servers."""
+        self.rollouts: dict[str, Rollout] = {}
+        """Endpoint name to the new fleet that gets a part of the traffic."""
         self._random = random.Random(0)
 
     def _list(

@@ -47,6 +47,9 @@ class Runtime(Models):
             record = self.endpoints.get(name)
             fleets = dict(self.fleets.get(name, {}))
             summaries = [dict(summary) for summary in (record or {}).get("ProductionVariants") or ()]
+            rollout = self.rollouts.get(name)
+            if rollout is not None and self._random.random() < rollout.share:
+                fleets, summaries = dict(rollout.fleets), rollout.summaries
         if record is None:
             raise ApiError(
                 "ValidationError", f"Endpoint {name} of account {self.core.host.account} not found.", 400
@@ -75,7 +78,9 @@ class Runtime(Models):
                 body, passed, given.get("x-amzn-sagemaker-target-container-hostname")
             )
         except ModelFailure as error:
+            self._measure(name, variant, summaries, begun, error.status or 500)
             raise self._model_error(name, error) from error
+        self._measure(name, variant, summaries, begun, 200)
         answer = {
             "Content-Type": kind,
             "x-Amzn-Invoked-Production-Variant": variant,
@@ -83,6 +88,23 @@ class Runtime(Models):
             "x-rehearsal-model-latency-ms": f"{(time.monotonic() - begun) * 1000:.1f}",
         }
         return 200, answer, out
+
+    def _measure(
+        self, name: str, variant: str, summaries: list[dict[str, Any]], begun: float, status: int
+    ) -> None:
+        """Publishes the metrics of one invocation (SageMaker AI developer guide: "Invocation metrics")."""
+        counts = {entry["VariantName"]: entry.get("CurrentInstanceCount") or 1 for entry in summaries}
+        metrics = {
+            "Invocations": (1.0, "None"),
+            "InvocationsPerInstance": (1.0 / counts[variant], "None"),
+            "Invocation4XXErrors": (float(400 <= status < 500), "None"),
+            "Invocation5XXErrors": (float(status >= 500), "None"),
+            "InvocationModelErrors": (float(status != 200), "None"),
+            "ModelLatency": ((time.monotonic() - begun) * 1e6, "Microseconds"),
+        }
+        dimensions = {"EndpointName": name, "VariantName": variant}
+        for metric, (value, unit) in metrics.items():
+            self.core.host.put_metric("AWS/SageMaker", metric, value, unit, dimensions)
 
     def _choose(self, summaries: list[dict[str, Any]], target: str | None, name: str) -> str:
         if target is not None:
