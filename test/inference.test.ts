@@ -308,7 +308,16 @@ describe('an endpoint for development', () => {
 
   test('may not scale either, but undo an earlier scaling', () => {
     const actions = statements(template, /^EndpointDeployRole/).flatMap(({ Action }) => Action);
-    expect(actions.filter((action) => /autoscaling|cloudwatch|ServiceLinkedRole|Weights/.test(action))).toEqual(['application-autoscaling:DeregisterScalableTarget']);
+    expect(actions.filter((action) => /autoscaling|cloudwatch|ServiceLinkedRole|Weights/.test(action))).toEqual([
+      'application-autoscaling:DeregisterScalableTarget', 'cloudwatch:DeleteAlarms',
+    ]);
+  });
+
+  test('deletes the alarms of its scaling policies with the scalable target, as the stack goes too', () => {
+    for (const role of [/^EndpointDeployRole/, /^EndpointCleanup/]) {
+      const deletes = statements(template, role).filter(({ Action }) => [Action].flat().includes('cloudwatch:DeleteAlarms'));
+      expect(JSON.stringify(deletes.map(({ Resource }) => Resource))).toContain(`:alarm:TargetTracking-endpoint/${endpoint.endpointName}/*`);
+    }
   });
 
   test('has a name that leaves room for releases', () => {

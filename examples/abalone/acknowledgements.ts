@@ -85,7 +85,8 @@ export function acknowledge({ data, training, registry, endpoint, api }: Parts):
   resource(endpoint, regional('states', `execution:${endpoint.endpointName}-deploy:*`), 'It looks at the executions of its own workflow');
   resource(endpoint, regional('application-autoscaling', 'scalable-target/*'), 'The id of a scalable target is made by the service; the condition holds it to SageMaker');
 
-  // Scaling (production): the alarms of a target-tracking policy are made with the rights of who puts the policy
+  // Scaling (production): the alarms of a target-tracking policy are made with the rights of who puts the policy, and deleted with those of who
+  // deregisters the target
   resource(endpoint, regional('cloudwatch', `alarm:TargetTracking-endpoint/${endpoint.endpointName}/*`), 'Application Auto Scaling names the alarms of this endpoint itself');
   resource(endpoint, regional('cloudwatch', 'alarm:*'), 'cloudwatch:DescribeAlarms is asked of all alarms before a policy is put');
 

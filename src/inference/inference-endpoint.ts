@@ -15,7 +15,7 @@ import { Capacity, CommonProps } from '../profile';
 import { Settings, settingsOf } from '../profile/settings';
 import { IModelRegistry } from '../registry';
 import { grantCatalog } from '../registry/catalog-grants';
-import { stateMachineArn, stateMachineName } from './workflow/arns';
+import { scalingAlarms, stateMachineArn, stateMachineName } from './workflow/arns';
 import { DeployWorkflow } from './workflow/deploy-workflow';
 import { checkHistory } from './workflow/history';
 import { executionArns, sageMakerArns } from '../shared/arns';
@@ -265,6 +265,8 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
             'application-autoscaling:scalable-dimension': SCALABLE_DIMENSION,
           },
         }),
+        // The alarms of its scaling policies go with a scalable target, in the name of who deregisters it.
+        allow(['cloudwatch:DeleteAlarms'], [scalingAlarms(this, this.endpointName)]),
       ],
     });
     grantCatalog(registry, cleanup, ['SERVING', 'LOCK'], ['dynamodb:DeleteItem']);

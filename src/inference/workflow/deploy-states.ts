@@ -3,7 +3,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { stateMachineName } from './arns';
+import { scalingAlarms, stateMachineName } from './arns';
 import type { Capacity } from '../../profile/capacity';
 import type { IModelRegistry } from '../../registry';
 import { CatalogKey, CatalogKind, catalogPartition, servingKey } from '../../registry/catalog.lambda-shared';
@@ -11,7 +11,7 @@ import { executionArns, sageMakerArns } from '../../shared/arns';
 import type { CommonSettings } from '../../shared/common-settings';
 import { grantTableKey, volumeKeyStatements } from '../../shared/encryption';
 import { expr, KEEP_INPUT, orElse, text } from '../../shared/workflow/jsonata';
-import { Fields, ServiceTask } from '../../shared/workflow/service-task';
+import { Fields, permit, ServiceTask } from '../../shared/workflow/service-task';
 import { APPLICATION_AUTO_SCALING, DYNAMODB, SAGEMAKER, STEP_FUNCTIONS } from '../../shared/workflow/services';
 import { RELEASE_DIGITS, SCALABLE_DIMENSION, scalableResourceId } from '../environment';
 
@@ -166,6 +166,13 @@ export abstract class DeployStates extends Construct {
       },
       alsoPermits,
     });
+  }
+
+  /** The alarms of a target-tracking policy go with it, in the name of who deregisters. */
+  protected deregisterTarget(id: string): ServiceTask {
+    return this.scalableTarget(id, 'deregisterScalableTarget', {}, [
+      permit(['cloudwatch:DeleteAlarms'], [scalingAlarms(this, this.settings.endpointName)]),
+    ]);
   }
 
   /** A key of the catalog as DynamoDB takes it. */

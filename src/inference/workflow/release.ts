@@ -47,7 +47,7 @@ export class Release extends DeployStates {
     const create = this.createEndpoint('CreateEndpoint', '$release').addCatch(isAsked, noted('create the endpoint'));
     const update = this.updateEndpoint('UpdateEndpoint', '$release').addCatch(isAsked, noted('update the endpoint'));
     // A variant that is a scalable target may not change its instance type; registering comes after the update.
-    const pause = this.scalableTarget('PauseAutoscaling', 'deregisterScalableTarget')
+    const pause = this.deregisterTarget('PauseAutoscaling')
       .addCatch(update, ignored('ApplicationAutoScaling.ObjectNotFoundException'))
       .addCatch(this.exits.failure, noted('pause autoscaling'));
 

@@ -1,5 +1,6 @@
-import { ArnFormat, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import { alarmArn, scalingAlarms } from './arns';
 import { DeployStates } from './deploy-states';
 import type { Autoscaling } from '../../profile/capacity';
 import { permit, ServiceTask } from '../../shared/workflow/service-task';
@@ -33,9 +34,6 @@ export class Scaling extends DeployStates {
   }
 
   private putScalingPolicy(id: string, { invocationsPerInstance, scaleOutSeconds, scaleInSeconds }: Autoscaling): ServiceTask {
-    const alarms = (resourceName: string) => Stack.of(this).formatArn({
-      service: 'cloudwatch', resource: 'alarm', resourceName, arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    });
     return this.scalableTarget(id, 'putScalingPolicy', {
       PolicyName: `${this.settings.prefix}-invocations`,
       PolicyType: 'TargetTrackingScaling',
@@ -46,8 +44,8 @@ export class Scaling extends DeployStates {
         ScaleInCooldown: scaleInSeconds,
       },
     }, [
-      permit(['cloudwatch:DeleteAlarms', 'cloudwatch:PutMetricAlarm'], [alarms(`TargetTracking-endpoint/${this.settings.endpointName}/*`)]),
-      permit(['cloudwatch:DescribeAlarms'], [alarms('*')]),
+      permit(['cloudwatch:DeleteAlarms', 'cloudwatch:PutMetricAlarm'], [scalingAlarms(this, this.settings.endpointName)]),
+      permit(['cloudwatch:DescribeAlarms'], [alarmArn(this, '*')]),
     ]);
   }
 }

@@ -243,7 +243,23 @@ def test_scaling_needs_the_variant(emulator: Running, stack: Stack) -> None:
         "PredefinedMetricSpecification": {"PredefinedMetricType": "DynamoDBReadCapacityUtilization"},
     }
     policy = {"PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": tracking}
-    arn = client.put_scaling_policy(**table, PolicyName="p", **policy)["PolicyARN"]
+    put = client.put_scaling_policy(**table, PolicyName="p", **policy)
+    arn, alarm = put["PolicyARN"], put["Alarms"][0]
+    assert alarm["AlarmName"].startswith("TargetTracking-table/t-AlarmHigh-")
+    on_target = [
+        allow("application-autoscaling:*"),
+        allow("cloudwatch:DescribeAlarms"),
+    ]
+    stack.deploy({"Poor": role_resource(*on_target)})
+    poor = acting_as(emulator, stack.physical("Poor"))("application-autoscaling")
+    error = refused(lambda: poor.put_scaling_policy(**table, PolicyName="p", **policy))
+    assert "cloudwatch:PutMetricAlarm" in error["Message"]
+    for delete in (
+        lambda: poor.delete_scaling_policy(**table, PolicyName="p"),
+        lambda: poor.deregister_scalable_target(**table),
+    ):
+        error = refused(delete)
+        assert f"cloudwatch:DeleteAlarms on resource: {alarm['AlarmARN']}" in error["Message"]
     assert [
         p["PolicyARN"]
         for p in client.describe_scaling_policies(ServiceNamespace="dynamodb")["ScalingPolicies"]
@@ -257,6 +273,11 @@ def test_scaling_needs_the_variant(emulator: Running, stack: Stack) -> None:
 
     stack.deploy({"Scaler": role_resource(allow("application-autoscaling:RegisterScalableTarget"))})
     mine = acting_as(emulator, stack.physical("Scaler"))("application-autoscaling")
+    error = refused(lambda: mine.register_scalable_target(**place, MinCapacity=1, MaxCapacity=2))
+    assert "iam:CreateServiceLinkedRole" in error["Message"], "the first target makes the role"
+    rights = (allow("application-autoscaling:RegisterScalableTarget"), allow("iam:CreateServiceLinkedRole"))
+    stack.deploy({"Linked": role_resource(*rights)})
+    mine = acting_as(emulator, stack.physical("Linked"))("application-autoscaling")
     error = refused(lambda: mine.register_scalable_target(**place, MinCapacity=1, MaxCapacity=2))
     assert "sagemaker:DescribeEndpoint" in error["Message"], (
         "the service reads the endpoint in the caller's name"

@@ -279,6 +279,19 @@ def _update_endpoint(sm: SageMaker, physical_id: str, old: dict[str, Any], new: 
     return physical_id, {"EndpointName": name}
 
 
+def _delete_endpoint(sm: SageMaker, physical_id: str) -> None:
+    """Returns when the endpoint is gone, as CloudFormation does."""
+    request = {"EndpointName": _last(physical_id)}
+    if sm.handle("DescribeEndpoint", request, CALLER)["EndpointStatus"] != "Deleting":
+        sm.handle("DeleteEndpoint", request, CALLER)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        # Raises when there is no such endpoint any longer, which a deletion takes as its success.
+        sm.handle("DescribeEndpoint", request, CALLER)
+        time.sleep(0.1)
+    raise ApiError("NotStabilized", f"endpoint {_last(physical_id)} is still Deleting after 60 seconds")
+
+
 def _delete_by(operation: str, member: str) -> Callable[[SageMaker, str], None]:
     def delete(sm: SageMaker, physical_id: str) -> None:
         sm.handle(operation, {member: _last(physical_id)}, CALLER)
@@ -308,7 +321,7 @@ RESOURCES: dict[str, CfnResource] = {
             "AWS::SageMaker::Endpoint",
             _create_endpoint,
             _update_endpoint,
-            _delete_by("DeleteEndpoint", "EndpointName"),
+            _delete_endpoint,
         ),
     )
 }

@@ -14,15 +14,20 @@ from typing import Any
 from ..host import ApiError
 from ..played_time import PlayedTime
 from . import service_shapes as shapes
-from .core import Operation, could_not_find, listing, page
+from .core import Operation, listing, page
+from .endpoint_fleets import EndpointFleets
 from .rollouts import Rollout, bake
-from .runtime import ModelError, Runtime
+from .runtime import ModelError
 from .serving import Fleet, LoadFailure
 
 __all__ = ["Endpoints", "ModelError"]
 
 
-class Endpoints(Runtime):
+DELETING_SECONDS = 0.5
+"""An endpoint is seen as Deleting for at least so long. On AWS it takes minutes, and its name is not free until then."""
+
+
+class Endpoints(EndpointFleets):
     """What serves models in the account."""
 
     def operations(self) -> dict[str, Operation]:
@@ -51,12 +56,6 @@ class Endpoints(Runtime):
             "ListEndpoints": self.list_endpoints,
             "DeleteEndpoint": self.delete_endpoint,
         }
-
-    def _endpoint(self, name: str) -> dict[str, Any]:
-        with self.core.lock:
-            if name not in self.endpoints:
-                raise could_not_find("endpoint", self.core.arn("endpoint", name))
-            return self.endpoints[name]
 
     def create_endpoint(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
         name = request["EndpointName"]
@@ -95,104 +94,6 @@ class Endpoints(Runtime):
             name=name,
             status="InService",
         )
-
-    def _start(self, name: str, config: dict[str, Any]) -> dict[str, Fleet]:
-        """Model servers for every variant of a config; all or none."""
-        fleets: dict[str, Fleet] = {}
-        try:
-            for variant in config["ProductionVariants"]:
-                # The config has names only: the model may have been deleted since, as on AWS.
-                used = self.model(variant["ModelName"])
-                fleet = fleets[variant["VariantName"]] = Fleet(
-                    self.core,
-                    self.images,
-                    used,
-                    f"{name}-{variant['VariantName']}",
-                    f"/aws/sagemaker/Endpoints/{name}",
-                )
-                try:
-                    fleet.start()
-                except LoadFailure as error:
-                    raise LoadFailure(
-                        f"The model of production variant {variant['VariantName']} cannot be served. {error}"
-                    ) from error
-        except BaseException:
-            for fleet in fleets.values():
-                fleet.end()
-            raise
-        return fleets
-
-    def _serve(
-        self, record: dict[str, Any], config: dict[str, Any], fleets: dict[str, Fleet], **fields: Any
-    ) -> None:
-        name = record["EndpointName"]
-        with self.core.lock:
-            gone = self.endpoints.get(name) is not record
-            old = {} if gone else self.fleets.pop(name, {})
-            self.rollouts.pop(name, None)
-            if not gone:
-                self.fleets[name] = fleets
-                record["ProductionVariants"] = [
-                    self._summary(variant, fleets[variant["VariantName"]])
-                    for variant in config["ProductionVariants"]
-                ]
-                record["EndpointConfigName"] = config["EndpointConfigName"]
-        for fleet in (fleets if gone else old).values():
-            fleet.end()
-        if not gone:
-            self._finish(record, "InService", **fields)
-
-    @staticmethod
-    def _summary(variant: Mapping[str, Any], fleet: Fleet) -> dict[str, Any]:
-        weight = float(variant.get("InitialVariantWeight", 1.0))
-        images = [server.spec["Image"] for server in fleet.servers]
-        deployed = [
-            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": shapes.now()}
-            for image in images
-        ]
-        out: dict[str, Any] = {
-            "VariantName": variant["VariantName"],
-            "DeployedImages": deployed,
-            "CurrentWeight": weight,
-            "DesiredWeight": weight,
-        }
-        if variant.get("ServerlessConfig"):
-            out.update(
-                CurrentServerlessConfig=variant["ServerlessConfig"],
-                DesiredServerlessConfig=variant["ServerlessConfig"],
-            )
-            out.update(CurrentInstanceCount=0, DesiredInstanceCount=0)
-        else:
-            count = variant["InitialInstanceCount"]
-            out.update(CurrentInstanceCount=count, DesiredInstanceCount=count)
-        return out
-
-    def _finish(self, record: dict[str, Any], status: str, **fields: Any) -> None:
-        with self.core.lock:
-            record.pop("PendingDeploymentSummary", None)
-            record.update({"EndpointStatus": status, "LastModifiedTime": shapes.now(), **fields})
-        self._emit(record)
-
-    def _emit(self, record: dict[str, Any]) -> None:
-        with self.core.lock:
-            detail = shapes.wire(shapes.fit("DescribeEndpoint", record), "ms")
-        words = {
-            "InService": "IN_SERVICE",
-            "OutOfService": "OUT_OF_SERVICE",
-            "RollingBack": "ROLLING_BACK",
-            "SystemUpdating": "SYSTEM_UPDATING",
-        }
-        detail["EndpointStatus"] = words.get(detail["EndpointStatus"], detail["EndpointStatus"].upper())
-        detail["Tags"] = dict(self.core.tags.get(record["EndpointArn"], {}))
-        self.core.emit("SageMaker Endpoint State Change", detail, [record["EndpointArn"]])
-
-    def _busy(self, record: dict[str, Any]) -> None:
-        if record["EndpointStatus"] not in ("InService", "OutOfService"):
-            raise ApiError(
-                "ValidationException",
-                f'Cannot update in-progress endpoint "{record["EndpointArn"]}". Its status is'
-                f" {record['EndpointStatus']}.",
-            )
 
     def update_endpoint(self, request: dict[str, Any], caller: str) -> dict[str, Any]:
         record = self._endpoint(request["EndpointName"])
@@ -353,17 +254,23 @@ class Endpoints(Runtime):
     def delete_endpoint(self, request: dict[str, Any], _caller: str) -> dict[str, Any]:
         with self.core.lock:
             record = self._endpoint(request["EndpointName"])
-            if record["EndpointStatus"] in ("Creating", "Updating", "RollingBack"):
+            if record["EndpointStatus"] in ("Creating", "Updating", "RollingBack", "Deleting"):
                 raise ApiError(
                     "ValidationException",
                     f'Cannot delete in-progress endpoint "{record["EndpointArn"]}". Its status is'
                     f" {record['EndpointStatus']}.",
                 )
-            del self.endpoints[request["EndpointName"]]
             fleets = self.fleets.pop(request["EndpointName"], {})
             record.update(EndpointStatus="Deleting", LastModifiedTime=shapes.now())
         self._emit(record)
-        self.core.tags.pop(record["EndpointArn"], None)
-        for fleet in fleets.values():
-            self.core.spawn(f"end-{request['EndpointName']}", fleet.end)
+        self.core.spawn(f"end-{request['EndpointName']}", lambda: self._remove(record, fleets))
         return {}
+
+    def _remove(self, record: dict[str, Any], fleets: dict[str, Fleet]) -> None:
+        until = time.monotonic() + DELETING_SECONDS
+        for fleet in fleets.values():
+            fleet.end()
+        self.core.closing.wait(max(0.0, until - time.monotonic()))
+        with self.core.lock:
+            del self.endpoints[record["EndpointName"]]
+            self.core.tags.pop(record["EndpointArn"], None)

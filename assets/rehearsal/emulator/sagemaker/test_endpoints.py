@@ -91,6 +91,13 @@ def ask(sm: SageMaker, body: bytes = b"hi", headers: dict[str, str] | None = Non
     ].decode()
 
 
+def until_gone(sm: SageMaker, name: str) -> None:
+    until = time.monotonic() + 10
+    while name in sm.endpoints.endpoints:
+        assert time.monotonic() < until, f"{name} is not deleted"
+        time.sleep(0.05)
+
+
 def test_life_cycle(serving: SageMaker, host: FakeHost) -> None:
     assert ask(serving) == "one:hi:text/csv:text/csv"
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -121,6 +128,14 @@ def test_life_cycle(serving: SageMaker, host: FakeHost) -> None:
     assert words == ["CREATING", "IN_SERVICE", "UPDATING", "IN_SERVICE"]
     processes = list(serving.core._processes)
     serving.handle("DeleteEndpoint", {"EndpointName": "e"}, CALLER)
+    assert serving.handle("DescribeEndpoint", {"EndpointName": "e"}, CALLER)["EndpointStatus"] == "Deleting"
+    assert "already existing" in refused(
+        serving, "CreateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c1"}
+    )
+    assert "Its status is Deleting" in refused(serving, "DeleteEndpoint", {"EndpointName": "e"})
+    with pytest.raises(ApiError, match="has status Deleting and cannot be invoked"):
+        ask(serving)
+    until_gone(serving, "e")
     assert 'Could not find endpoint "arn:aws:sagemaker:' in refused(
         serving, "DescribeEndpoint", {"EndpointName": "e"}
     )
