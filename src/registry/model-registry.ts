@@ -107,6 +107,10 @@ export interface ModelRegistryProps extends CommonProps {
   /**
    * Name of the model package group: letters, digits and hyphens, at most 63.
    *
+   * Where the removal policy retains the group, its name stays taken after the stack is deleted, the default one too: the next
+   * deployment of the registry fails until it gets another name, the group is imported into the stack or deleted, or the registry
+   * is taken with `ModelRegistry.fromModelRegistryAttributes`.
+   *
    * @default - derived from the construct's path
    */
   readonly modelPackageGroupName?: string;

@@ -26,6 +26,19 @@ def install(emulator: Emulator) -> None:
     """Makes preflight requests, the address of an API and access logs work."""
     _mend_apis(emulator)
     _write_access_logs(emulator)
+    apigateway._validate_jwt_authorizer = _no_refresh_tokens(apigateway._validate_jwt_authorizer)
+
+
+def _no_refresh_tokens(validate: Any) -> Any:
+    """A refresh token of Cognito is encrypted, not a signed web token, so no authorizer can accept it; MiniStack signs it."""
+
+    async def validated(*arguments: Any) -> Any:
+        claims, scopes, refusal = await validate(*arguments)
+        if claims is not None and claims.get("token_use") not in (None, "id", "access"):
+            return None, None, apigateway._jwt_unauthorized()
+        return claims, scopes, refusal
+
+    return validated
 
 
 def _mend_apis(emulator: Emulator) -> None:

@@ -22,7 +22,7 @@ from ministack.services.cloudformation import (
 )
 
 from emulator.host import ApiError
-from emulator.ministack import not_rehearsed
+from emulator.ministack import fixed_names, not_rehearsed
 from emulator.ministack.emulator import Emulator
 
 __all__ = ["all_bootstrap_stacks", "bootstrap_stacks", "environments", "install"]
@@ -68,6 +68,7 @@ def _wrap_provisioning(emulator: Emulator) -> None:
     )
 
     def provisioned(resource_type: str, logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
+        _as_failure(lambda: fixed_names.check(resource_type, props))
         result = _as_failure(lambda: provision(resource_type, logical_id, props, stack_name))
         _record_resource(emulator, resource_type, logical_id, stack_name, props, result[0])
         return result

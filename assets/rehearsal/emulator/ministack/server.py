@@ -46,6 +46,7 @@ MODULES = (
     "lambdas",
     "glue",
     "stepfunctions",
+    "limits",
 )
 """Modules of this folder with `install(emulator)`, in the order in which they are installed."""
 

@@ -14,7 +14,8 @@ from ..host import ApiError
 from .models import Models
 from .serving import ModelFailure
 
-MAX_BODY = 6 * 1024 * 1024
+MAX_BODY = 25 * 1024 * 1024
+"""Of a real-time endpoint (SageMaker AI developer guide: "Inference options in Amazon SageMaker AI")."""
 
 
 class ModelError(ApiError):

@@ -62,6 +62,10 @@ class Server:
         self._own_port: int | None = None
         """The port that a program of the team is asked to listen on."""
         self._log: LogStream | None = None
+        self._program: tuple[list[str], dict[str, str]] = ([], {})
+        self._restarting = threading.Lock()
+        self._starting = False
+        self._ended = threading.Event()
 
     def prepare(self) -> None:
         """Pulls the image and downloads the model data as the model's role."""
@@ -102,14 +106,52 @@ class Server:
             },
         )
         argv = [sys.executable, str(stand_in.serve), *(["serve"] if stand_in.own else [])]
-        self.process = self.container.start(argv, environment)
+        self._program = (argv, environment)
+        self._start()
+
+    def _start(self) -> None:
         log = self._log
+        assert log is not None  # opened with the first start
+        argv, environment = self._program
+        self.process = self.container.start(argv, environment)
 
         def line(text: str) -> None:
             log.add(text)
             self.core.host.note("log", text, name=self.label)
 
         self.container.follow(self.process, line)
+
+    def _restarted(self) -> bool:
+        """Whether the server had ended; it is then started again, once however many calls find it so.
+
+        SageMaker replaces a container that does not answer; until it does, calls of it fail.
+        """
+        time.sleep(0.05)  # the connection may be gone a moment before the process
+        with self._restarting:
+            if self.process is None or self.process.poll() is None:
+                return self._starting
+            code = self.process.poll()
+            self._starting = True
+            self.core.host.note(
+                "endpoint",
+                f"the model server of container {self.label} ended with exit code {code} and is started again",
+                name=self.label,
+                status="Restarting",
+            )
+            (self.container.root / "port.json").unlink(missing_ok=True)
+            self._start()
+        self.core.spawn(f"restart-{self.label}", self._again)
+        return True
+
+    def _again(self) -> None:
+        try:
+            self.wait(self._ended)
+        except LoadFailure as error:
+            self.core.host.note(
+                "endpoint", f"the model server of container {self.label} did not start again: {error}"
+            )
+        finally:
+            self._starting = False
 
     def _fetch_code(self, storage: Storage) -> None:
         self._code: dict[str, str] = {}
@@ -186,7 +228,7 @@ class Server:
                 f"Your invocation timed out while waiting for a response from container {self.label}.",
             ) from error
         except (OSError, http.client.HTTPException) as error:
-            ended = self.process is None or self.process.poll() is not None
+            ended = self._restarted()
             what = "has ended" if ended else "gave no valid HTTP answer to /invocations"
             raise ModelFailure(
                 self.label,
@@ -204,6 +246,7 @@ class Server:
 
     def end(self) -> None:
         """Ends the process and removes its folder."""
+        self._ended.set()
         if self.process is not None:
             self.core.end_process(self.process)
         if self._log:

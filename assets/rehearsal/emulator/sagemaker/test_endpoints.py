@@ -149,6 +149,31 @@ def test_life_cycle(serving: SageMaker, host: FakeHost) -> None:
     assert serving.leftovers() == []
 
 
+def test_a_killed_model_server_is_started_again(serving: SageMaker, host: FakeHost) -> None:
+    (fleet,) = serving.endpoints.fleets["e"].values()
+    killed = fleet.servers[0].process
+    assert killed is not None
+    killed.kill()
+    with pytest.raises(ApiError, match="has ended") as caught:
+        ask(serving)
+    assert caught.value.code == "ModelError"
+    until = time.monotonic() + 15
+    while True:
+        try:
+            answer = ask(serving)
+            break
+        except ApiError as error:
+            assert error.code == "ModelError" and time.monotonic() < until, error
+            time.sleep(0.1)
+    assert answer == "one:hi:text/csv:text/csv"
+    restarts = [message for _, message, _ in host.notes if "is started again" in message]
+    assert len(restarts) == 1, "calls that fail meanwhile do not start it again"
+    serving.handle("DeleteEndpoint", {"EndpointName": "e"}, CALLER)
+    until_gone(serving, "e")
+    again = fleet.servers[0].process
+    assert again is not None and again is not killed and gone(again.pid)
+
+
 def test_an_update_can_roll_back_silently(serving: SageMaker) -> None:
     serving.inject({"kind": "endpoint-rollback", "endpoint": "e"})
     serving.handle("UpdateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c2"}, CALLER)
@@ -245,7 +270,7 @@ def test_errors_of_the_model(serving: SageMaker, host: FakeHost) -> None:
     assert logged(host, "ValueError: the model cannot do that")
     assert caught.value.body()["OriginalStatusCode"] == 500  # type: ignore[attr-defined]
     with pytest.raises(ApiError, match="is larger than"):
-        ask(serving, b"x" * (6 * 1024 * 1024 + 1))
+        ask(serving, b"x" * (25 * 1024 * 1024 + 1))
     serving.endpoints.fleets["e"]["A"].servers[0].process.kill()  # type: ignore[union-attr]
     serving.endpoints.fleets["e"]["A"].servers[0].process.wait()  # type: ignore[union-attr]
     with pytest.raises(ApiError, match="has ended"):
