@@ -15,10 +15,9 @@ from typing import Any
 import boto3
 from botocore import xform_name
 from botocore.exceptions import ClientError
-from ministack.services import lambda_svc
 
 from emulator.ministack.emulator import Emulator
-from emulator.ministack.provider_request import Answer, Request
+from emulator.ministack.provider_request import Answer, Request, provider_role
 
 __all__ = ["provide"]
 
@@ -75,11 +74,8 @@ def _decoded(text: Any, physical_id: str) -> dict[str, Any]:
 
 
 def _made(emulator: Emulator, request: Request, call: Mapping[str, Any]) -> Mapping[str, Any]:
-    _record, config, _name = lambda_svc._get_func_record_for_ref(
-        str(request.properties.get("ServiceToken", ""))
-    )
-    role = (config or {}).get("Role")
-    client = emulator.host.client(_service(str(call["service"])), call.get("assumedRoleArn") or role)
+    role = call.get("assumedRoleArn") or provider_role(request)
+    client = emulator.host.client(_service(str(call["service"])), role)
     action = re.sub(r"Command$", "", str(call["action"]))
     method = getattr(client, xform_name(action[:1].upper() + action[1:]), None)
     if method is None:

@@ -1,4 +1,4 @@
-"""Plays CDK's `BucketDeployment` in this process: unpacks, replaces markers, uploads, prunes.
+"""Plays CDK's `BucketDeployment` in this process, under the role of its function: unpacks, replaces markers, uploads, prunes.
 
 CDK's provider does this with `aws s3 sync` (source: aws-cdk, `@aws-cdk/custom-resource-handlers`,
 `aws-s3-deployment/bucket-deployment-handler`).
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from emulator.ministack.emulator import Emulator
-from emulator.ministack.provider_request import Answer, Request
+from emulator.ministack.provider_request import Answer, Request, provider_role
 
 __all__ = ["provide"]
 
@@ -33,7 +33,7 @@ _SYSTEM_METADATA = {
 
 def provide(emulator: Emulator, request: Request) -> Answer:
     """Plays one request of `Custom::CDKBucketDeployment`."""
-    client = emulator.host.client("s3")
+    client = emulator.host.client("s3", provider_role(request))
     properties = request.properties
     physical_id = request.physical_id or f"aws.cdk.s3deployment.{uuid.uuid4()}"
     if request.kind == "Delete":
