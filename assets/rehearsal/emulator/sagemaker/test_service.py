@@ -432,6 +432,8 @@ def train(sm: SageMaker, host: FakeHost, data: str, **extra: Any) -> dict[str, A
         **extra,
     }
     sm.handle("CreateTrainingJob", request, CALLER)
+    begun = sm.handle("DescribeTrainingJob", {"TrainingJobName": request["TrainingJobName"]}, CALLER)
+    assert begun["TrainingJobStatus"] == "InProgress", "a job is not complete when its creation returns"
     assert sm.jobs.find("Training", "t1").done.wait(60)
     return sm.handle("DescribeTrainingJob", {"TrainingJobName": "t1"}, CALLER)
 
@@ -473,7 +475,9 @@ def test_script_mode(sm: SageMaker, host: FakeHost) -> None:
     described = train(sm, host, "1,2\n", hyper=hyper, AlgorithmSpecification=specification)
     assert described["TrainingJobStatus"] == "Completed", described
     assert described["FinalMetricDataList"][0]["Value"] == 0.25
-    assert [entry["Status"] for entry in described["SecondaryStatusTransitions"]][-3:] == [
+    assert [entry["Status"] for entry in described["SecondaryStatusTransitions"]] == [
+        "Starting",
+        "Downloading",
         "Training",
         "Uploading",
         "Completed",
