@@ -239,9 +239,7 @@ class AutoScaling:
         record.setdefault("Alarms", self._alarms(key) if kind == _TRACKING else [])
         record.setdefault("CreationTime", time.time())
         suffix = f"resource/{key[0]}/{key[1]}:policyName/{name}"
-        arn = (
-            f"arn:aws:autoscaling:{self._host.region}:{self._host.account}:scalingPolicy:{uuid.uuid4()}:{suffix}"
-        )
+        arn = f"arn:aws:autoscaling:{self._host.region}:{self._host.account}:scalingPolicy:{uuid.uuid4()}:{suffix}"
         record.setdefault("PolicyARN", arn)
         self.policies[(key, name)] = record
         return {"PolicyARN": record["PolicyARN"], "Alarms": record["Alarms"]}
