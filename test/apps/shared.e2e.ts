@@ -20,9 +20,9 @@ describe('data pipelines that share a bucket and a topic with a customer key', (
 
   beforeAll(async () => {
     deployed = await deploy('shared', path.join(ROOT, 'test', 'apps', 'shared'));
-    const { aws, emulator: { endpoint, region, credentials } } = deployed.context;
-    iam = new IAMClient({ endpoint, region, credentials });
-    sqs = new SQSClient({ endpoint, region, credentials });
+    const { aws } = deployed.context;
+    iam = new IAMClient(aws.options);
+    sqs = new SQSClient(aws.options);
     const { Stacks: [stack] = [] } = await aws.cloudFormation.send(new DescribeStacksCommand({ StackName: 'Shared' }));
     outputs = Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
   });

@@ -368,7 +368,7 @@ def test_query_protocol(emulator: Running) -> None:
         body = urllib.parse.urlencode({"Action": action, "Version": "2010-08-01", **members})
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         signed = AWSRequest("POST", emulator.endpoint + "/", data=body, headers=headers)
-        keys = Credentials(emulator.credentials["accessKeyId"], emulator.credentials["secretAccessKey"])
+        keys = Credentials(*emulator.credentials[ACCOUNT].values())
         SigV4Auth(keys, "monitoring", "us-east-1").add_auth(signed)
         request = urllib.request.Request(signed.url, body.encode(), dict(signed.headers.items()))
         with urllib.request.urlopen(request, timeout=10) as answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import io
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,12 @@ class FakeHost:
     def note(self, kind: str, message: str, **fields: object) -> None:
         with self._lock:
             self.notes.append((kind, message, fields))
+
+    def logged(self, text: str) -> bool:
+        """Whether a model server writes this; its log is read in a thread of its own."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if any(kind == "log" and text in line for kind, line, _ in list(self.notes)):
+                return True
+            time.sleep(0.02)
+        return False

@@ -18,7 +18,7 @@ import xgboost
 from emulator.sagemaker import SageMaker
 from emulator.sagemaker.fake_host import FakeHost
 from emulator.sagemaker.image_contents import CONTAINERS
-from emulator.sagemaker.test_endpoints import config, logged, model, variant
+from emulator.sagemaker.test_endpoints import config, model, variant
 from emulator.sagemaker.test_scenario import CALLER, SKLEARN, XGBOOST, archive, settled
 from emulator.sagemaker.test_service import refused
 
@@ -98,8 +98,8 @@ def test_script_errors(sm: SageMaker, host: FakeHost) -> None:
             sm.invoke("e", {"Content-Type": kind}, b"1,2")
         assert "<title>500 Internal Server Error</title>" in str(caught.value)
         assert "too tall" not in str(caught.value)
-    assert logged(host, "[ERROR] ValueError: too tall")
-    assert logged(host, "Content type application/xml is not supported")
+    assert host.logged("[ERROR] ValueError: too tall")
+    assert host.logged("Content type application/xml is not supported")
 
 
 def test_functions(script: Make) -> None:

@@ -75,16 +75,6 @@ def serving(sm: SageMaker, host: FakeHost) -> SageMaker:
     return sm
 
 
-def logged(host: FakeHost, text: str) -> bool:
-    """Whether a model server writes this; its log is read in a thread of its own."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if any(kind == "log" and text in line for kind, line, _ in list(host.notes)):
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def ask(sm: SageMaker, body: bytes = b"hi", headers: dict[str, str] | None = None) -> str:
     return sm.invoke("e", {"Content-Type": "text/csv", "Accept": "text/csv", **(headers or {})}, body)[
         2
@@ -267,7 +257,7 @@ def test_errors_of_the_model(serving: SageMaker, host: FakeHost) -> None:
         ask(serving, b"boom")
     assert caught.value.code == "ModelError" and caught.value.status == 424
     assert 'Received server error (500) from primary with message "<!doctype html>' in caught.value.message
-    assert logged(host, "ValueError: the model cannot do that")
+    assert host.logged("ValueError: the model cannot do that")
     assert caught.value.body()["OriginalStatusCode"] == 500  # type: ignore[attr-defined]
     with pytest.raises(ApiError, match="is larger than"):
         ask(serving, b"x" * (25 * 1024 * 1024 + 1))

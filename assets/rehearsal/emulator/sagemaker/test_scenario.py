@@ -423,9 +423,7 @@ def test_from_data_to_prediction(ready: SageMaker, host: FakeHost) -> None:
     with pytest.raises(ApiError) as caught:
         ready.invoke("abalone", {"Content-Type": "text/csv"}, b"X,1,2,3,4,5,6,7\n")
     assert (caught.value.code, caught.value.status) == ("ModelError", 424)
-    from emulator.sagemaker.test_endpoints import logged
-
-    assert logged(host, "KeyError: 'X'")
+    assert host.logged("KeyError: 'X'")
     print(f"all {time.monotonic() - begun:.1f} s")
 
     train_job = steps["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[-1]
