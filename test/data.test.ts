@@ -64,6 +64,7 @@ describe('DatasetSchema', () => {
     ['d', [Column.numeric('x', { maxMissing: 20 }), Column.target('y')], /maxMissing is 20; it is a share from 0 to 1/],
     ['d', [Column.numeric('x', { required: true, maxMissing: 0.1 }), Column.target('y')], /it is required and maxMissing is 0.1/],
     ['d', [Column.categorical('x', { values: [] }), Column.target('y')], /values is empty/],
+    ['d', [Column.categorical('x', { values: [0, 1] as unknown as string[] }), Column.target('y')], /values holds the number 0; each is a text, as the data have it: "0"/],
     ['d', [Column.categorical('x', { values: ['a', 'a'] }), Column.target('y')], /values holds "a" more than once/],
     ['d', [Column.categorical('x', { values: [' a'] }), Column.target('y')], /values holds " a": a value has text/],
     ['d', [Column.numeric('x'), Column.target('y', { values: ['one'] })], /needs at least two values, it has 1/],

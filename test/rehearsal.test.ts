@@ -63,7 +63,7 @@ const never = () => new AbortController().signal;
 
 describe('options', () => {
   test('all of a rehearsal', () => {
-    const options = parseOptions(['rehearse', '--app', 'x', '--data', 'd.csv', '--data', 'iris=e.csv', '--stack', 'S', '--stage', 'Dev', '--parameter', 'A=1', '--parameter', 'B=x=y', '--context', 'k=v',
+    const options = parseOptions(['rehearse', '--app', 'x', '--data', 'd.csv', '--data', 'iris=e.csv', '--stack', 'S', '--stage', 'Dev', '--stack-parameter', 'S:P=1', '--ssm', '/a=b', '--parameter', 'A=1', '--parameter', 'B=x=y', '--context', 'k=v',
       '--until', 'gate', '--allow-denials', '--keep', '--json', '--port', '4566', '--timeout=60', '--report', 'r.html']);
     expect(options).toEqual({
       command: 'rehearse',
@@ -71,6 +71,9 @@ describe('options', () => {
       data: ['d.csv', 'iris=e.csv'],
       stacks: ['S'],
       stages: ['Dev'],
+      stackParameters: { 'S:P': '1' },
+      ssm: { '/a': 'b' },
+      managedPolicies: {},
       parameters: { A: '1', B: 'x=y' },
       context: ['k=v'],
       until: 'gate',

@@ -148,6 +148,12 @@ function checkValues(say: (ok: boolean, message: string) => void, column: Column
   if (!values) {
     return;
   }
+  // Whoever writes JavaScript is not told by a compiler.
+  const other: unknown = values.find((value) => typeof value !== 'string');
+  say(other === undefined, `values holds the ${typeof other} ${String(other)}; each is a text, as the data have it: ${JSON.stringify(String(other))}`);
+  if (other !== undefined) {
+    return;
+  }
   const fewest = role === 'target' ? 2 : 1;
   say(values.length >= fewest, role === 'target'
     ? `a classification needs at least two values, it has ${values.length}`

@@ -1,19 +1,7 @@
 import * as fs from 'fs';
 import * as path from 'path';
+import { writeApp } from './foreign-app';
 import { ABALONE, rehearse, ROOT, stepOf, testFolder } from '../rehearsal/command';
-
-/** An app in a folder of its own, which finds the library and its tools where this checkout has them. */
-function writeApp(name: string, code: string): string {
-  const folder = path.join(testFolder(), name);
-  fs.mkdirSync(path.join(folder, 'node_modules'), { recursive: true });
-  fs.symlinkSync(ROOT, path.join(folder, 'node_modules', 'cdk-mlops'));
-  ['aws-cdk-lib', 'constructs', 'aws-cdk', '.bin'].forEach((installed) => (
-    fs.symlinkSync(path.join(ROOT, 'node_modules', installed), path.join(folder, 'node_modules', installed))
-  ));
-  fs.writeFileSync(path.join(folder, 'app.ts'), code);
-  fs.writeFileSync(path.join(folder, 'cdk.json'), '{ "app": "tsx app.ts" }');
-  return folder;
-}
 
 /** The columns of the README's schema. */
 function fewColumns(): string {

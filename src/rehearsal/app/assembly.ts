@@ -1,9 +1,12 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { Environment } from './environment';
+import type { Lookup } from './lookups';
 import { RehearsalError } from '../command/errors';
+import { isFile } from '../system/files';
 
 interface Manifest {
+  readonly missing?: readonly Lookup[];
   readonly artifacts?: Record<string, ManifestArtifact>;
 }
 
@@ -19,8 +22,25 @@ interface ManifestArtifact {
     readonly templateFile?: string;
     readonly directoryName?: string;
     readonly bootstrapStackVersionSsmParameter?: string;
+    readonly assumeRoleArn?: string;
+    readonly cloudFormationExecutionRoleArn?: string;
     readonly additionalMetadataFile?: string;
+    /** Of an asset manifest. */
+    readonly file?: string;
   };
+}
+
+interface AssetManifest {
+  readonly files?: Assets;
+  readonly dockerImages?: Assets;
+}
+
+type Assets = Record<string, { readonly destinations: Record<string, Destination> }>;
+
+interface Destination {
+  readonly bucketName?: string;
+  readonly repositoryName?: string;
+  readonly assumeRoleArn?: string;
 }
 
 type Metadata = Record<string, { type: string; data?: unknown }[]>;
@@ -38,11 +58,23 @@ export interface AssembledStack {
   readonly dependencies: readonly string[];
   /** Qualifier of the bootstrap stack that it needs. */
   readonly qualifier?: string;
+  readonly bootstrap: Bootstrap;
   readonly template: Template;
   readonly metadata: readonly { path: string; type: string; data: unknown }[];
 }
 
+/** What a stack needs of the bootstrap of its environment; `${AWS::Partition}` and the like stand in the texts. */
+export interface Bootstrap {
+  /** ARNs. */
+  readonly roles: readonly string[];
+  readonly buckets: readonly string[];
+  readonly repositories: readonly string[];
+  /** SSM parameters with the version. */
+  readonly parameters: readonly string[];
+}
+
 export interface Template {
+  readonly Parameters?: Record<string, { readonly Type?: string; readonly Default?: unknown }>;
   readonly Resources?: Record<string, { Type: string; Properties?: Record<string, unknown> }>;
   readonly Mappings?: Record<string, Record<string, Record<string, unknown>>>;
   readonly Outputs?: Record<string, { Value: unknown; Export?: { Name: unknown } }>;
@@ -56,14 +88,38 @@ export function readStacks(folder: string): AssembledStack[] {
     if (artifact.type === 'cdk:cloud-assembly' && artifact.properties?.directoryName) {
       return readStacks(path.join(folder, artifact.properties.directoryName));
     }
-    const dependencies = (artifact.dependencies ?? []).map(idOf).filter((id) => id !== undefined);
-    return artifact.type === STACK ? [readStack(folder, idOf(name)!, dependencies, artifact)] : [];
+    const needed = artifact.dependencies ?? [];
+    const assets = needed.flatMap((other) => artifacts[other]?.type === ASSETS ? artifacts[other].properties?.file ?? [] : []);
+    return artifact.type === STACK ? [{
+      ...readStack(folder, idOf(name)!, artifact),
+      dependencies: needed.map(idOf).filter((id) => id !== undefined),
+      bootstrap: bootstrapOf(artifact, assets.map((file) => readJson<AssetManifest>(path.join(folder, file)))),
+    }] : [];
   });
 }
 
 const STACK = 'aws:cloudformation:stack';
+const ASSETS = 'cdk:asset-manifest';
 
-function readStack(folder: string, id: string, dependencies: readonly string[], artifact: ManifestArtifact): AssembledStack {
+/** What the synthesis wanted to know of the account and did not find in the context. */
+export function missingIn(folder: string): readonly Lookup[] {
+  const manifest = path.join(folder, 'manifest.json');
+  return isFile(manifest) ? readJson<Manifest>(manifest).missing ?? [] : [];
+}
+
+function bootstrapOf({ properties = {} }: ManifestArtifact, manifests: readonly AssetManifest[]): Bootstrap {
+  const places = manifests.flatMap(({ files = {}, dockerImages = {} }) => [...Object.values(files), ...Object.values(dockerImages)])
+    .flatMap(({ destinations }) => Object.values(destinations));
+  const all = (values: readonly (string | undefined)[]) => [...new Set(values.filter((value) => value !== undefined))];
+  return {
+    roles: all([properties.assumeRoleArn, properties.cloudFormationExecutionRoleArn, ...places.map(({ assumeRoleArn }) => assumeRoleArn)]),
+    buckets: all(places.map(({ bucketName }) => bucketName)),
+    repositories: all(places.map(({ repositoryName }) => repositoryName)),
+    parameters: all([properties.bootstrapStackVersionSsmParameter]),
+  };
+}
+
+function readStack(folder: string, id: string, artifact: ManifestArtifact): Omit<AssembledStack, 'dependencies' | 'bootstrap'> {
   const more = artifact.additionalMetadataFile ?? artifact.properties?.additionalMetadataFile;
   const metadata: Metadata = { ...artifact.metadata, ...(more ? readJson<Metadata>(path.join(folder, more)) : {}) };
   const [, account, region] = /^aws:\/\/([^/]+)\/(.+)$/.exec(artifact.environment ?? '') ?? [];
@@ -73,7 +129,6 @@ function readStack(folder: string, id: string, dependencies: readonly string[], 
     name: stackName ?? id,
     stage: id.split('/').slice(0, -1).join('/'),
     environment: { account: account ?? 'unknown-account', region: region ?? 'unknown-region' },
-    dependencies,
     qualifier: /^\/cdk-bootstrap\/([^/]+)\/version$/.exec(parameter ?? '')?.[1],
     template: templateFile ? readJson<Template>(path.join(folder, templateFile)) : {},
     metadata: Object.entries(metadata).flatMap(([where, entries]) =>

@@ -2,7 +2,9 @@ import * as fs from 'node:fs';
 import { createRequire } from 'node:module';
 import * as path from 'node:path';
 import { AppSource } from './app-source';
+import { missingIn } from './assembly';
 import { Environment, urlOf } from './environment';
+import { answerLookups } from './lookups';
 import { RehearsalError, UsageError, messageOf } from '../command/errors';
 import { isFile, isFolder } from '../system/files';
 import { Processes } from '../system/processes';
@@ -12,6 +14,8 @@ export interface CdkOptions {
   /** Command and first arguments of the CDK command line. */
   readonly cli: readonly string[];
   readonly context: readonly string[];
+  /** Values of SSM parameters that exist outside the app. */
+  readonly ssm: Readonly<Record<string, string>>;
   /** Variables that lead every AWS call to the emulator, as its administrator there or of who deploys. */
   readonly envIn: (environment?: Environment) => NodeJS.ProcessEnv;
   readonly work: string;
@@ -34,13 +38,27 @@ export class Cdk {
     return this.options.app.kind === 'assembly' ? this.options.app.folder : path.join(this.options.work, 'cdk.out');
   }
 
-  public async synth(signal: AbortSignal): Promise<void> {
-    const { app, context } = this.options;
-    if (app.kind !== 'assembly') {
-      await this.run(signal, 'cdk synth', settingsFolder(app, this.options.work), [
-        'synth', '--quiet', '--output', this.assembly,
-        ...context.flatMap((pair) => ['--context', pair]),
-      ]);
+  /** Synthesizes the app. What it looks up in the account is answered here; gives the context that it was synthesized with. */
+  public async synth(signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
+    const { app, context, ssm } = this.options;
+    if (app.kind === 'assembly') {
+      return {};
+    }
+    const folder = settingsFolder(app, this.options.work);
+    const args = ['synth', '--quiet', '--no-lookups', '--output', this.assembly, ...context.flatMap((pair) => ['--context', pair])];
+    for (;;) {
+      try {
+        await this.run(signal, 'cdk synth', folder, args);
+        return readContext(folder);
+      } catch (error) {
+        const known = readContext(folder);
+        const missing = missingIn(this.assembly).filter(({ key }) => !(key in known));
+        if (missing.length === 0) {
+          throw error;
+        }
+        fs.writeFileSync(path.join(folder, CONTEXT), JSON.stringify({ ...known, ...answerLookups(missing, ssm) }));
+        fs.rmSync(this.assembly, { recursive: true, force: true });
+      }
     }
   }
 
@@ -52,12 +70,16 @@ export class Cdk {
     ], environment);
   }
 
-  /** @param stacks ids of all that are deployed, with what they depend on */
-  public async deploy(signal: AbortSignal, stacks: readonly string[]): Promise<void> {
+  /**
+   * @param stacks ids of all that are deployed, with what they depend on
+   * @param parameters values of parameters of their templates, each `<stack name>:<parameter>=<value>`
+   */
+  public async deploy(signal: AbortSignal, stacks: readonly string[], parameters: readonly string[]): Promise<void> {
     this.deployed = stacks;
     await this.run(signal, 'cdk deploy', this.options.work, [
       'deploy', ...stacks, '--app', this.assembly, '--exclusively', '--require-approval', 'never', '--concurrency', '4',
       '--method', 'direct', '--progress', 'events', '--asset-parallelism', 'true',
+      ...parameters.flatMap((parameter) => ['--parameters', parameter]),
     ]);
   }
 
@@ -129,12 +151,16 @@ export function settingsFolder(app: Exclude<AppSource, { kind: 'assembly' }>, wo
 
 const CONTEXT = 'cdk.context.json';
 
-function readSettings(file: string): { readonly app?: string; readonly build?: string } {
+function readContext(folder: string): Record<string, unknown> {
+  return readSettings(path.join(folder, CONTEXT));
+}
+
+function readSettings(file: string): Record<string, unknown> & { readonly app?: string; readonly build?: string } {
   if (!isFile(file)) {
     return {};
   }
   try {
-    return JSON.parse(fs.readFileSync(file, 'utf8')) as { app?: string; build?: string };
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as Record<string, unknown>;
   } catch (error) {
     throw new UsageError(`${file} is not valid JSON: ${messageOf(error)}`);
   }

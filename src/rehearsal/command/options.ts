@@ -1,5 +1,6 @@
+import * as fs from 'node:fs';
 import { parseArgs } from 'node:util';
-import { UsageError } from './errors';
+import { UsageError, messageOf } from './errors';
 import { STEPS, StepId } from './steps';
 import { suggestion } from '../../shared/validation';
 
@@ -17,6 +18,10 @@ Options of rehearse
                                  repeated (default: all stacks, those of all stages)
   --stage PATH                   only the stacks of this stage; may be repeated
   --parameter NAME=VALUE         another default for a parameter of the SageMaker pipeline; may be repeated
+  --stack-parameter [STACK:]NAME=VALUE
+                                 value of a parameter of the templates that has no default; may be repeated
+  --ssm NAME=VALUE               value of an SSM parameter that exists outside the app; may be repeated
+  --managed-policy NAME=FILE     JSON document of a managed policy that exists outside the app, such as a permissions boundary; may be repeated
   --context KEY=VALUE            context for the CDK app; may be repeated
   --until STEP                   stop after this step: ${STEPS.map(({ id }) => id).join(', ')}
   --allow-denials                a call that IAM denies is reported, but fails no step that goes on without it
@@ -46,6 +51,10 @@ export interface RehearseOptions {
   readonly stacks: readonly string[];
   readonly stages: readonly string[];
   readonly parameters: Readonly<Record<string, string>>;
+  readonly stackParameters: Readonly<Record<string, string>>;
+  readonly ssm: Readonly<Record<string, string>>;
+  /** Documents by the name of the policy. */
+  readonly managedPolicies: Readonly<Record<string, unknown>>;
   readonly context: readonly string[];
   readonly until?: StepId;
   readonly allowDenials: boolean;
@@ -70,6 +79,9 @@ const FLAGS = {
   'stack': { type: 'string', multiple: true },
   'stage': { type: 'string', multiple: true },
   'parameter': { type: 'string', multiple: true },
+  'stack-parameter': { type: 'string', multiple: true },
+  'ssm': { type: 'string', multiple: true },
+  'managed-policy': { type: 'string', multiple: true },
   'context': { type: 'string', multiple: true },
   'until': { type: 'string' },
   'allow-denials': { type: 'boolean' },
@@ -123,6 +135,9 @@ export function parseOptions(args: readonly string[]): Options {
     stacks: values.stack ?? [],
     stages: values.stage ?? [],
     parameters: pairs('--parameter', values.parameter ?? []),
+    stackParameters: pairs('--stack-parameter', values['stack-parameter'] ?? []),
+    ssm: pairs('--ssm', values.ssm ?? []),
+    managedPolicies: documents('--managed-policy', values['managed-policy'] ?? []),
     context: Object.entries(pairs('--context', values.context ?? [])).map(([key, value]) => `${key}=${value}`),
     until: step(values.until),
     allowDenials: values['allow-denials'] ?? false,
@@ -170,6 +185,17 @@ function pairs(flag: string, values: readonly string[]): Record<string, string> 
     found[value.slice(0, at)] = value.slice(at + 1);
   }
   return found;
+}
+
+/** Pairs of a name and a file, of which each has a JSON object. */
+function documents(flag: string, values: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(pairs(flag, values)).map(([name, file]) => {
+    try {
+      return [name, JSON.parse(fs.readFileSync(file, 'utf8'))];
+    } catch (error) {
+      throw new UsageError(`${flag} ${name}: ${file} is not a file with a JSON document: ${messageOf(error)}`);
+    }
+  }));
 }
 
 function wholeNumber(flag: string, text: string | undefined, min: number, max: number): number | undefined {

@@ -4,6 +4,7 @@ import * as net from 'node:net';
 import * as path from 'node:path';
 import { ClientOptions } from './aws-clients';
 import { Environment } from '../app/environment';
+import type { Outside } from '../app/outside';
 import { RehearsalError, UsageError } from '../command/errors';
 import { withoutPythonSettings } from '../python/python';
 import { PythonEnvironment } from '../python/python-environment';
@@ -175,17 +176,26 @@ export class Emulator {
     return (await this.get<{ leftovers: Leftover[] }>('leftovers')).leftovers;
   }
 
+  /** Makes what exists outside the app; gives what was not there yet. */
+  public async make({ account, region }: Environment, things: readonly Outside[]): Promise<readonly Outside[]> {
+    return (await this.call<{ made: Outside[] }>('outside', { method: 'POST', body: JSON.stringify({ account, region, things }) })).made;
+  }
+
   public async stop(): Promise<void> {
     this.stopping = true;
     await this.processes.stop(this.child, 8000);
   }
 
   private async get<T>(route: string): Promise<T> {
+    return this.call<T>(route, {});
+  }
+
+  private async call<T>(route: string, request: RequestInit): Promise<T> {
     const response = await fetch(`${this.endpoint}/_rehearsal/${route}`, {
-      headers: { Authorization: `Bearer ${this.token}` }, signal: AbortSignal.timeout(20_000),
+      ...request, headers: { Authorization: `Bearer ${this.token}` }, signal: AbortSignal.timeout(20_000),
     });
     if (!response.ok) {
-      throw new RehearsalError(`the emulator answered ${response.status} to /_rehearsal/${route}`, { file: this.log, log: lastLines(this.log) });
+      throw new RehearsalError(`the emulator answered ${response.status} to /_rehearsal/${route}: ${await response.text()}`, { file: this.log, log: lastLines(this.log) });
     }
     return await response.json() as T;
   }

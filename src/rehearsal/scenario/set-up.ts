@@ -10,7 +10,10 @@ import { readStacks } from '../app/assembly';
 import { Cdk, findCdkCli } from '../app/cdk';
 import { readDeployed } from '../app/deployed-stacks';
 import { DEFAULT_ENVIRONMENT, environmentsOf, isSameEnvironment, settleEnvironments, urlOf } from '../app/environment';
+import { thingsInContext } from '../app/lookups';
+import { byEnvironment, givenThings, thingsInTemplates, thingsOfBootstrap } from '../app/outside';
 import { selectStacks } from '../app/selection';
+import { stackParameters } from '../app/stack-parameters';
 import { RehearsalError } from '../command/errors';
 import { RehearseOptions } from '../command/options';
 import { count } from '../command/text';
@@ -53,14 +56,15 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<DeployedA
     app: given.app,
     cli,
     context: given.options.context,
+    ssm: given.options.ssm,
     envIn: (where) => emulator.awsEnv(given.env, where),
     work: given.work,
     processes: given.processes,
     onLine: given.onVerbose,
   });
-  const { cdk, emulator, stacks, files } = await runner.run('synth', async (step) => {
+  const { cdk, emulator, stacks, files, looked, parameters } = await runner.run('synth', async (step) => {
     const trial = cdkAt(first);
-    await trial.synth(step.signal);
+    const found = await trial.synth(step.signal);
     const read = selectStacks(settleEnvironments(readStacks(trial.assembly)), { stacks: given.options.stacks, stages: given.options.stages });
     if (read.length === 0) {
       throw new RehearsalError('the app synthesized no stack with resources');
@@ -69,15 +73,16 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<DeployedA
     const types = read.flatMap(({ metadata }) => metadata.map(({ type }) => type));
     const kinds = [...new Set(types.filter((type) => type.startsWith('cdk-mlops:')))];
     step.summary(`${count(read.length, 'stack')}: ${kinds.map((kind) => kind.replace('cdk-mlops:', '')).join(', ') || 'no construct of cdk-mlops'}`);
+    const values = stackParameters(read, given.options);
     const places = environmentsOf(read);
     const accounts = [...new Set(places.map(({ account }) => account))];
     if (isDeepStrictEqual(accounts, first.accounts) && places[0].region === first.home.region) {
-      return { cdk: trial, emulator: first, stacks: read, files: assigned };
+      return { cdk: trial, emulator: first, stacks: read, files: assigned, looked: found, parameters: values };
     }
     step.detail(`the stacks are for ${places.map(urlOf).join(', ')}: the emulator is started again for them`);
     await first.stop();
     const again = await start(step.signal, accounts, places[0]);
-    return { cdk: cdkAt(again), emulator: again, stacks: read, files: assigned };
+    return { cdk: cdkAt(again), emulator: again, stacks: read, files: assigned, looked: found, parameters: values };
   });
   await runner.run('bootstrap', async (step) => {
     const places = environmentsOf(stacks);
@@ -88,11 +93,22 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<DeployedA
       }
     }
     step.summary(places.map(urlOf).join(', '));
+    const { ssm, managedPolicies } = given.options;
+    const things = [
+      ...thingsOfBootstrap(stacks, emulator.home.account),
+      ...thingsInContext(looked),
+      ...thingsInTemplates(stacks),
+      ...givenThings(places, ssm, managedPolicies),
+    ];
+    for (const [place, there] of byEnvironment(things).filter(([{ account }]) => emulator.accounts.includes(account))) {
+      const made = await emulator.make(place, there);
+      made.forEach(({ kind, id }) => step.detail(`exists outside the app, made here: ${kind} ${id} in ${urlOf(place)}`));
+    }
   });
   const environments = new AwsEnvironments((place) => emulator.optionsOf(place));
   const app = { options: given.options, emulator, cdk, environments };
   const { deployed, models } = await runner.run('deploy', async (step) => {
-    await cdk.deploy(step.signal, stacks.map(({ id }) => id));
+    await cdk.deploy(step.signal, stacks.map(({ id }) => id), parameters);
     const read = await readDeployed((place) => environments.of(place).cloudFormation, stacks);
     const parts = findAppParts(stacks, read);
     parts.remarks.forEach((remark) => step.detail(remark));
@@ -115,7 +131,11 @@ async function modelContexts(step: Step, app: AppContext, { models }: AppParts, 
     clients.set(api, client);
   }
   return models.map((parts) => ({
-    ...app, parts, aws: app.environments.of(parts.environment), api: parts.api && clients.get(parts.api.path), file: parts.data && files.get(parts.data.path),
+    ...app,
+    parts,
+    aws: app.environments.of(parts.environment),
+    api: parts.api && clients.get(parts.api.path),
+    file: parts.data && files.get(parts.data.path),
   }));
 }
 

@@ -8,6 +8,7 @@ They need the token of the run, as `Authorization: Bearer <token>` (see `authent
 | `GET notes?since=N` | `{"notes": [{"seq", "time", "kind", "message", ...}]}`, those after number N |
 | `GET report` | `{"notRehearsed": [...], "grants": {"exercised", "unexercised"}, "denials": [...], "images": [...]}` |
 | `GET leftovers` | `{"leftovers": [{"service", "kind", "id", "why"?}]}`: what remains, see `leftovers` |
+| `POST outside` | makes what exists outside of the app, see `outside`: `{"account", "region", "things"}`; those made: `{"made"}` |
 | `POST faults` | asks for a fault: an object with `kind`, `count` (default 1) and where it happens |
 | `GET faults` | `{"faults": [...]}`: those that are not SageMaker's and have not happened yet |
 
@@ -21,8 +22,11 @@ import json
 from typing import Any
 from urllib.parse import parse_qs
 
+from botocore.exceptions import ClientError
+from ministack.core import concurrency
+
 from emulator.host import ApiError
-from emulator.ministack import leftovers
+from emulator.ministack import leftovers, outside
 from emulator.ministack.asgi import Asgi, Receive, Send, send_json, whole_body
 from emulator.ministack.authentication import CONTROL
 from emulator.ministack.cloudformation import all_bootstrap_stacks
@@ -40,7 +44,11 @@ def application(emulator: Emulator) -> Asgi:
     async def answer(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         body = await whole_body(receive) or b""
         query = parse_qs(scope.get("query_string", b"").decode())
-        status, content = respond(emulator, scope["method"], scope["path"][len(CONTROL) :], query, body)
+        route = scope["path"][len(CONTROL) :]
+        # What makes things calls this server.
+        status, content = await concurrency.run_reentrant(
+            respond, emulator, scope["method"], route, query, body
+        )
         await send_json(send, status, content)
 
     return answer
@@ -53,6 +61,8 @@ def respond(
     journal, settings = emulator.journal, emulator.settings
     if route == "faults" and method == "POST":
         return _add_fault(emulator, body)
+    if route == "outside" and method == "POST":
+        return _make_outside(emulator, body)
     if method != "GET":
         return 405, {"message": f"{method} {CONTROL}{route} is not known"}
     if route == "health":
@@ -89,6 +99,17 @@ def _notes(emulator: Emulator, query: dict[str, list[str]]) -> tuple[int, dict[s
     if not text.isdigit():
         return 400, {"message": f"since must be the number of a note, not {text!r}"}
     return 200, {"notes": emulator.journal.since(int(text))}
+
+
+def _make_outside(emulator: Emulator, body: bytes) -> tuple[int, dict[str, Any]]:
+    try:
+        given = json.loads(body)
+        made = outside.make(emulator, given["account"], given["region"], given["things"])
+    except (ValueError, KeyError, TypeError) as problem:
+        return 400, {"message": f"account, region and things are needed: {type(problem).__name__}: {problem}"}
+    except (ApiError, ClientError) as problem:
+        return 400, {"message": str(problem)}
+    return 200, {"made": made}
 
 
 def _add_fault(emulator: Emulator, body: bytes) -> tuple[int, dict[str, Any]]:

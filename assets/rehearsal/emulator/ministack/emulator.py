@@ -70,6 +70,8 @@ class Emulator:
     """Application Auto Scaling once it is installed."""
     faults: Faults = field(default_factory=Faults)
     """Faults that the command line asked for and that are not SageMaker's, which keeps its own."""
+    outside: set[tuple[str, str]] = field(default_factory=set)
+    """Account and id of what was made because it exists outside of the app."""
     on_stop: list[Callable[[], None]] = field(default_factory=list)
     """Called once when the emulator ends, newest first; each ends what its module started."""
 

@@ -76,8 +76,15 @@ def find(emulator: Emulator) -> list[dict[str, str]]:
     for account, region in sorted({home, *environments()}, key=lambda place: (place != home, place)):
         with request_scope(account, region):
             for entry in _find_here(emulator):
+                if any((account, part) in emulator.outside for part in _names_in(entry["id"])):
+                    continue
                 found.setdefault((account, entry["service"], entry["kind"], entry["id"]), entry)
     return list(found.values())
+
+
+def _names_in(identity: str) -> tuple[str, ...]:
+    """The id, and the name at its end: of a queue that of its URL, of a topic or policy that of its ARN."""
+    return identity, identity.rsplit("/", 1)[-1], identity.rsplit(":", 1)[-1]
 
 
 def _find_here(emulator: Emulator) -> list[dict[str, str]]:

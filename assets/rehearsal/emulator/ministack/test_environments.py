@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -183,3 +184,59 @@ def test_an_api_is_found_by_whoever_does_not_sign(emulator: Running) -> None:
         urllib.request.urlopen(f"{emulator.endpoint}/_aws/execute-api/none/x")
     # API Gateway itself answers for a route that the API lacks; the words differ where there is no API.
     assert (missing, answer.value.read()) == (b'{"message":"Not Found"}', b'{"message": "Not Found"}')
+
+
+def test_what_exists_outside_of_the_app_is_made_once_and_is_not_left_over(emulator: Running) -> None:
+    things: list[dict[str, Any]] = [
+        {"kind": "bucket", "id": "team-raw-data"},
+        {"kind": "role", "id": "team-role", "path": "/team/", "trusted": [ONE]},
+        {"kind": "policy", "id": "team-boundary", "document": json.loads(allowing("s3:*", "*"))},
+        {"kind": "key", "id": "1234abcd-12ab-34cd-56ef-1234567890ab"},
+        {"kind": "topic", "id": "team-topic"},
+        {"kind": "queue", "id": "team-queue.fifo"},
+        {"kind": "repository", "id": "team/image"},
+        {"kind": "parameter", "id": "/team/parameter", "value": "7"},
+        {
+            "kind": "vpc",
+            "id": "vpc-0team",
+            "cidr": "10.1.0.0/16",
+            "subnets": [{"id": "subnet-0team", "cidr": "10.1.1.0/24", "zone": "eu-west-1a"}],
+        },
+        {"kind": "hosted zone", "id": "Z0TEAM", "name": "example.org"},
+    ]
+    request = {"account": TWO, "region": "eu-west-1", "things": things}
+    assert emulator.ask("outside", request)["made"] == things
+    assert emulator.ask("outside", request)["made"] == []
+
+    def client(service: str) -> Any:
+        return emulator.client(service, TWO, "eu-west-1")
+
+    arn = f"arn:aws:kms:eu-west-1:{TWO}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    assert client("kms").encrypt(KeyId=arn, Plaintext=b"1")["KeyId"] == arn
+    assert client("s3").get_bucket_location(Bucket="team-raw-data")["LocationConstraint"] == "eu-west-1"
+    assert (
+        client("iam").get_role(RoleName="team-role")["Role"]["Arn"]
+        == f"arn:aws:iam::{TWO}:role/team/team-role"
+    )
+    assert client("ssm").get_parameter(Name="/team/parameter")["Parameter"]["Value"] == "7"
+    (subnet,) = client("ec2").describe_subnets(SubnetIds=["subnet-0team"])["Subnets"]
+    assert (subnet["VpcId"], subnet["AvailabilityZone"]) == ("vpc-0team", "eu-west-1a")
+    client("ec2").create_security_group(GroupName="any", Description="any", VpcId="vpc-0team")
+    assert client("route53").get_hosted_zone(Id="Z0TEAM")["HostedZone"]["Name"] == "example.org."
+    left = [entry["id"] for entry in emulator.ask("leftovers")["leftovers"] if "team" in entry["id"]]
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"things": [{"kind": "castle", "id": "x"}]}, "kinds are bucket.*not castle"),
+        ({"account": "999999999999"}, "999999999999 is not an account of this run"),
+        ({"things": [{"kind": "parameter", "id": "/x"}]}, "KeyError: 'value'"),
+    ],
+)
+def test_a_wrong_request_says_what_is_right(emulator: Running, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        emulator.ask("outside", {"account": ONE, "region": "us-east-1", "things": [], **change})
+    assert answer.value.code == 400
+    assert re.search(message, answer.value.read().decode())
