@@ -5,6 +5,7 @@ Which resource an action is evaluated on: Service Authorization Reference, "Acti
 
 from __future__ import annotations
 
+import contextvars
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
@@ -13,6 +14,12 @@ from emulator.ministack.emulator import Emulator
 from emulator.ministack.grants import ONLY_BOUNDARY, ONLY_RESOURCE_POLICY, denial_message
 
 __all__ = ["install"]
+
+
+_refused: contextvars.ContextVar[tuple[str, str, str] | None] = contextvars.ContextVar(
+    "rehearsal_refused", default=None
+)
+"""Action, resource and sentence of the last refusal in a request."""
 
 
 def install(emulator: Emulator) -> None:
@@ -39,6 +46,7 @@ def install(emulator: Emulator) -> None:
         result = enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
         if isinstance(result, iam_evaluator.EvalResult):
             message = denial_message(result, result.principal_arn, iam_action, resource_arn)
+            _refused.set((iam_action, resource_arn, message))
             journal.denied(result.principal_arn, iam_action, resource_arn, message)
         return result
 
@@ -53,13 +61,19 @@ def install(emulator: Emulator) -> None:
 
 
 def _name_resources() -> None:
-    """A refusal names the resource, as with most services of AWS: it shows which grant is missing."""
+    """A refusal names the resource and the kind of policy, as with most services of AWS: it shows which grant is missing."""
     respond = iam_actions.access_denied_response
 
     def responded(service: str, action: str, principal_arn: str, request_id: str, **named: Any) -> Any:
         if not named.get("message") and not named.get("error_code") and not named.get("resource_policy_arn"):
             resource, explicit = named.get("resource_arn", "*"), bool(named.get("explicit_deny"))
-            named["message"] = iam_actions.identity_denial_message(action, principal_arn, resource, explicit)
+            refused = _refused.get()
+            if refused is not None and refused[:2] == (action, resource):
+                named["message"] = refused[2]
+            else:
+                named["message"] = iam_actions.identity_denial_message(
+                    action, principal_arn, resource, explicit
+                )
         return respond(service, action, principal_arn, request_id, **named)
 
     iam_actions.access_denied_response = responded
