@@ -121,15 +121,41 @@ describe('an endpoint for production', () => {
     });
   });
 
-  test('makes the model from the package, and keeps the scaled number of instances in an update', () => {
+  test('makes the model from what was verified, tagged with its version, and keeps the scaled number of instances in an update', () => {
     expect(states.CreateModel.Arguments).toEqual({
-      ModelName: '{% $release %}', ExecutionRoleArn: expect.stringMatching(/^EndpointRole/), Containers: [{ ModelPackageName: '{% $package %}' }],
+      ModelName: '{% $release %}',
+      ExecutionRoleArn: expect.stringMatching(/^EndpointRole/),
+      Containers: '{% [$containers] %}',
+      Tags: [{ Key: 'cdk-mlops:model-package', Value: '{% $package %}' }],
     });
     expect(states.CreateEndpointConfig.Arguments).toMatchObject({
       ProductionVariants: [{ VariantName: 'AllTraffic', InstanceType: 'ml.m5.large', InitialInstanceCount: 2 }],
     });
     expect(states.UpdateEndpoint.Arguments).toMatchObject({ EndpointName: 'abalone', RetainAllVariantProperties: true });
     expect(states.WaitForRelease.Seconds).toBe(20);
+  });
+
+  test('creates nothing, and goes back to nothing, before it has verified the artifacts', () => {
+    const before = (target: string) => Object.entries(states).filter(([, state]) => targetsOf(state).includes(target)).map(([name]) => name).sort();
+    expect(before('CreateModel')).toEqual(['SeeArtifacts']);
+    expect(before('SeeArtifacts')).toEqual(['VerifyArtifacts']);
+    expect(before('RestoreEndpoint')).toEqual(['IsPreviousVerified']);
+    expect(before('RecreateEndpoint')).toEqual(['IsPreviousVerified']);
+    expect(before('IsPreviousVerified')).toEqual(['VerifyPrevious']);
+    const [pending, verified] = states.SeeArtifacts.Choices!;
+    expect(pending).toEqual({ Condition: '{% $pending and $millis() < $patience %}', Next: 'WaitForArtifacts' });
+    expect(verified).toMatchObject({ Condition: "{% $problem = '' %}", Next: 'CreateModel' });
+    expect(states.SeeArtifacts.Default).toBe('NoteFailure');
+    expect(states.IsPreviousVerified.Choices![0]).toMatchObject({ Condition: "{% $problem != '' %}", Next: 'RecordFailure' });
+  });
+
+  test('verifies with what it needs: the versions of the group, their items and copies, and its own models', () => {
+    const found = statements(template, /^EndpointArtifactsRole/).filter(({ Action }) => !`${Action}`.startsWith('logs:'));
+    expect(found.map(({ Action }) => Action)).toEqual([
+      'dynamodb:GetItem', 's3:GetObject', 's3:ListBucket', 'sagemaker:DescribeModelPackage', ['sagemaker:DescribeModel', 'sagemaker:ListTags'],
+    ]);
+    expect(found[0].Condition).toEqual({ 'ForAllValues:StringEquals': { 'dynamodb:LeadingKeys': ['MODEL#Abalone'] } });
+    expect(found.at(-1)!.Resource).toEqual(arn('model/abalone-*'));
   });
 
   test('scales by invocations, paused while the endpoint is updated', () => {
@@ -151,7 +177,7 @@ describe('an endpoint for production', () => {
     }]);
     expect(granted('sagemaker:CreateEndpointConfig')[0].Resource).toEqual(arn('endpoint-config/abalone-*'));
     expect(granted('sagemaker:CreateModel').map(({ Resource }) => Resource)).toEqual([
-      [arn('model-package/Abalone/*'), arn('model-package/abalone/*')], arn('model/abalone-*'),
+      arn('model/abalone-*'),
     ]);
     expect(granted('iam:PassRole')).toEqual([{
       Effect: 'Allow',
@@ -186,15 +212,16 @@ describe('an endpoint for production', () => {
     expect(managed.map(([id]) => id).filter((id) => !id.startsWith('CustomS3AutoDelete'))).toEqual([]);
   });
 
-  test('lets containers read artifacts and pull SageMaker\'s own images', () => {
+  test('lets containers read the copies of artifacts and pull SageMaker\'s own images', () => {
     expect(statements(template, /^EndpointModelPolicy/)).toContainEqual(expect.objectContaining({
       Action: 'cloudwatch:PutMetricData', Condition: { StringLike: { 'cloudwatch:namespace': ['AWS/SageMaker', '/aws/sagemaker/*'] } },
     }));
     const artifacts = statements(template, /^EndpointRoleDefaultPolicy/);
     expect([...new Set(artifacts.flatMap(({ Action }) => Action))]).toEqual([
-      's3:GetObject*', 's3:GetBucket*', 's3:List*', 'ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer',
+      's3:GetObject', 's3:ListBucket', 'ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer',
       'ecr:GetAuthorizationToken',
     ]);
+    expect(JSON.stringify(artifacts.find(({ Action }) => Action === 's3:GetObject')!.Resource)).toContain('"/_versions/Abalone/*"');
     ['sagemaker-scikit-learn', 'sagemaker-xgboost'].forEach((name) =>
       expect(JSON.stringify(artifacts)).toContain(`:ecr:eu-west-1:141502667606:repository/${name}`));
   });
@@ -328,6 +355,7 @@ describe('an endpoint for development', () => {
 
 describe('tags', () => {
   const made = ['CreateModel', 'CreateEndpointConfig', 'CreateEndpoint', 'RecreateEndpoint'];
+  const ofVersion = { Key: 'cdk-mlops:model-package', Value: '{% $package %}' };
   const arrived = (template: Template) => {
     const { States: states } = workflow(template);
     return Object.fromEntries(Object.keys(states).filter((name) => states[name].Arguments?.Tags).map((name) => [name, states[name].Arguments!.Tags]));
@@ -341,7 +369,7 @@ describe('tags', () => {
     });
     const everywhere = [{ Key: 'cost-center', Value: '7' }, { Key: 'team', Value: 'marine' }];
     expect(arrived(template)).toEqual({
-      ...Object.fromEntries(made.map((name) => [name, everywhere])), CreateModel: [...everywhere, { Key: 'stage', Value: 'test' }],
+      ...Object.fromEntries(made.map((name) => [name, everywhere])), CreateModel: [...everywhere, { Key: 'stage', Value: 'test' }, ofVersion],
     });
     const grants = statements(template, /^Endpoint/).filter(({ Action }) => [Action].flat().includes('sagemaker:AddTags'));
     expect(new Set(grants.flatMap(({ Resource }) => Resource)))
@@ -349,7 +377,7 @@ describe('tags', () => {
   });
 
   test('are left out where there are none', () => {
-    expect(arrived(build().template)).toEqual({});
+    expect(arrived(build().template)).toEqual({ CreateModel: [ofVersion] });
   });
 });
 

@@ -1,18 +1,24 @@
+import * as crypto from 'crypto';
 import * as http from 'http';
 import type { AddressInfo } from 'net';
+import { isDeepStrictEqual } from 'util';
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
-import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import {
-  DeleteModelPackageCommand, DescribeModelPackageCommand, ListModelPackagesCommand, SageMakerClient,
+  CopyObjectCommand, CopyObjectCommandInput, GetObjectCommand, HeadObjectCommand, HeadObjectCommandInput, ListObjectsV2Command, ListObjectsV2CommandInput, S3Client,
+} from '@aws-sdk/client-s3';
+import {
+  DeleteModelPackageCommand, DescribeModelCommand, DescribeModelPackageCommand, ListModelPackagesCommand, ListTagsCommand, SageMakerClient,
 } from '@aws-sdk/client-sagemaker';
-import { DeleteCommand, DynamoDBDocumentClient, QueryCommand, UpdateCommand, UpdateCommandInput } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, DynamoDBDocumentClient, GetCommand, GetCommandInput, QueryCommand, UpdateCommand, UpdateCommandInput } from '@aws-sdk/lib-dynamodb';
 import type { CloudFormationCustomResourceEvent, CloudFormationCustomResourceResponse, Context } from 'aws-lambda';
 import { mockClient } from 'aws-sdk-client-mock';
 import * as fc from 'fast-check';
 import { logLines } from './log-lines';
+import { handler as verify } from '../src/inference/artifacts.lambda';
 import { handler as catalog } from '../src/registry/catalog.lambda';
 import { flattenMetrics, versionKey, versionOf } from '../src/registry/catalog.lambda-shared';
 import { deleteItems, deleteVersions } from '../src/registry/cleanup.lambda';
+import { digestOf, VersionArtifacts, VersionContainer } from '../src/registry/version-artifacts.lambda-shared';
 import { customResourceHandler, isGone, NEVER_MADE, sendResponse } from '../src/shared/custom-resource.lambda-shared';
 
 const sagemaker = mockClient(SageMakerClient);
@@ -34,37 +40,74 @@ beforeEach(() => {
   s3.reset();
   dynamodb.reset();
   process.env.MODEL_PACKAGE_GROUP_NAME = 'Abalone';
+  process.env.ARTIFACT_BUCKET = 'models';
   log = logLines();
 });
 
 afterEach(() => jest.restoreAllMocks());
 
-/** A table that understands the one condition that the handler uses. */
+/** A table that understands the conditions that the handler uses. */
 function table() {
   const items = new Map<string, Record<string, unknown>>();
   const writes: Record<string, unknown>[] = [];
-  dynamodb.on(UpdateCommand).callsFake((input: UpdateCommandInput) => {
-    expect(input.ConditionExpression).toBe('attribute_not_exists(#updatedAt) OR #updatedAt <= :updatedAt');
+  dynamodb.on(UpdateCommand).callsFake(async (input: UpdateCommandInput) => {
     const id = `${input.Key!.pk}/${input.Key!.sk}`;
     const old = items.get(id);
     const values = input.ExpressionAttributeValues!;
-    if (old && !((old.updatedAt as string) <= values[':updatedAt'])) {
+    const met: Record<string, () => boolean> = {
+      'attribute_not_exists(#updatedAt) OR #updatedAt <= :updatedAt': () => !old || (old.updatedAt as string) <= values[':updatedAt'],
+      'attribute_not_exists(artifacts) OR artifacts.prefix <> :prefix': () =>
+        !old?.artifacts || (old.artifacts as VersionArtifacts).prefix !== values[':prefix'],
+    };
+    if (!met[input.ConditionExpression!]()) {
       throw new ConditionalCheckFailedException({ message: 'The conditional request failed', $metadata: {} });
     }
     const next: Record<string, unknown> = { ...old };
     const [, set, , remove] = /^SET (.*?)( REMOVE (.*))?$/.exec(input.UpdateExpression!)!;
     for (const part of set.split(', ')) {
       const [name, value] = part.split(' = ');
-      next[input.ExpressionAttributeNames![name]] = values[value];
+      next[input.ExpressionAttributeNames?.[name] ?? name] = values[value];
     }
     for (const name of remove?.split(', ') ?? []) {
-      delete next[input.ExpressionAttributeNames![name]];
+      delete next[input.ExpressionAttributeNames?.[name] ?? name];
     }
     items.set(id, next);
     writes.push(next);
-    return {};
+    return { Attributes: next };
   });
   return { items, writes, model: (version: number) => items.get(`MODEL#Abalone/${versionKey(version)}`) };
+}
+
+/** S3 that knows conditions and checksums, with `bucket/key` to bytes. Who writes into it directly lets S3 compute no SHA-256. */
+function storage(bytes: Record<string, string>) {
+  const objects = new Map(Object.entries(bytes).map(([name, text]) => [name, { text, hashed: false }]));
+  const sha256 = (text: string) => crypto.createHash('sha256').update(text).digest('base64');
+  const s3Error = (name: string, httpStatusCode: number) => Object.assign(new Error(name), { name, $metadata: { httpStatusCode } });
+  const found = (name: string) => {
+    const object = objects.get(name);
+    if (!object) {
+      throw s3Error('NotFound', 404);
+    }
+    return object;
+  };
+  s3.on(HeadObjectCommand).callsFake(({ Bucket, Key }: HeadObjectCommandInput) => {
+    const { text, hashed } = found(`${Bucket}/${Key}`);
+    return { ETag: `"${text}"`, ContentLength: text.length, ChecksumSHA256: hashed ? sha256(text) : undefined };
+  });
+  s3.on(CopyObjectCommand).callsFake((input: CopyObjectCommandInput) => {
+    const { text } = found(decodeURIComponent(input.CopySource!));
+    const to = `${input.Bucket}/${input.Key}`;
+    if (input.CopySourceIfMatch !== text || (input.IfNoneMatch === '*' && objects.has(to))) {
+      throw s3Error('PreconditionFailed', 412);
+    }
+    objects.set(to, { text, hashed: input.ChecksumAlgorithm === 'SHA256' });
+    return {};
+  });
+  s3.on(ListObjectsV2Command).callsFake(({ Bucket, Prefix }: ListObjectsV2CommandInput) => ({
+    Contents: [...objects.keys()].filter((name) => name.startsWith(`${Bucket}/${Prefix}`)).map((name) => ({ Key: name.slice(Bucket!.length + 1) })),
+  }));
+  const put = (name: string, text: string, hashed = false) => void objects.set(name, { text, hashed });
+  return { put, sha256, text: (name: string) => objects.get(name)?.text, remove: (name: string) => objects.delete(name), s3Error };
 }
 
 function reportIs(text: string) {
@@ -79,6 +122,7 @@ const described = (version: number, extra: object = {}) => ({
   ModelPackageStatus: 'Completed' as const,
   ModelPackageStatusDetails: { ValidationStatuses: [] },
   CreationTime: new Date('2026-01-01T00:00:00Z'),
+  InferenceSpecification: { Containers: [{ Image: 'image' }], SupportedContentTypes: [], SupportedResponseMIMETypes: [] },
   ...extra,
 });
 const withReport = { ModelMetrics: { ModelQuality: { Statistics: { ContentType: 'application/json', S3Uri: 's3://models/p/e/evaluation.json' } } } };
@@ -110,6 +154,7 @@ describe('catalog', () => {
       updatedAt: '2026-01-02T00:00:00.000Z',
       approvedBy: 'ada',
       approvalDescription: 'looks good',
+      artifacts: { digest: expect.stringMatching(/^[0-9a-f]{64}$/), prefix: '_versions/Abalone/12-20260101T000000000Z/', containers: [{ image: 'image', environment: {}, objects: [] }] },
     });
     expect(s3.commandCalls(GetObjectCommand)[0].args[0].input).toEqual({ Bucket: 'models', Key: 'p/e/evaluation.json' });
   });
@@ -241,6 +286,223 @@ describe('catalog', () => {
       }
       expect(model(1)).toMatchObject({ status: 'Deleted' });
     }), { numRuns: 20 });
+  });
+});
+
+describe('copies of artifacts', () => {
+  const PREFIX = '_versions/Abalone/1-20260101T000000000Z/';
+  const containers = [
+    { Image: 'prepare', ModelDataUrl: 's3://models/run/pre/model.tar.gz', Environment: { B: '2', A: '1' }, ModelDataETag: 'p' },
+    { Image: 'predict', ModelDataUrl: 's3://models/run/train/model.tar.gz' },
+  ];
+  const withContainers = (Containers: object[], extra: object = {}) =>
+    described(1, { InferenceSpecification: { Containers, SupportedContentTypes: [], SupportedResponseMIMETypes: [] }, ...extra });
+  const JOBS = { 'models/run/pre/model.tar.gz': 'p', 'models/run/train/model.tar.gz': 't' };
+  const artifactsOf = (item: Record<string, unknown> | undefined) => item?.artifacts as VersionArtifacts;
+
+  test('are made of every container, with a digest, and stay what they are when the event comes again after the artifacts changed', async () => {
+    const { model } = table();
+    const { put, sha256, text } = storage(JOBS);
+    sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(containers));
+    await catalog(eventOf(1));
+    const first = artifactsOf(model(1));
+    expect(first.containers.flatMap(({ objects }) => objects)).toEqual([
+      { key: `${PREFIX}0/model.tar.gz`, sha256: sha256('p') }, { key: `${PREFIX}1/model.tar.gz`, sha256: sha256('t') },
+    ]);
+    put('models/run/train/model.tar.gz', 'another');
+    await catalog(eventOf(1));
+    expect(artifactsOf(model(1))).toEqual(first);
+    expect(text(`models/${PREFIX}1/model.tar.gz`)).toBe('t');
+    expect(s3.commandCalls(CopyObjectCommand)).toHaveLength(2);
+  });
+
+  test('property: calls that come together, or after one that was stopped half-way, give one digest over the first bytes', async () => {
+    await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.boolean(), async (calls, interrupted) => {
+      s3.reset();
+      dynamodb.reset();
+      const { model } = table();
+      const { put, sha256, text } = storage(JOBS);
+      sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(containers));
+      if (interrupted) {
+        put(`models/${PREFIX}0/model.tar.gz`, 'p', true);
+        put('models/run/pre/model.tar.gz', 'another');
+      }
+      await Promise.all(Array.from({ length: calls }, async () => catalog(eventOf(1))));
+      expect(text(`models/${PREFIX}0/model.tar.gz`)).toBe('p');
+      expect(artifactsOf(model(1)).containers[0].objects[0].sha256).toBe(sha256('p'));
+    }), { numRuns: 20 });
+  });
+
+  test.each<[string, object[], Record<string, string>, RegExp]>([
+    ['an artifact is gone', containers, { 'models/run/pre/model.tar.gz': 'p' }, /^s3:\/\/models\/run\/train\/model\.tar\.gz cannot be copied: NotFound$/],
+    ['an artifact was changed before it was copied', containers, { ...JOBS, 'models/run/pre/model.tar.gz': 'q' },
+      /^s3:\/\/models\/run\/pre\/model\.tar\.gz was changed after the version was registered: its ETag is q instead of p$/],
+    ['the copy is somebody else\'s', containers, { ...JOBS, [`models/${PREFIX}0/model.tar.gz`]: 'x' },
+      /^s3:\/\/models\/_versions\/.*\/0\/model\.tar\.gz has no SHA-256: somebody else than the registry wrote it$/],
+    ['the place is not in S3', [{ Image: 'i', ModelDataUrl: 'https://x/y' }], {}, /^https:\/\/x\/y is not a place in S3$/],
+    ['a prefix is empty', [{ Image: 'i', ModelDataSource: { S3DataSource: { S3Uri: 's3://models/none/', S3DataType: 'S3Prefix', CompressionType: 'None' } } }], {},
+      /^s3:\/\/models\/none\/ holds no objects$/],
+    ['a prefix holds too much', [{ Image: 'i', ModelDataSource: { S3DataSource: { S3Uri: 's3://models/all/', S3DataType: 'S3Prefix', CompressionType: 'None' } } }],
+      Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`models/all/${i}`, 'x'])), /^s3:\/\/models\/all\/ holds more than 100 objects/],
+    ['there is data of a kind that is not copied', [{ Image: 'i', AdditionalS3DataSource: { S3DataType: 'S3Object', S3Uri: 's3://models/a' } }], {},
+      /^container 0 has AdditionalS3DataSource, of which no copy can be made/],
+    ['there are no containers', [], {}, /^the version has no InferenceSpecification/],
+  ])('a version says why it has none when %s, and gets them with a later event', async (_, given, objects, problem) => {
+    const { model } = table();
+    storage(objects);
+    sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(given));
+    await catalog(eventOf(1));
+    expect(model(1)).toMatchObject({ status: 'PendingManualApproval', artifactsProblem: expect.stringMatching(problem) });
+    expect(model(1)).not.toHaveProperty('artifacts');
+    expect(log.map((line) => JSON.parse(line))).toContainEqual(expect.objectContaining({ level: 'ERROR', message: 'the artifacts of a version cannot be copied' }));
+    storage(JOBS);
+    sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(containers));
+    await catalog(eventOf(1));
+    expect(model(1)).not.toHaveProperty('artifactsProblem');
+    expect(artifactsOf(model(1)).containers).toHaveLength(2);
+  });
+
+  test('a fault of S3 is thrown, so that the event is tried again; the version is there already', async () => {
+    const { model } = table();
+    const { s3Error } = storage(JOBS);
+    s3.on(CopyObjectCommand).rejects(s3Error('SlowDown', 503));
+    sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(containers));
+    await expect(catalog(eventOf(1))).rejects.toThrow('SlowDown');
+    expect(model(1)).toMatchObject({ status: 'PendingManualApproval' });
+    expect(model(1)).not.toHaveProperty('artifactsProblem');
+  });
+
+  test('a group that is made anew counts from 1 again: its first version gets copies of its own', async () => {
+    const { model } = table();
+    const { put, text } = storage(JOBS);
+    sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(containers));
+    await catalog(eventOf(1));
+    const old = artifactsOf(model(1));
+    put('models/run/train/model.tar.gz', 'new');
+    sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(containers, { CreationTime: new Date('2026-03-01T00:00:00Z') }));
+    await catalog(eventOf(1));
+    const fresh = artifactsOf(model(1));
+    expect(fresh.prefix).not.toBe(old.prefix);
+    expect(text(`models/${fresh.prefix}1/model.tar.gz`)).toBe('new');
+    expect(fresh.digest).not.toBe(old.digest);
+  });
+
+  describe('before they serve', () => {
+    const approved = (extra: object = {}) => withContainers(containers, { ModelApprovalStatus: 'Approved', ...extra });
+
+    /** A version that was registered and approved, with its copies. */
+    async function registered() {
+      const made = { ...table(), ...storage(JOBS) };
+      dynamodb.on(GetCommand).callsFake(({ Key }: GetCommandInput) => ({ Item: made.items.get(`${Key!.pk}/${Key!.sk}`) }));
+      sagemaker.on(DescribeModelPackageCommand).resolves(approved());
+      await catalog(eventOf(1));
+      return made;
+    }
+
+    test('are what the model is made from, whatever became of the artifacts', async () => {
+      const { put } = await registered();
+      put('models/run/train/model.tar.gz', 'another');
+      await expect(verify({ modelPackageArn: arnOf(1) })).resolves.toEqual({
+        containers: [
+          { Image: 'prepare', ModelDataUrl: `s3://models/${PREFIX}0/model.tar.gz`, Environment: { A: '1', B: '2' } },
+          { Image: 'predict', ModelDataUrl: `s3://models/${PREFIX}1/model.tar.gz`, Environment: {} },
+        ],
+      });
+    });
+
+    test('a prefix is copied and served as a prefix', async () => {
+      const { put } = await registered();
+      put('models/weights/a/one', '1');
+      put('models/weights/two', '2');
+      sagemaker.on(DescribeModelPackageCommand).resolves(described(2, {
+        ModelApprovalStatus: 'Approved',
+        InferenceSpecification: { Containers: [{ Image: 'i', ModelDataSource: { S3DataSource: { S3Uri: 's3://models/weights/', S3DataType: 'S3Prefix', CompressionType: 'None' } } }] },
+      }));
+      await catalog(eventOf(2));
+      await expect(verify({ modelPackageArn: arnOf(2) })).resolves.toEqual({
+        containers: [{ Image: 'i', Environment: {}, ModelDataSource: { S3DataSource: { S3Uri: `s3://models/${PREFIX.replace('/1-', '/2-')}0/`, S3DataType: 'S3Prefix', CompressionType: 'None' } } }],
+      });
+    });
+
+    test.each<[string, (made: Awaited<ReturnType<typeof registered>>) => void, (sha256: (text: string) => string) => string]>([
+      ['was overwritten', ({ put }) => put(`models/${PREFIX}1/model.tar.gz`, 'evil', true), (sha256) => `has the SHA-256 ${sha256('evil')}, and had ${sha256('t')} at the registration`],
+      ['was overwritten without a checksum', ({ put }) => put(`models/${PREFIX}1/model.tar.gz`, 't'), (sha256) => `has no SHA-256 (it is gone, or was written by somebody else), and had ${sha256('t')} at the registration`],
+      ['is gone', ({ remove }) => remove(`models/${PREFIX}1/model.tar.gz`), (sha256) => `has no SHA-256 (it is gone, or was written by somebody else), and had ${sha256('t')} at the registration`],
+    ])('a copy that %s is a problem that names version, object and both digests', async (_, attack, told) => {
+      const made = await registered();
+      attack(made);
+      await expect(verify({ modelPackageArn: arnOf(1) })).resolves.toEqual({
+        problem: `version 1 is not what was registered: s3://models/${PREFIX}1/model.tar.gz ${told(made.sha256)}`,
+      });
+    });
+
+    test.each([
+      ['image', [{ ...containers[0], Image: 'evil' }, containers[1]]],
+      ['environment', [{ ...containers[0], Environment: { A: '1', B: '3' } }, containers[1]]],
+      ['place of the model data', [containers[0], { ...containers[1], ModelDataUrl: 's3://models/evil/model.tar.gz' }]],
+      ['order', [containers[1], containers[0]]],
+      ['number', [containers[0]]],
+    ])('a version whose %s was updated after it was registered is a problem', async (_, changed) => {
+      await registered();
+      sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(changed, { ModelApprovalStatus: 'Approved' }));
+      await catalog(eventOf(1));
+      const { problem, containers: served } = await verify({ modelPackageArn: arnOf(1) });
+      expect(problem).toMatch(/^version 1 is not what was registered: its images, environments and places of model data have the digest [0-9a-f]{64}, and had [0-9a-f]{64}$/);
+      expect(served).toBeUndefined();
+    });
+
+    test('are waited for until the registry has seen the approval; after that its problem is told', async () => {
+      const { remove } = await registered();
+      sagemaker.on(DescribeModelPackageCommand).resolves(described(2, {
+        ...withContainers(containers), ModelPackageArn: arnOf(2), ModelPackageVersion: 2, ModelApprovalStatus: 'PendingManualApproval',
+      }));
+      remove('models/run/train/model.tar.gz');
+      await catalog(eventOf(2));
+      sagemaker.on(DescribeModelPackageCommand).resolves(described(2, {
+        ...withContainers(containers), ModelPackageArn: arnOf(2), ModelPackageVersion: 2, ModelApprovalStatus: 'Approved', LastModifiedTime: new Date('2026-02-01T00:00:00Z'),
+      }));
+      await expect(verify({ modelPackageArn: arnOf(2) })).resolves.toMatchObject({ pending: true });
+      await catalog(eventOf(2));
+      await expect(verify({ modelPackageArn: arnOf(2) })).resolves.toEqual({
+        problem: 'the artifacts of version 2 could not be copied: s3://models/run/train/model.tar.gz cannot be copied: NotFound; approve it again once they can',
+      });
+    });
+
+    test('a version that the registry does not know yet is waited for, and one that is not approved does not serve', async () => {
+      await registered();
+      sagemaker.on(DescribeModelPackageCommand).resolves(described(3, { ModelApprovalStatus: 'Approved' }));
+      await expect(verify({ modelPackageArn: arnOf(3) })).resolves.toMatchObject({ pending: true });
+      sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(containers, { ModelApprovalStatus: 'Rejected' }));
+      await expect(verify({ modelPackageArn: arnOf(1) })).resolves.toEqual({ problem: 'version 1 is not approved (any more): its status is Rejected' });
+    });
+
+    test('what served before is found by the tag of its model, and verified though its version is rejected or gone', async () => {
+      const { put } = await registered();
+      sagemaker.on(DescribeModelCommand, { ModelName: 'endpoint-1' }).resolves({ ModelArn: 'arn:model' });
+      sagemaker.on(ListTagsCommand, { ResourceArn: 'arn:model' }).resolves({ Tags: [{ Key: 'cdk-mlops:model-package', Value: arnOf(1) }] });
+      sagemaker.on(DescribeModelPackageCommand).resolves(withContainers(containers, { ModelApprovalStatus: 'Rejected' }));
+      await expect(verify({ modelName: 'endpoint-1' })).resolves.not.toHaveProperty('problem');
+      sagemaker.on(DescribeModelPackageCommand).rejects(awsError('ValidationException', 'does not exist'));
+      await expect(verify({ modelName: 'endpoint-1' })).resolves.not.toHaveProperty('problem');
+      put(`models/${PREFIX}0/model.tar.gz`, 'evil', true);
+      await expect(verify({ modelName: 'endpoint-1' })).resolves.toMatchObject({ problem: expect.stringMatching(/^version 1 is not what was registered: s3:/) });
+      sagemaker.on(ListTagsCommand).resolves({ Tags: [] });
+      await expect(verify({ modelName: 'endpoint-1' })).resolves.toEqual({
+        problem: 'model endpoint-1 does not say which version of Abalone it is, so that its artifacts cannot be verified',
+      });
+    });
+  });
+
+  test('property: the digest does not depend on the order of an environment, and on everything else', () => {
+    const container = fc.record<VersionContainer>({
+      image: fc.string(), environment: fc.dictionary(fc.string(), fc.string()), objects: fc.array(fc.record({ key: fc.string(), sha256: fc.string() }), { maxLength: 3 }),
+    });
+    fc.assert(fc.property(fc.array(container, { minLength: 1, maxLength: 3 }), fc.array(container, { minLength: 1, maxLength: 3 }), (one, other) => {
+      const turned = one.map((each) => ({ ...each, environment: Object.fromEntries(Object.entries(each.environment).reverse()) }));
+      expect(digestOf(turned)).toBe(digestOf(one));
+      const canonical = (containers: readonly VersionContainer[]) => containers.map(({ image, environment, objects }) => ({ image, environment: { ...environment }, objects }));
+      expect(digestOf(one) === digestOf(other)).toBe(isDeepStrictEqual(canonical(one), canonical(other)));
+    }));
   });
 });
 

@@ -40,6 +40,13 @@ describe('a registry that is kept', () => {
     template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Retain' });
   });
 
+  test('keeps copies of artifacts for ever: no rule of the bucket ends what is current', () => {
+    const [bucket] = Object.values(template.findResources('AWS::S3::Bucket'));
+    const rules = bucket.Properties.LifecycleConfiguration.Rules as object[];
+    expect(rules.flatMap((rule) => Object.keys(rule)).filter((key) => /^(Expiration|Transition)/.test(key))).toEqual([]);
+    expect(rules).not.toEqual([]);
+  });
+
   test('deletes no versions', () => {
     template.resourceCountIs('Custom::ModelVersions', 0);
   });
@@ -69,7 +76,7 @@ describe('a registry that is kept', () => {
     });
   });
 
-  test('lets the feed describe packages in both spellings, update the catalog and read reports, and nothing else', () => {
+  test('lets the feed describe packages in both spellings, update the catalog, read reports and artifacts, and write copies only', () => {
     const found = statements(template, /FeedHandler/).filter(({ Action }) => !`${Action}`.startsWith('logs:'));
     expect(found).toContainEqual({
       Effect: 'Allow',
@@ -77,7 +84,8 @@ describe('a registry that is kept', () => {
       Resource: ['model-package/AbaloneModels/*', 'model-package/abalonemodels/*'].map(arn),
     });
     const actions = found.flatMap(({ Action }) => Action);
-    expect(actions.filter((action) => /Put|Delete|Create|Approve|\*$/.test(action)).sort()).toEqual(['s3:GetBucket*', 's3:GetObject*', 's3:List*']);
+    expect(actions.filter((action) => /Put|Delete|Create|Approve|\*$/.test(action)).sort()).toEqual(['s3:GetBucket*', 's3:GetObject*', 's3:List*', 's3:PutObject']);
+    expect(JSON.stringify(found.find(({ Action }) => Action.includes('s3:PutObject'))!.Resource)).toContain('"/_versions/AbaloneModels/*"');
     expect(actions).toContain('dynamodb:UpdateItem');
     expect(found.map(({ Resource }) => Resource)).not.toContain('*');
   });

@@ -450,10 +450,12 @@ function plain(value: Loose): string {
 const named = (definition: Loose, name: string): Loose => definition.Steps.find((found: Loose) => found.Name === name);
 
 /** Statements of the policies of the role whose logical id starts so. */
-function statements(template: Template, role: string): Loose[] {
+/** What a role of the training may do, or may not. */
+function statements(template: Template, role: string, effect: 'Allow' | 'Deny' = 'Allow'): Loose[] {
   return Object.values(template.findResources('AWS::IAM::Policy'))
     .filter((policy) => policy.Properties.Roles.some(({ Ref }: Loose) => new RegExp(`^Training${role}[0-9A-F]{8}$`).test(Ref)))
-    .flatMap((policy) => policy.Properties.PolicyDocument.Statement);
+    .flatMap((policy) => policy.Properties.PolicyDocument.Statement)
+    .filter(({ Effect }: Loose) => Effect === effect);
 }
 
 function actionsOf(found: Loose[]): string[] {
@@ -589,6 +591,17 @@ describe('the training pipeline', () => {
     expect(pulls.map(({ Resource }) => Resource['Fn::Join'][1].at(-1))).toEqual([
       ':ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn', ':ecr:us-east-1:683313688378:repository/sagemaker-xgboost',
     ]);
+  });
+
+  test.each(['Role', 'JobRole'])('the %s may change nothing that was registered, whatever else it is granted', (role) => {
+    const [objects, versions, ...others] = statements(template, role, 'Deny');
+    expect(objects.Action).toEqual(['s3:PutObject*', 's3:DeleteObject*']);
+    expect(objects.Resource['Fn::Join'][1].at(-1)).toBe(':s3:::artifacts/_versions/*');
+    expect(versions.Action).toBe('sagemaker:UpdateModelPackage');
+    expect([versions.Resource].flat().map((each: Loose) => each['Fn::Join'][1].at(-1))).toEqual([
+      ':sagemaker:us-east-1:111122223333:model-package/Animals/*', ':sagemaker:us-east-1:111122223333:model-package/animals/*',
+    ]);
+    expect(others).toEqual([]);
   });
 
   test('no role may do something to everything, but for what has no resource', () => {

@@ -60,8 +60,10 @@ export function acknowledge({ data, training, registry, endpoint, api }: Parts):
       resource(scope, regional('sagemaker', `model-package/${spelling}/*`), reason);
     }
   }
-  BUCKET_READS.forEach((action) => wildcard(registry, action, 'The catalog reads the evaluation report of a version from the bucket of the artifacts'));
-  resource(registry, `${arnOf(registry.bucket)}/*`, 'The path of an evaluation report holds the id of its execution, known only at run time');
+  BUCKET_READS.forEach((action) => wildcard(registry, action, 'The registry reads the evaluation report and the artifacts of a version from the bucket of the artifacts'));
+  resource(registry, `${arnOf(registry.bucket)}/*`, 'The paths of an evaluation report and of artifacts hold the id of their execution, known only at run time');
+  const copies = `${arnOf(registry.bucket)}/_versions/${registry.modelPackageGroupName}/*`;
+  resource(registry, copies, 'Each version has its copies below its own number');
   resource(registry, '*', 'sagemaker:ListModelPackages has no resource-level permissions');
 
   // Training
@@ -75,8 +77,7 @@ export function acknowledge({ data, training, registry, endpoint, api }: Parts):
   resource(training, regional('logs', 'log-group:/aws/sagemaker/*'), 'SageMaker names the log groups of its jobs itself');
 
   // Serving
-  BUCKET_READS.forEach((action) => wildcard(endpoint, action, 'The model reads its artifacts when an instance starts'));
-  resource(endpoint, `${arnOf(registry.bucket)}/*`, 'The path of an artifact holds the id of its execution, known only at run time');
+  resource(endpoint, copies, 'It serves the copies of the version that was approved, any of the group');
   resource(endpoint, '*', 'ecr:GetAuthorizationToken, cloudwatch:PutMetricData, the delivery of state machine logs and the listings of SageMaker have no resource-level permissions');
   resource(endpoint, regional('logs', `log-group:/aws/sagemaker/Endpoints/${endpoint.endpointName}:log-stream:*`), 'Each instance writes a log stream of its own');
   for (const kind of ['endpoint-config', 'model']) {

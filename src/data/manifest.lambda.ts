@@ -5,6 +5,7 @@ import { DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-
 import { Env, Prefix } from './environment';
 import { Ingestion, keyOf, Manifest, ManifestFile, manifestId, pipelinePrefix, placesOf } from './ingestion.lambda-shared';
 import { isRunning, recordInterrupted } from './interruption.lambda-shared';
+import { statusOf } from '../shared/copy-object.lambda-shared';
 
 const s3 = new S3Client({});
 const table = DynamoDBDocumentClient.from(new DynamoDBClient({}), { marshallOptions: { removeUndefinedValues: true } });
@@ -85,7 +86,7 @@ async function describe(bucket: string, key: string, versionId: string | undefin
       ...(head.LastModified ? { lastModified: head.LastModified.toISOString() } : {}),
     };
   } catch (error) {
-    const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
+    const status = statusOf(error);
     // 405: the version is a delete marker. 400 answers a version id that this bucket never gave.
     if (status === 404 || status === 405) {
       return undefined;

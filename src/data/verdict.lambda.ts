@@ -1,9 +1,9 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { copyVersion } from './copy-object.lambda-shared';
 import { Env, Prefix, VALIDATION_REPORT } from './environment';
 import { ClaimedIngestion, keyOf, ManifestFile, pipelinePrefix, shorten } from './ingestion.lambda-shared';
+import { copyObject, statusOf } from '../shared/copy-object.lambda-shared';
 
 const s3 = new S3Client({});
 const table = DynamoDBDocumentClient.from(new DynamoDBClient({}), { marshallOptions: { removeUndefinedValues: true } });
@@ -54,7 +54,7 @@ export async function handler({ ingestion, executionArn }: { ingestion: ClaimedI
   await s3.send(new PutObjectCommand({ Bucket: bucket, Key: `${folder}${VALIDATION_REPORT}`, Body: reportText, ContentType: 'application/json' }));
   const copied = new Set<ManifestFile>();
   for (const file of files) {
-    if (await copyVersion(s3, file, bucket, `${folder}${fileName(file.key)}`)) {
+    if (await copyIfThere(file, bucket, `${folder}${fileName(file.key)}`)) {
       copied.add(file);
     }
   }
@@ -67,6 +67,20 @@ export async function handler({ ingestion, executionArn }: { ingestion: ClaimedI
     }
   }
   return verdict;
+}
+
+/** Copies exactly this version. Returns whether it was there to copy. */
+async function copyIfThere(file: ManifestFile, bucket: string, key: string): Promise<boolean> {
+  try {
+    await copyObject(s3, file, bucket, key);
+    return true;
+  } catch (error) {
+    // Gone, a delete marker, or replaced in a bucket without versions.
+    if ([404, 405, 412].includes(statusOf(error) ?? 0)) {
+      return false;
+    }
+    throw error;
+  }
 }
 
 /** What to say about a report. */

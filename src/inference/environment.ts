@@ -17,6 +17,9 @@ export const SCHEMA_FILE = 'schema.json';
 /** Models and endpoint configs of an endpoint are named by this prefix, a hyphen and so many hexadecimal digits. */
 export const RELEASE_DIGITS = 16;
 
+/** Tag of a model that names the version that it was made from. */
+export const MODEL_PACKAGE_TAG = 'cdk-mlops:model-package';
+
 /** Properties of the custom resource that removes what the workflow made. */
 export interface CleanupProperties {
   readonly EndpointName: string;

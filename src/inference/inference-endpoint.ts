@@ -15,10 +15,12 @@ import { Capacity, CommonProps } from '../profile';
 import { Settings, settingsOf } from '../profile/settings';
 import { IModelRegistry } from '../registry';
 import { grantCatalog } from '../registry/catalog-grants';
+import { CATALOG_ENVIRONMENT } from '../registry/catalog.lambda-shared';
+import { copiesIn } from '../registry/version-copies';
 import { scalingAlarms, stateMachineArn, stateMachineName } from './workflow/arns';
 import { DeployWorkflow } from './workflow/deploy-workflow';
 import { checkHistory } from './workflow/history';
-import { executionArns, sageMakerArns } from '../shared/arns';
+import { executionArns, modelPackageArns, sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
 import { DeadLetterQueue } from '../shared/dead-letter-queue';
 import { executionsOf, LONGEST_DELIVERY, eventRule } from '../shared/event-rule';
@@ -54,7 +56,7 @@ export interface InferenceEndpointProps extends CommonProps {
   /**
    * Role that the model's containers act as. A role made elsewhere gets the same grants, unless it is imported as immutable.
    *
-   * @default - a new role that may read the registry's artifacts, pull SageMaker's own images, and write logs and metrics
+   * @default - a new role that may read the registry's copies of the artifacts, pull SageMaker's own images, and write logs and metrics
    */
   readonly role?: iam.IRole;
 
@@ -82,9 +84,10 @@ const PREFIX_LENGTH = 63 - 1 - RELEASE_DIGITS;
  * An endpoint that serves the highest model version that is approved.
  *
  * The stack deploys before there is any model: the endpoint itself is made by a workflow (Step Functions), which each
- * approval starts. It creates the model and an endpoint config, creates or updates the endpoint, waits, compares the config that
- * serves with the one asked for (SageMaker may roll back and say nothing), asks for a prediction, registers autoscaling and records
- * in the registry's catalog what serves. If any of that fails, what served before serves again.
+ * approval starts. It verifies that the version is what was registered, creates the model from the registry's copies of the artifacts
+ * and an endpoint config, creates or updates the endpoint, waits, compares the config that serves with the one asked for (SageMaker may
+ * roll back and say nothing), asks for a prediction, registers autoscaling and records in the registry's catalog what serves. If any of
+ * that fails, what served before serves again, provided that it is still what was registered.
  *
  * - One deployment at a time: approvals that come together are deployed one after the other.
  * - A deployment that is stopped or times out is undone by another execution of the workflow: what served before serves again.
@@ -218,6 +221,7 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
       timeout: Duration.minutes(3),
     });
     this.grantInvoke(smoke);
+    const artifacts = this.createVerification(props.registry, settings);
     return new DeployWorkflow(this, 'Deploy', {
       common: settings,
       registry: props.registry,
@@ -226,9 +230,29 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
       capacity,
       modelRole: this.role,
       smoke,
+      artifacts,
       pollInterval: props.pollInterval ?? POLL_INTERVAL,
       timeout: props.deploymentTimeout ?? DEPLOYMENT_TIMEOUT,
     });
+  }
+
+  private createVerification(registry: IModelRegistry, settings: Settings): HandlerFunction {
+    const verification = new HandlerFunction(this, 'Artifacts', {
+      ...settings,
+      handler: 'inference/artifacts',
+      description: `Verifies that a version is what was registered before ${this.endpointName} serves it`,
+      environment: {
+        [CATALOG_ENVIRONMENT.table]: registry.catalogTable.tableName,
+        [CATALOG_ENVIRONMENT.bucket]: registry.bucket.bucketName,
+        [CATALOG_ENVIRONMENT.modelPackageGroupName]: registry.modelPackageGroupName,
+      },
+      timeout: Duration.minutes(3),
+    });
+    grantCatalog(registry, verification, ['MODEL'], ['dynamodb:GetItem']);
+    copiesIn(registry).grantRead(verification);
+    verification.allow(['sagemaker:DescribeModelPackage'], modelPackageArns(this, registry.modelPackageGroupName));
+    verification.allow(['sagemaker:DescribeModel', 'sagemaker:ListTags'], sageMakerArns(this, 'model', `${this.prefix}-*`));
+    return verification;
   }
 
   private createCleanup(registry: IModelRegistry, settings: Settings): Cleanup {

@@ -1,3 +1,5 @@
+import type { VersionArtifacts } from './version-artifacts.lambda-shared';
+
 /**
  * The catalog's items, as everybody reads them. One table may hold several model package groups: each partition is of one group.
  *
@@ -43,6 +45,7 @@ export function lockKey(modelPackageGroupName: string, endpointName: string): Ca
 /** Environment names of the catalog handler. */
 export const CATALOG_ENVIRONMENT = {
   table: 'CATALOG_TABLE',
+  bucket: 'ARTIFACT_BUCKET',
   modelPackageGroupName: 'MODEL_PACKAGE_GROUP_NAME',
 } as const;
 
@@ -79,6 +82,10 @@ export interface ModelItem extends CatalogKey {
   readonly updatedAt: string;
   readonly approvedBy?: string;
   readonly approvalDescription?: string;
+  /** What the version consists of, since its artifacts were copied. Later states of the version do not change it. */
+  readonly artifacts?: VersionArtifacts;
+  /** Why the artifacts could not be copied, so that the version cannot be deployed. */
+  readonly artifactsProblem?: string;
 }
 
 /** Sort key of a version: as text in the order of the numbers. */

@@ -2,7 +2,9 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { DescribeModelPackageCommand, DescribeModelPackageCommandOutput, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { copyArtifacts } from './artifact-copies.lambda-shared';
 import { CATALOG_ENVIRONMENT, DELETED, flattenMetrics, GATE_PREFIX, LINEAGE, MAX_METRICS, MAX_REPORT_BYTES, modelKey, ModelItem, versionOf } from './catalog.lambda-shared';
+import { ArtifactProblem, prefixOf } from './version-artifacts.lambda-shared';
 import { isGone } from '../shared/custom-resource.lambda-shared';
 import { logger } from '../shared/logger.lambda-shared';
 
@@ -35,9 +37,34 @@ export async function handler(event: ModelPackageEvent): Promise<Change> {
   const item = described
     ? modelItem(key, described, await metricsOf(described))
     : { ...key, modelPackageArn, status: DELETED, updatedAt: asked };
-  const written = await write(item);
+  const before = await write(item);
+  const written = before !== undefined;
   logger.info(written ? 'catalog item written' : 'the catalog has a newer state', { modelPackageArn, status: item.status });
+  if (described && before && before.artifacts?.prefix !== prefixOf(group, described)) {
+    await keepArtifacts(item, group, described);
+  }
   return { item, written };
+}
+
+/** Copies the artifacts, so that what is approved stays what serves. What cannot be copied is noted, and tried again with the next event. */
+async function keepArtifacts({ pk, sk, modelPackageArn }: ModelItem, group: string, described: DescribeModelPackageCommandOutput): Promise<void> {
+  const artifacts = await copyArtifacts(s3, process.env[CATALOG_ENVIRONMENT.bucket]!, group, described).catch((error: unknown) => {
+    if (error instanceof ArtifactProblem) {
+      return error.message;
+    }
+    throw error;
+  });
+  const problem = typeof artifacts === 'string';
+  await dynamodb.send(new UpdateCommand({
+    TableName: process.env[CATALOG_ENVIRONMENT.table],
+    Key: { pk, sk },
+    UpdateExpression: problem ? 'SET artifactsProblem = :artifacts' : 'SET artifacts = :artifacts REMOVE artifactsProblem',
+    ConditionExpression: 'attribute_not_exists(artifacts) OR artifacts.prefix <> :prefix',
+    ExpressionAttributeValues: { ':artifacts': artifacts, ':prefix': prefixOf(group, described) },
+  })).catch(unlessConditionFailed);
+  if (problem) {
+    logger.error('the artifacts of a version cannot be copied', { modelPackageArn, problem: artifacts });
+  }
 }
 
 async function describe(modelPackageArn: string): Promise<DescribeModelPackageCommandOutput | undefined> {
@@ -120,16 +147,16 @@ function gateOf(metadata: Record<string, string>): Record<string, string> | unde
   return limits.length > 0 ? Object.fromEntries(limits) : undefined;
 }
 
-/** Writes the item unless a newer state of it is there. Equal is written again, which changes nothing. */
-async function write(item: ModelItem): Promise<boolean> {
+/** Writes the item unless a newer state of it is there. Equal is written again, which changes nothing. Returns the whole item, if it was written. */
+async function write(item: ModelItem): Promise<Pick<ModelItem, 'artifacts'> | undefined> {
   const { pk, sk, ...attributes } = item;
   const names = ['version', 'modelPackageArn', 'status', 'packageStatus', 'metrics', 'metricsProblem', 'gate', 'manifestId',
-    'pipelineExecutionArn', 'createdAt', 'updatedAt', 'approvedBy', 'approvalDescription'] as const;
+    'pipelineExecutionArn', 'createdAt', 'updatedAt', 'approvedBy', 'approvalDescription', 'artifactsProblem'] as const;
   // A deleted version keeps what was known of it.
   const present = names.filter((name) => attributes[name] !== undefined);
   const absent = item.status === DELETED ? [] : names.filter((name) => attributes[name] === undefined);
   try {
-    await dynamodb.send(new UpdateCommand({
+    const { Attributes = {} } = await dynamodb.send(new UpdateCommand({
       TableName: process.env[CATALOG_ENVIRONMENT.table],
       Key: { pk, sk },
       UpdateExpression: `SET ${present.map((name) => `#${name} = :${name}`).join(', ')}`
@@ -137,12 +164,17 @@ async function write(item: ModelItem): Promise<boolean> {
       ConditionExpression: 'attribute_not_exists(#updatedAt) OR #updatedAt <= :updatedAt',
       ExpressionAttributeNames: Object.fromEntries([...present, ...absent].map((name) => [`#${name}`, name])),
       ExpressionAttributeValues: Object.fromEntries(present.map((name) => [`:${name}`, attributes[name]])),
+      ReturnValues: 'ALL_NEW',
     }));
-    return true;
+    return Attributes;
   } catch (error) {
-    if (error instanceof Error && error.name === 'ConditionalCheckFailedException') {
-      return false;
-    }
-    throw error;
+    return unlessConditionFailed(error);
   }
+}
+
+function unlessConditionFailed(error: unknown): undefined {
+  if (error instanceof Error && error.name === 'ConditionalCheckFailedException') {
+    return undefined;
+  }
+  throw error;
 }

@@ -10,6 +10,7 @@ import { Construct } from 'constructs';
 import { CatalogFeed } from './catalog-feed';
 import { grantCatalog } from './catalog-grants';
 import { CATALOG, CATALOG_KINDS } from './catalog.lambda-shared';
+import { copiesIn } from './version-copies';
 import { CommonProps } from '../profile';
 import { Settings, settingsOf } from '../profile/settings';
 import { ContainerImage } from '../references/container-image';
@@ -70,7 +71,7 @@ export interface IModelRegistry extends IResource {
    */
   addServingImage(image: ContainerImage): void;
 
-  /** Grants the given identity permission to serve model versions: to read their artifacts and to pull their images. */
+  /** Grants the given identity permission to serve model versions: to read the copies of their artifacts and to pull their images. */
   grantServe(grantee: iam.IGrantable): void;
 
   /**
@@ -93,7 +94,7 @@ export interface ModelRegistryAttributes {
   /** Name of the model package group. */
   readonly modelPackageGroupName: string;
 
-  /** Bucket of the artifacts. */
+  /** Bucket of the artifacts and their copies. */
   readonly bucket: s3.IBucket;
 
   /** Table of the catalog, as a `ModelRegistry` made it. */
@@ -184,7 +185,7 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
   }
 
   public grantServe(grantee: iam.IGrantable): void {
-    this.bucket.grantRead(grantee);
+    copiesIn(this).grantRead(grantee);
     this.servers.push(grantee);
     this.servingImages.forEach((image) => image.grantPull(this, grantee));
   }
@@ -231,6 +232,9 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
  * the catalog, that is kept in step by events and answers in milliseconds which versions there are, how good they are and
  * what serves where. Idle cost: storage only.
  *
+ * When a version is registered, the artifacts of its containers are copied below `_versions/` in the bucket, where no job may write, and
+ * a digest of bytes, images and environments is kept in the catalog. Endpoints serve the copies, and only while the digest holds.
+ *
  * With `RemovalPolicy.DESTROY` a custom resource deletes the model versions first: SageMaker refuses to delete a group that has any.
  *
  * @see https://docs.aws.amazon.com/sagemaker/latest/dg/model-registry.html
@@ -238,7 +242,7 @@ abstract class ModelRegistryBase extends Resource implements IModelRegistry {
  * @example
  * const registry = new ModelRegistry(this, 'Models', { modelPackageGroupName: 'AbaloneModelPackageGroup' });
  */
-export class ModelRegistry extends ModelRegistryBase implements ec2.IConnectable {
+export class ModelRegistry extends ModelRegistryBase implements iam.IGrantable, ec2.IConnectable {
   /** A registry that exists, made by another stack. Of models that are served by other images than SageMaker's own, say so by `addServingImage`. */
   public static fromModelRegistryAttributes(scope: Construct, id: string, attributes: ModelRegistryAttributes): IModelRegistry {
     checkGroupName(`ModelRegistry.fromModelRegistryAttributes "${id}"`, attributes.modelPackageGroupName);
@@ -257,6 +261,8 @@ export class ModelRegistry extends ModelRegistryBase implements ec2.IConnectable
   public readonly modelPackageGroupArn: string;
   public readonly bucket: s3.IBucket;
   public readonly catalogTable: dynamodb.ITableV2;
+  /** Who copies the artifacts of a version when it is registered: grant it to read those that lie in other buckets. */
+  public readonly grantPrincipal: iam.IPrincipal;
   /** Events that could not be written into the catalog. */
   public readonly deadLetterQueue: sqs.IQueue;
   private readonly network?: Network;
@@ -278,6 +284,7 @@ export class ModelRegistry extends ModelRegistryBase implements ec2.IConnectable
     const { modelPackageGroupName, bucket, catalogTable } = this;
     const feed = new CatalogFeed(this, 'Feed', { settings, modelPackageGroupName, bucket, catalogTable, packageArns: this.packageArns() });
     this.deadLetterQueue = feed.deadLetterQueue;
+    this.grantPrincipal = feed.grantPrincipal;
     this.onChanged('Rule', { crossStackScope: feed, description: `Model versions of ${modelPackageGroupName} changed`, target: feed.target });
     if (removalPolicy === RemovalPolicy.DESTROY) {
       this.deleteVersionsBefore(group, feed, settings, props.catalogTable);

@@ -14,11 +14,15 @@ export class RunTimeTags extends Construct implements ITaggableV2 {
     this.cdkTagManager = new TagManager(TagType.STANDARD, resourceType);
   }
 
-  /** A list of `Key` and `Value`; nothing at all where there are no tags. Resolved at synthesis: tags arrive by aspects. */
-  public render(): IResolvable {
+  /**
+   * A list of `Key` and `Value`; nothing at all where there are no tags. Resolved at synthesis: tags arrive by aspects.
+   *
+   * @param own tags beside those of the app
+   */
+  public render(own: { readonly [key: string]: string } = {}): IResolvable {
     return Lazy.any({
       produce: () => {
-        const tags = Object.entries({ ...Stack.of(this).tags.tagValues(), ...this.cdkTagManager.tagValues() });
+        const tags = Object.entries({ ...Stack.of(this).tags.tagValues(), ...this.cdkTagManager.tagValues(), ...own });
         return tags.length > 0 ? tags.map(([Key, Value]) => ({ Key, Value })) : undefined;
       },
     });

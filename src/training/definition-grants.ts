@@ -7,6 +7,8 @@ import type { StepContext } from './step-context';
 import { STEP_KINDS } from './step-kinds';
 import { ContainerImage } from '../references/container-image';
 import { S3Location } from '../references/s3-location';
+import type { IModelRegistry } from '../registry/model-registry';
+import { forbidChangeOfVersions } from '../registry/version-copies';
 import { modelPackageArns, queueArn, sageMakerArns } from '../shared/arns';
 import { volumeKeyStatements } from '../shared/encryption';
 import { interfaceStatements } from '../shared/network';
@@ -22,6 +24,8 @@ export interface DefinitionGrantsProps {
   readonly context: StepContext;
   /** Role of the pipeline. */
   readonly role: iam.IRole;
+  /** What its models are registered in: neither the pipeline nor its jobs may change what was registered. */
+  readonly registry: IModelRegistry;
   /** Parameters whose place is granted by whoever starts the pipeline. */
   readonly grantedByCaller: readonly string[];
 }
@@ -45,6 +49,7 @@ export class DefinitionGrants {
 
   constructor(private readonly scope: Construct, private readonly props: DefinitionGrantsProps) {
     this.steps = stepsOf(props.definition);
+    forbidChangeOfVersions(scope, props.registry, props.role);
     this.defaults = new Map(listOf(props.definition.Parameters).map(({ Name, DefaultValue }) => [textOf(Name), textOf(DefaultValue)]));
     this.steps.filter(({ type }) => type !== 'Condition' && type !== 'Fail').forEach((step) => this.grantStep(step));
     this.grantFilesOf('the definition', props.definition);
@@ -215,7 +220,10 @@ export class DefinitionGrants {
       return { roles, name: `the role ${describe(role)}` };
     }
     this.grantPipeline(['iam:PassRole'], arns, { StringEquals: { 'iam:PassedToService': 'sagemaker.amazonaws.com' } });
-    roles.forEach((each) => grantJobBasics(each, this.scope));
+    roles.forEach((each) => {
+      grantJobBasics(each, this.scope);
+      forbidChangeOfVersions(this.scope, this.props.registry, each);
+    });
     return { roles, name: `the role ${describe(role)}` };
   }
 

@@ -1,7 +1,6 @@
 import { Names, Stack, Token } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3assets from 'aws-cdk-lib/aws-s3-assets';
 import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
@@ -147,7 +146,7 @@ export class TrainingPipeline extends TrainingPipelineBase implements ec2.IConne
     const algorithm = props.definition ? undefined : this.bindAlgorithm(props);
     this.hyperParameters = algorithm?.hyperParameters ?? [];
     this.definition = props.definition ?? this.defaultDefinition(props, this.gate!, algorithm!);
-    this.createPipeline(id, props.encryptionKey);
+    this.createPipeline(id, props);
     describeForRehearsal(this, 'cdk-mlops:training-pipeline', {
       pipelineName: this.pipelineName,
       modelPackageGroupName: props.registry.modelPackageGroupName,
@@ -223,13 +222,13 @@ export class TrainingPipeline extends TrainingPipelineBase implements ec2.IConne
   }
 
   /** Grants what the definition needs and makes the pipeline of it. */
-  private createPipeline(id: string, encryptionKey: kms.IKey | undefined): void {
+  private createPipeline(id: string, { encryptionKey, registry }: TrainingPipelineProps): void {
     const stack = Stack.of(this);
     const tags = new RunTimeTags(this, 'JobTags', 'AWS::SageMaker::ProcessingJob').render();
     const context = new StepContext(this, { role: this.jobRole, network: this.network, encryptionKey, tags });
     const definition = this.definition._render(context);
     this.checkPlatform(id, definition);
-    new DefinitionGrants(this, { definition, context, role: this.role, grantedByCaller: [INPUT_DATA] });
+    new DefinitionGrants(this, { definition, context, role: this.role, registry, grantedByCaller: [INPUT_DATA] });
     const resource = new sagemaker.CfnPipeline(this, 'Resource', {
       pipelineName: this.pipelineName,
       pipelineDisplayName: this.pipelineName,

@@ -1,4 +1,5 @@
 import { spawnSync } from 'child_process';
+import * as crypto from 'crypto';
 import * as fs from 'fs';
 import * as path from 'path';
 import { ApplicationAutoScalingClient, DescribeScalableTargetsCommand, DescribeScalingPoliciesCommand } from '@aws-sdk/client-application-auto-scaling';
@@ -190,6 +191,47 @@ describe('deployments', () => {
     expect(await scalingOf()).toEqual(SCALED);
   });
 
+  test('an artifact that is overwritten after the registration is not what serves: the copy is', async () => {
+    const arn = await register('two');
+    await copyOf(17);
+    await upload('two/model.tar.gz', 'one');
+    expect(outcomes(await after(() => decide(arn, 'Approved')))).toEqual(['DEPLOYED']);
+    await expectServing({ version: 17, predicts: 2 });
+    expect(await scalingOf()).toEqual(SCALED);
+  });
+
+  test('a copy that is overwritten is red before anything is replaced, and the cause names version, object and both digests', async () => {
+    const before = (await serving())!;
+    const arn = await register('three');
+    const { key, sha256 } = await copyOf(18);
+    await upload(key, 'one');
+    const [failed] = await after(() => decide(arn, 'Approved'));
+    expect(failed).toMatchObject({ status: 'FAILED', error: 'ArtifactsNotVerified' });
+    const forged = crypto.createHash('sha256').update(archive('one')).digest('base64');
+    expect(failed.cause).toBe(
+      `version 18 is not what was registered: s3://${registry.bucket}/${key} has the SHA-256 ${forged}, and had ${sha256} at the registration`);
+    await expectServing({ version: 17, predicts: 2 });
+    expect(await serving()).toEqual(before);
+  });
+
+  test('what served before and was overwritten is not gone back to; once it is right again it can be', async () => {
+    const { release, modelPackageArn } = (await serving())!;
+    const { key } = await copyOf(17);
+    await upload(key, 'one');
+    const [failed] = await after(() => register('nonsense', 'Approved'));
+    expect(failed).toMatchObject({ status: 'FAILED', error: 'SmokePredictionFailed' });
+    expect(failed.cause).toMatch(/; the endpoint does not go back to what it served before: version 17 is not what was registered: s3:.* has the SHA-256 .*, and had /);
+    const described = await context.aws.sageMaker.send(new DescribeEndpointCommand({ EndpointName: endpoint.endpointName }));
+    expect(described.EndpointStatus).toBe('InService');
+    expect(described.EndpointConfigName).not.toBe(release);
+
+    await upload(key, 'two');
+    await decide(modelPackageArn.replace(/\d+$/, '19'), 'Rejected');
+    expect(outcomes(await after(() => decide(modelPackageArn, 'Approved')))).toEqual(['DEPLOYED']);
+    await expectServing({ version: 17, predicts: 2 });
+    expect(await scalingOf()).toEqual(SCALED);
+  });
+
   test('the containers log as the role of the model, into the group of the endpoint', async () => {
     const lines = await logged(`/aws/sagemaker/Endpoints/${endpoint.endpointName}`);
     expect(lines.join('\n')).toContain('UnpicklingError'); // of the model that could not be loaded
@@ -221,11 +263,27 @@ describe('deployments', () => {
       input: JSON.stringify(MODELS), encoding: 'utf8', env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     });
     expect({ status: written.status, stderr: written.status === 0 ? '' : written.stderr }).toEqual({ status: 0, stderr: '' });
-    const upload = async (key: string, file: string) => context.aws.s3.send(new PutObjectCommand({
-      Bucket: registry.bucket, Key: `${key}/model.tar.gz`, Body: fs.readFileSync(path.join(folder, file)),
-    }));
-    await upload('preprocessor', 'preprocessor/model.tar.gz');
-    await Promise.all(Object.keys(MODELS).map(async (name) => upload(name, `${name}.tar.gz`)));
+    await upload('preprocessor/model.tar.gz', 'preprocessor');
+    await Promise.all((Object.keys(MODELS) as Model[]).map(async (name) => upload(`${name}/model.tar.gz`, name)));
+  }
+
+  function archive(name: Model | 'preprocessor'): Buffer {
+    return fs.readFileSync(path.join(deployed.work, 'models', name === 'preprocessor' ? 'preprocessor/model.tar.gz' : `${name}.tar.gz`));
+  }
+
+  async function upload(Key: string, name: Model | 'preprocessor'): Promise<void> {
+    await context.aws.s3.send(new PutObjectCommand({ Bucket: registry.bucket, Key, Body: archive(name), ChecksumAlgorithm: 'SHA256' }));
+  }
+
+  /** The copy of the model of a version, as soon as the catalog knows it. */
+  async function copyOf(version: number): Promise<{ readonly key: string; readonly sha256: string }> {
+    interface Item { readonly version: number; readonly artifacts?: { readonly containers: { readonly objects: { key: string; sha256: string }[] }[] } }
+    let found: Item['artifacts'];
+    await until(async () => {
+      found = (await items('MODEL') as unknown as Item[]).find((item) => item.version === version)?.artifacts;
+      return found !== undefined;
+    });
+    return found!.containers[1].objects[0];
   }
 
   /** As the training pipeline registers it: preprocessor and model in a row. */

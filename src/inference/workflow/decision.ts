@@ -2,6 +2,7 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { BUSY, DeploySettings, DeployStates, noted, outcome } from './deploy-states';
 import { Scaling } from './scaling';
+import { modelPackageArns } from '../../shared/arns';
 import { condition, expr, orElse, text } from '../../shared/workflow/jsonata';
 import { Fields, ServiceTask } from '../../shared/workflow/service-task';
 import { SAGEMAKER } from '../../shared/workflow/services';
@@ -102,9 +103,12 @@ export class Decision extends DeployStates {
   }
 
   private describePackage(id: string, modelPackage: string, assign: Fields): ServiceTask {
-    this.settings.registry.grantDeploy(this.settings.role);
     return new ServiceTask(this, id, {
-      service: SAGEMAKER, action: 'describeModelPackage', parameters: { ModelPackageName: expr(modelPackage) }, assign,
+      service: SAGEMAKER,
+      action: 'describeModelPackage',
+      parameters: { ModelPackageName: expr(modelPackage) },
+      resources: modelPackageArns(this, this.settings.registry.modelPackageGroupName),
+      assign,
     });
   }
 }

@@ -2,6 +2,7 @@ import { Duration, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
 import { scalingAlarms, stateMachineName } from './arns';
 import type { Capacity } from '../../profile/capacity';
@@ -12,7 +13,7 @@ import type { CommonSettings } from '../../shared/common-settings';
 import { grantTableKey, volumeKeyStatements } from '../../shared/encryption';
 import { expr, KEEP_INPUT, orElse, text } from '../../shared/workflow/jsonata';
 import { Fields, permit, ServiceTask } from '../../shared/workflow/service-task';
-import { APPLICATION_AUTO_SCALING, DYNAMODB, SAGEMAKER, STEP_FUNCTIONS } from '../../shared/workflow/services';
+import { APPLICATION_AUTO_SCALING, callRetry, DYNAMODB, LAMBDA_TRANSIENT_ERRORS, SAGEMAKER, STEP_FUNCTIONS } from '../../shared/workflow/services';
 import { RELEASE_DIGITS, SCALABLE_DIMENSION, scalableResourceId } from '../environment';
 
 /** What every part of the deploy workflow knows. */
@@ -26,6 +27,8 @@ export interface DeploySettings {
   readonly capacity: Capacity;
   readonly modelRole: iam.IRole;
   readonly smoke: lambda.IFunction;
+  /** Verifies the artifacts of a version: `inference/artifacts`. */
+  readonly artifacts: lambda.IFunction;
   readonly pollInterval: Duration;
   readonly timeout: Duration;
   /** Role of the state machine. */
@@ -208,6 +211,23 @@ export abstract class DeployStates extends Construct {
         servingHosting: expr(orElse('$states.result.Item.capacity.S', "''")),
       },
     });
+  }
+
+  /** Compares what is there of a version with what was registered, into `$problem`; `$pending` while the registry still copies. */
+  protected verifyArtifacts(id: string, version: { readonly modelPackageArn: string } | { readonly modelName: string }): tasks.LambdaInvoke {
+    return this.invoke(id, this.settings.artifacts, { ...version }, {
+      problem: expr(orElse('$states.result.Payload.problem', "''")),
+      pending: expr('$exists($states.result.Payload.pending)'),
+      containers: expr(orElse('$states.result.Payload.containers', '[]')),
+    });
+  }
+
+  protected invoke(id: string, lambdaFunction: lambda.IFunction, payload: { readonly [name: string]: string }, assign: Fields): tasks.LambdaInvoke {
+    const task = tasks.LambdaInvoke.jsonata(this, id, {
+      lambdaFunction, payload: sfn.TaskInput.fromObject(payload), retryOnServiceExceptions: false, assign, outputs: KEEP_INPUT,
+    });
+    task.addRetry(callRetry(LAMBDA_TRANSIENT_ERRORS));
+    return task;
   }
 
   /** Describes an execution of this workflow. @param arn JSONata for its ARN */

@@ -37,11 +37,12 @@ export class Failure extends DeployStates {
       assign: { restored: true, cause: expr("$cause & ' and created again with what it served before'") },
     });
     [withdraw, goBack, recreate].forEach((task) => task.addCatch(record, ignored()).next(wait));
+    const back = this.verifyPrevious(goBack, recreate, record);
 
     look
       .addCatch(this.choice('IsAbsentAfterFailure')
         .when(condition('$contains($lookCause, /rate exceeded|throttl/i)'), wait)
-        .when(condition("$contains($lookCause, 'Could not find') and $previous != '' and $not($restored)"), recreate)
+        .when(condition("$contains($lookCause, 'Could not find') and $previous != '' and $not($restored)"), back, { assign: { gone: true } })
         .when(condition("$contains($lookCause, 'Could not find')"), drop)
         .otherwise(record), { assign: { lookCause: expr(orElse('$states.errorOutput.Cause', "''")) }, outputs: KEEP_INPUT })
       .next(this.choice('SeeAfterFailure')
@@ -49,9 +50,20 @@ export class Failure extends DeployStates {
         .when(condition('$restored and $served = $previous'), restored)
         .when(condition('$restored'), record)
         .when(condition("$status = 'Failed' or ($served = $release and $previous = '')"), withdraw)
-        .when(condition('$served = $release'), goBack)
+        .when(condition('$served = $release'), back, { assign: { gone: false } })
         .otherwise(restored));
     return look;
+  }
+
+  /** What served before may serve again only as it was registered; else the endpoint is left as it is. */
+  private verifyPrevious(goBack: sfn.IChainable, recreate: sfn.IChainable, record: sfn.IChainable): sfn.IChainable {
+    const stays = (why: string) => expr(`$cause & '; the endpoint does not go back to what it served before: ' & ${why}`);
+    return this.verifyArtifacts('VerifyPrevious', { modelName: expr('$previous') })
+      .addCatch(record, { assign: { cause: stays(orElse('$states.errorOutput.Cause', "'no cause given'")) }, outputs: KEEP_INPUT })
+      .next(this.choice('IsPreviousVerified')
+        .when(condition("$problem != ''"), record, { assign: { cause: stays('$problem') } })
+        .when(condition('$gone'), recreate)
+        .otherwise(goBack));
   }
 
   private scaleAgain(drop: sfn.IChainable): sfn.IChainable {

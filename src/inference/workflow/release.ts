@@ -1,12 +1,13 @@
+import { Duration } from 'aws-cdk-lib';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
-import * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
+import type * as tasks from 'aws-cdk-lib/aws-stepfunctions-tasks';
 import { Construct } from 'constructs';
 import { BUSY, DeploySettings, DeployStates, failure, ignored, noted } from './deploy-states';
 import { Scaling } from './scaling';
-import { condition, expr, KEEP_INPUT, orElse } from '../../shared/workflow/jsonata';
+import { condition, expr, orElse } from '../../shared/workflow/jsonata';
 import { ServiceTask } from '../../shared/workflow/service-task';
-import { callRetry, LAMBDA_TRANSIENT_ERRORS, SAGEMAKER } from '../../shared/workflow/services';
-import { VARIANT } from '../environment';
+import { SAGEMAKER } from '../../shared/workflow/services';
+import { MODEL_PACKAGE_TAG, VARIANT } from '../environment';
 
 /** Where a release leads. */
 export interface ReleaseExits {
@@ -15,6 +16,8 @@ export interface ReleaseExits {
   readonly failure: sfn.IChainable;
 }
 
+/** How long copies may take after an approval: one run of the registry's function, and the delivery of its event. */
+const LONGEST_COPY = Duration.minutes(20);
 const ALREADY_THERE = condition('$contains($cause, /already exist/i)');
 
 /** Creates the model and its endpoint config, moves the endpoint to it, and believes nothing before it has seen it. */
@@ -23,7 +26,22 @@ export class Release extends DeployStates {
 
   constructor(scope: Construct, id: string, settings: DeploySettings, private readonly exits: ReleaseExits) {
     super(scope, id, settings);
-    this.start = this.create(this.rollOut(this.prove(this.scale(exits.serves))));
+    this.start = this.verify(this.create(this.rollOut(this.prove(this.scale(exits.serves)))));
+  }
+
+  /** What was approved must be what is there. The registry makes its copies by an event of its own, which may come after the approval. */
+  private verify(verified: sfn.IChainable): sfn.IChainable {
+    const verify = this.verifyArtifacts('VerifyArtifacts', { modelPackageArn: expr('$package') });
+    const wait = this.wait('WaitForArtifacts');
+    wait.next(verify);
+    verify
+      .addCatch(this.exits.failure, noted('verify the artifacts'))
+      .next(this.choice('SeeArtifacts', failure('ArtifactsNotVerified', '$problem'))
+        .when(condition('$pending and $millis() < $patience'), wait)
+        .when(condition("$problem = ''"), verified)
+        .otherwise(this.exits.failure));
+    const patience = Math.min(LONGEST_COPY.toMilliseconds(), this.settings.timeout.toMilliseconds() / 2);
+    return sfn.Pass.jsonata(this, 'ExpectArtifacts', { assign: { patience: expr(`$millis() + ${patience}`) } }).next(verify);
   }
 
   /** The names are this execution's own: if one is there, an attempt succeeded whose answer was lost. */
@@ -83,20 +101,20 @@ export class Release extends DeployStates {
   }
 
   private createModel(): ServiceTask {
-    const { registry, role, modelRole, common: { network } } = this.settings;
-    registry.grantDeploy(role);
+    const { modelRole, common: { network } } = this.settings;
     return new ServiceTask(this, 'CreateModel', {
       service: SAGEMAKER,
       action: 'createModel',
       parameters: {
         ModelName: expr('$release'),
         ExecutionRoleArn: modelRole.roleArn,
-        Containers: [{ ModelPackageName: expr('$package') }],
+        // Not the package's own: jobs may write where those are. The tag keeps the link to the version.
+        Containers: expr('[$containers]'),
         ...network ? { VpcConfig: network.vpcConfig } : {},
       },
       resources: this.models,
       passRole: { role: modelRole, service: 'sagemaker.amazonaws.com' },
-      tags: { resourceType: 'AWS::SageMaker::Model', resources: this.models },
+      tags: { resourceType: 'AWS::SageMaker::Model', resources: this.models, own: { [MODEL_PACKAGE_TAG]: expr('$package') } },
     });
   }
 
@@ -123,14 +141,8 @@ export class Release extends DeployStates {
   }
 
   private smokePrediction(): tasks.LambdaInvoke {
-    const task = tasks.LambdaInvoke.jsonata(this, 'SmokePrediction', {
-      lambdaFunction: this.settings.smoke,
-      payload: sfn.TaskInput.fromObject({ endpointName: this.settings.endpointName }),
-      retryOnServiceExceptions: false,
-      assign: { problem: expr(orElse('$states.result.Payload.problem', "''")) },
-      outputs: KEEP_INPUT,
+    return this.invoke('SmokePrediction', this.settings.smoke, { endpointName: this.settings.endpointName }, {
+      problem: expr(orElse('$states.result.Payload.problem', "''")),
     });
-    task.addRetry(callRetry(LAMBDA_TRANSIENT_ERRORS));
-    return task;
   }
 }

@@ -29,8 +29,8 @@ export interface ServiceTaskProps {
   readonly alsoPermits?: iam.PolicyStatement[];
   /** A role in the parameters, and the service that it is handed to. @default - none */
   readonly passRole?: { readonly role: iam.IRole; readonly service: string };
-  /** Gives the tags of the app to what is made: its type in CloudFormation, and ARNs that match it. @default - no tags */
-  readonly tags?: { readonly resourceType: string; readonly resources: string[] };
+  /** Gives the tags of the app to what is made, and `own` ones: its type in CloudFormation, and ARNs that match it. @default - no tags */
+  readonly tags?: { readonly resourceType: string; readonly resources: string[]; readonly own?: { readonly [key: string]: string } };
   /** Variables, from `$states.result`. @default - the result is dropped */
   readonly assign?: Fields;
   /** Whether the service's transient errors are tried again. Off where the first error is as good as the last. @default true */
@@ -56,7 +56,7 @@ export class ServiceTask extends sfn.TaskStateBase {
       taskTimeout: props.timeout && sfn.Timeout.duration(props.timeout),
     });
     const { service, tags } = props;
-    this.tagged = tags ? { Tags: new RunTimeTags(this, 'Tags', tags.resourceType).render() } : {};
+    this.tagged = tags ? { Tags: new RunTimeTags(this, 'Tags', tags.resourceType).render(tags.own) } : {};
     this.taskPolicies = permissions(props);
     if (props.retry !== false) {
       this.addRetry(callRetry(service.transientErrors));

@@ -23,8 +23,9 @@ _version: contextvars.ContextVar[str | None] = contextvars.ContextVar(
 
 
 def install(emulator: Emulator) -> None:
-    """Buckets keep their tags, and are not deleted while they hold objects; events name the object's version."""
+    """Buckets keep their tags, and are not deleted while they hold objects; copies take conditions; events name the object's version."""
     _mend_buckets()
+    _mend_copies()
     _mend_events()
     _mend_secrets()
     _mend_vpcs()
@@ -71,6 +72,24 @@ def _mend_buckets() -> None:
 def _holds_objects(bucket: str) -> bool:
     record = s3._buckets.get(bucket)
     return bool(record) and bool(record.get("objects") or s3._bucket_has_versions(bucket))
+
+
+def _mend_copies() -> None:
+    """A copy takes conditions and a checksum algorithm of its own (S3 API reference: CopyObject)."""
+    copy = s3._copy_object
+
+    def copied(bucket: str, key: str, headers: dict[str, str]) -> Any:
+        objects = (s3._buckets.get(bucket) or {}).get("objects") or {}
+        refused = s3._check_put_preconditions(headers, objects.get(key))
+        if refused is not None:
+            return refused
+        algorithm = headers.get("x-amz-checksum-algorithm")
+        if algorithm:
+            # S3 computes it of the bytes that it copies.
+            headers = {**headers, "x-amz-sdk-checksum-algorithm": algorithm}
+        return copy(bucket, key, headers)
+
+    s3._copy_object = copied
 
 
 def _mend_events() -> None:

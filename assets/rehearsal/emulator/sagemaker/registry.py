@@ -232,6 +232,7 @@ class Registry:
         return {"ModelPackageArn": record["ModelPackageArn"]}
 
     def _check_container(self, container: dict[str, Any]) -> None:
+        """What AWS checks of a container: its image, and its model data, whose ETag it keeps."""
         image = container.get("Image")
         if image:
             self.images.serving(image)
@@ -239,7 +240,8 @@ class Registry:
         if uri and uri.startswith("s3://"):
             bucket, _, key = uri[5:].partition("/")
             try:
-                self.core.host.client("s3").head_object(Bucket=bucket, Key=key)
+                head = self.core.host.client("s3").head_object(Bucket=bucket, Key=key)
+                container["ModelDataETag"] = head["ETag"].strip('"')
             except Exception as error:
                 raise ApiError(
                     "ValidationException",
