@@ -4,7 +4,8 @@ import type { AddressInfo } from 'net';
 import { isDeepStrictEqual } from 'util';
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import {
-  CopyObjectCommand, CopyObjectCommandInput, GetObjectCommand, HeadObjectCommand, HeadObjectCommandInput, ListObjectsV2Command, ListObjectsV2CommandInput, S3Client,
+  CopyObjectCommand, CopyObjectCommandInput, GetObjectCommand, HeadObjectCommand, HeadObjectCommandInput, ListObjectsV2Command,
+  ListObjectsV2CommandInput, S3Client,
 } from '@aws-sdk/client-s3';
 import {
   DeleteModelPackageCommand, DescribeModelCommand, DescribeModelPackageCommand, ListModelPackagesCommand, ListTagsCommand, SageMakerClient,
@@ -84,6 +85,9 @@ function storage(bytes: Record<string, string>) {
   const sha256 = (text: string) => crypto.createHash('sha256').update(text).digest('base64');
   const s3Error = (name: string, httpStatusCode: number) => Object.assign(new Error(name), { name, $metadata: { httpStatusCode } });
   const found = (name: string) => {
+    if (name.startsWith('secret/')) {
+      throw s3Error('Forbidden', 403);
+    }
     const object = objects.get(name);
     if (!object) {
       throw s3Error('NotFound', 404);
@@ -334,7 +338,8 @@ describe('copies of artifacts', () => {
   });
 
   test.each<[string, object[], Record<string, string>, RegExp]>([
-    ['an artifact is gone', containers, { 'models/run/pre/model.tar.gz': 'p' }, /^s3:\/\/models\/run\/train\/model\.tar\.gz cannot be copied: NotFound$/],
+    ['an artifact is gone', containers, { 'models/run/pre/model.tar.gz': 'p' }, /^s3:\/\/models\/run\/train\/model\.tar\.gz cannot be copied: it does not exist$/],
+    ['an artifact may not be read', [{ Image: 'i', ModelDataUrl: 's3://secret/model.tar.gz' }], {}, /^s3:\/\/secret\/model\.tar\.gz cannot be copied: the registry is not granted to read it$/],
     ['an artifact was changed before it was copied', containers, { ...JOBS, 'models/run/pre/model.tar.gz': 'q' },
       /^s3:\/\/models\/run\/pre\/model\.tar\.gz was changed after the version was registered: its ETag is q instead of p$/],
     ['the copy is somebody else\'s', containers, { ...JOBS, [`models/${PREFIX}0/model.tar.gz`]: 'x' },
@@ -464,7 +469,7 @@ describe('copies of artifacts', () => {
       await expect(verify({ modelPackageArn: arnOf(2) })).resolves.toMatchObject({ pending: true });
       await catalog(eventOf(2));
       await expect(verify({ modelPackageArn: arnOf(2) })).resolves.toEqual({
-        problem: 'the artifacts of version 2 could not be copied: s3://models/run/train/model.tar.gz cannot be copied: NotFound; approve it again once they can',
+        problem: 'the artifacts of version 2 could not be copied: s3://models/run/train/model.tar.gz cannot be copied: it does not exist; approve it again once they can',
       });
     });
 
@@ -495,12 +500,14 @@ describe('copies of artifacts', () => {
 
   test('property: the digest does not depend on the order of an environment, and on everything else', () => {
     const container = fc.record<VersionContainer>({
-      image: fc.string(), environment: fc.dictionary(fc.string(), fc.string()), objects: fc.array(fc.record({ key: fc.string(), sha256: fc.string() }), { maxLength: 3 }),
+      image: fc.string(),
+      environment: fc.dictionary(fc.string(), fc.string()),
+      objects: fc.array(fc.record({ key: fc.string(), sha256: fc.string() }), { maxLength: 3 }),
     });
     fc.assert(fc.property(fc.array(container, { minLength: 1, maxLength: 3 }), fc.array(container, { minLength: 1, maxLength: 3 }), (one, other) => {
       const turned = one.map((each) => ({ ...each, environment: Object.fromEntries(Object.entries(each.environment).reverse()) }));
       expect(digestOf(turned)).toBe(digestOf(one));
-      const canonical = (containers: readonly VersionContainer[]) => containers.map(({ image, environment, objects }) => ({ image, environment: { ...environment }, objects }));
+      const canonical = (list: readonly VersionContainer[]) => JSON.parse(JSON.stringify(list)) as unknown;
       expect(digestOf(one) === digestOf(other)).toBe(isDeepStrictEqual(canonical(one), canonical(other)));
     }));
   });

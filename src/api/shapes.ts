@@ -85,6 +85,7 @@ export const MODEL = {
     packageStatus: { type: 'string', description: '`Completed` where it was registered completely' },
     metrics: { type: 'object', additionalProperties: { type: 'number' } },
     metricsProblem: { type: 'string', description: 'why metrics are missing, all or some' },
+    artifactsProblem: { type: 'string', description: 'why the artifacts could not be copied, so that the version cannot be deployed' },
     gate: { type: 'object', additionalProperties: { type: 'string' }, description: 'limits that the metrics had to keep, such as `at most 6`' },
     manifestId: { ...DATASET_ID, description: 'id of the data set that it learned from' },
     createdAt: { type: 'string' },

@@ -10,17 +10,16 @@ import { Construct } from 'constructs';
 import { CleanupProperties, RELEASE_DIGITS, SCALABLE_DIMENSION, SCHEMA_FILE, VARIANT } from './environment';
 import { endpointArn, EndpointBase, IInferenceEndpoint, InferenceEndpointAttributes, InferenceEndpointBase } from './inference-endpoint-base';
 import { grantToModelRole } from './model-role';
+import { Verification } from './verification';
 import { DatasetSchema } from '../data';
 import { Capacity, CommonProps } from '../profile';
 import { Settings, settingsOf } from '../profile/settings';
 import { IModelRegistry } from '../registry';
 import { grantCatalog } from '../registry/catalog-grants';
-import { CATALOG_ENVIRONMENT } from '../registry/catalog.lambda-shared';
-import { copiesIn } from '../registry/version-copies';
 import { scalingAlarms, stateMachineArn, stateMachineName } from './workflow/arns';
 import { DeployWorkflow } from './workflow/deploy-workflow';
 import { checkHistory } from './workflow/history';
-import { executionArns, modelPackageArns, sageMakerArns } from '../shared/arns';
+import { executionArns, sageMakerArns } from '../shared/arns';
 import { Cleanup } from '../shared/cleanup';
 import { DeadLetterQueue } from '../shared/dead-letter-queue';
 import { executionsOf, LONGEST_DELIVERY, eventRule } from '../shared/event-rule';
@@ -221,7 +220,7 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
       timeout: Duration.minutes(3),
     });
     this.grantInvoke(smoke);
-    const artifacts = this.createVerification(props.registry, settings);
+    const artifacts = new Verification(this, 'Artifacts', { settings, registry: props.registry, endpointName: this.endpointName, prefix: this.prefix });
     return new DeployWorkflow(this, 'Deploy', {
       common: settings,
       registry: props.registry,
@@ -234,25 +233,6 @@ export class InferenceEndpoint extends InferenceEndpointBase implements iam.IGra
       pollInterval: props.pollInterval ?? POLL_INTERVAL,
       timeout: props.deploymentTimeout ?? DEPLOYMENT_TIMEOUT,
     });
-  }
-
-  private createVerification(registry: IModelRegistry, settings: Settings): HandlerFunction {
-    const verification = new HandlerFunction(this, 'Artifacts', {
-      ...settings,
-      handler: 'inference/artifacts',
-      description: `Verifies that a version is what was registered before ${this.endpointName} serves it`,
-      environment: {
-        [CATALOG_ENVIRONMENT.table]: registry.catalogTable.tableName,
-        [CATALOG_ENVIRONMENT.bucket]: registry.bucket.bucketName,
-        [CATALOG_ENVIRONMENT.modelPackageGroupName]: registry.modelPackageGroupName,
-      },
-      timeout: Duration.minutes(3),
-    });
-    grantCatalog(registry, verification, ['MODEL'], ['dynamodb:GetItem']);
-    copiesIn(registry).grantRead(verification);
-    verification.allow(['sagemaker:DescribeModelPackage'], modelPackageArns(this, registry.modelPackageGroupName));
-    verification.allow(['sagemaker:DescribeModel', 'sagemaker:ListTags'], sageMakerArns(this, 'model', `${this.prefix}-*`));
-    return verification;
   }
 
   private createCleanup(registry: IModelRegistry, settings: Settings): Cleanup {

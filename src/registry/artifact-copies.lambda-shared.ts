@@ -11,7 +11,9 @@ import { copyObject, SeenObject, statusOf } from '../shared/copy-object.lambda-s
  *
  * @throws ArtifactProblem what no repetition cures
  */
-export async function copyArtifacts(s3: S3Client, bucket: string, group: string, described: DescribeModelPackageCommandOutput): Promise<VersionArtifacts> {
+export async function copyArtifacts(
+  s3: S3Client, bucket: string, group: string, described: DescribeModelPackageCommandOutput,
+): Promise<VersionArtifacts> {
   const prefix = prefixOf(group, described);
   const containers: VersionContainer[] = [];
   for (const [index, container] of containersOf(described).entries()) {
@@ -105,7 +107,7 @@ async function explained<T>(uri: string, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const status = statusOf(error);
     if (!(error instanceof ArtifactProblem) && (status === 403 || status === 404)) {
-      throw new ArtifactProblem(`${uri} cannot be copied: ${error instanceof Error ? error.name : status}`);
+      throw new ArtifactProblem(`${uri} cannot be copied: ${status === 404 ? 'it does not exist' : 'the registry is not granted to read it'}`);
     }
     throw error;
   }

@@ -101,7 +101,8 @@ function dataOf(container: ModelPackageContainerDefinition, name: string): Pick<
 /** SHA-256 over what decides how containers serve, in their order. */
 export function digestOf(containers: readonly VersionContainer[]): string {
   const canonical = containers.map(({ image, environment, containerHostname, source, kind, compression, objects }) => [
-    image, Object.entries(environment).sort(([a], [b]) => (a < b ? -1 : 1)), containerHostname ?? null, source ?? null, kind ?? null, compression ?? null,
+    image, Object.entries(environment).sort(([a], [b]) => (a < b ? -1 : 1)), containerHostname ?? null,
+    source ?? null, kind ?? null, compression ?? null,
     objects.map(({ key, sha256 }) => [key, sha256 ?? null]),
   ]);
   return createHash('sha256').update(JSON.stringify(canonical)).digest('hex');

@@ -277,7 +277,10 @@ describe('deployments', () => {
 
   /** The copy of the model of a version, as soon as the catalog knows it. */
   async function copyOf(version: number): Promise<{ readonly key: string; readonly sha256: string }> {
-    interface Item { readonly version: number; readonly artifacts?: { readonly containers: { readonly objects: { key: string; sha256: string }[] }[] } }
+    interface Item {
+      readonly version: number;
+      readonly artifacts?: { readonly containers: { readonly objects: { key: string; sha256: string }[] }[] };
+    }
     let found: Item['artifacts'];
     await until(async () => {
       found = (await items('MODEL') as unknown as Item[]).find((item) => item.version === version)?.artifacts;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import signal
@@ -368,6 +370,31 @@ def test_a_bucket_with_objects_is_not_deleted(emulator: Running, stack: Stack) -
         s3.delete_object(Bucket=bucket, Key="a", VersionId=found["VersionId"])
     s3.delete_object(Bucket=bucket, Key="a", VersionId=version)
     assert stack.destroy() in ("gone", "DELETE_COMPLETE")
+
+
+def test_a_copy_is_made_once_and_has_a_checksum_of_its_bytes(emulator: Running) -> None:
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket="copies")
+    s3.put_object(Bucket="copies", Key="job/model", Body=b"first", ChecksumAlgorithm="CRC32")
+    copy = {
+        "Bucket": "copies",
+        "Key": "kept/model",
+        "CopySource": "copies/job/model",
+        "ChecksumAlgorithm": "SHA256",
+        "IfNoneMatch": "*",
+    }
+    s3.copy_object(**copy)
+    s3.put_object(Bucket="copies", Key="job/model", Body=b"second")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.copy_object(**copy)
+    head = s3.head_object(Bucket="copies", Key="kept/model", ChecksumMode="ENABLED")
+    assert head["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(b"first").digest()).decode()
+    # Who replaces it and lets S3 compute no SHA-256 leaves none.
+    s3.put_object(Bucket="copies", Key="kept/model", Body=b"first", ChecksumAlgorithm="CRC32")
+    assert "ChecksumSHA256" not in s3.head_object(Bucket="copies", Key="kept/model", ChecksumMode="ENABLED")
+    for key in ("job/model", "kept/model"):
+        s3.delete_object(Bucket="copies", Key=key)
+    s3.delete_bucket(Bucket="copies")
 
 
 def test_buckets_empty_themselves_when_their_tag_says_so(emulator: Running, stack: Stack) -> None:
