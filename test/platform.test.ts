@@ -168,6 +168,7 @@ describe('one customer key and a VPC that exists', () => {
     ['DataWorkflowEventsRole', 'none'],
     ['EndpointRole', 'decrypt'],
     ['EndpointCleanupHandlerRole', 'encrypt'],
+    ['EndpointArtifactsRole', 'decrypt'],
     ['EndpointSmokeRole', 'none'],
     ['EndpointDeployRole', 'encrypt and give to SageMaker'],
     ['EndpointDeployEventsRole', 'none'],
@@ -262,7 +263,7 @@ describe('one customer key and a VPC that exists', () => {
       ...['Validate', 'Preprocess'].map((job) => `DataJobs${job}Role`), 'DataGlueTableCrawlerRole',
       ...['Finish', 'Manifest', 'StartTraining', 'Unnotified', 'Verdict'].map((handler) => `DataFunctions${handler}Role`),
       ...['Datasets', 'Health', 'Models', 'Predict', 'Training'].map((handler) => `Api${handler}Role`), 'TrainingJobRole', 'DataInterruptionHandlerRole',
-      'EndpointCleanupHandlerRole', 'EndpointRole', 'EndpointSmokeRole', 'ModelsCleanupHandlerRole', 'ModelsFeedHandlerRole',
+      'EndpointArtifactsRole', 'EndpointCleanupHandlerRole', 'EndpointRole', 'EndpointSmokeRole', 'ModelsCleanupHandlerRole', 'ModelsFeedHandlerRole',
     ].sort());
     for (const [, statements] of roles) {
       make(statements).forEach(({ Resource }) => expect(JSON.stringify(Resource)).toMatch(/subnet-1.*subnet-2.*security-group/));
