@@ -110,6 +110,7 @@ project.package.addField('files', [
   '/assets/**/*.py', '!test_*.py', '!conftest.py', '!testing.py', '!fake_host.py',
   '/assets/rehearsal/cli.js', '/assets/rehearsal/requirements*.txt', '/assets/rehearsal/README.md',
   '/assets/rehearsal/emulator/ministack/contract.json', '/assets/rehearsal/emulator/glue/awsglue_standin/README.md',
+  '/assets/rehearsal/emulator/sagemaker/containers/README.md',
 ]);
 project.package.addField('workspaces', ['examples/*']);
 project.addBins({ 'cdk-mlops': 'assets/rehearsal/cli.js' });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import io
 import threading
 import time
@@ -54,7 +55,8 @@ class FakeS3:
         self._check("s3:GetObject", f"arn:aws:s3:::{Bucket}/{Key}")
         if (Bucket, Key) not in self.host.objects:
             raise FakeError("404")
-        return {"ContentLength": len(self.host.objects[Bucket, Key])}
+        body = self.host.objects[Bucket, Key]
+        return {"ContentLength": len(body), "ETag": f'"{hashlib.md5(body).hexdigest()}"'}
 
     def put_object(
         self, Bucket: str, Key: str, Body: bytes, ServerSideEncryption: str = "", SSEKMSKeyId: str = ""
