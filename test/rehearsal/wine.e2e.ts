@@ -55,8 +55,8 @@ describe('another data set: three classes, missing values, an identifier; a cust
     const users = run.document.emulated!.grants.exercised.filter(({ action }) => action.startsWith('kms:'));
     expect([...new Set(users.map(({ logicalId }) => logicalId.replace(/[0-9A-F]{8}$/, '')))].sort()).toEqual([
       'ApiDatasetsRole', 'ApiModelsRole', 'ApiTrainingRole', 'DataFunctionsFinishRole', 'DataFunctionsManifestRole', 'DataFunctionsVerdictRole',
-      'DataGlueTableCrawlerRole', 'DataJobsPreprocessRole', 'DataJobsValidateRole', 'DataWorkflowRole', 'EndpointCleanupHandlerRole', 'EndpointDeployRole',
-      'EndpointRole', 'ModelsFeedHandlerRole', 'TrainingJobRole', 'TrainingRole',
+      'DataGlueTableCrawlerRole', 'DataJobsPreprocessRole', 'DataJobsValidateRole', 'DataWorkflowRole', 'EndpointArtifactsRole', 'EndpointCleanupHandlerRole',
+      'EndpointDeployRole', 'EndpointRole', 'ModelsFeedHandlerRole', 'TrainingJobRole', 'TrainingRole',
     ]);
   });
 });
