@@ -357,6 +357,7 @@ describe('DataPipeline', () => {
       rawPrefix: 'raw/',
       processedPrefix: 'processed/',
       quarantinePrefix: 'quarantine/',
+      reportsPrefix: 'reports/',
       pipelineName: 'abalone-training',
       bucket: { Ref: expect.stringMatching(/^DataBucket/) },
       tableName: { Ref: expect.stringMatching(/^DataDatasets/) },

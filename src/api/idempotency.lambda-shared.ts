@@ -1,7 +1,8 @@
 import { createHash } from 'crypto';
 import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { ApiEnvironment, HANDLER_TIMEOUT_SECONDS } from './environment';
-import { Answer, environment, HttpError, invalid, isObject, nameOfError, short } from './http.lambda-shared';
+import { Answer, environment, HttpError, invalid, isObject, short } from './http.lambda-shared';
+import { conditionHeld } from '../shared/conditional-write.lambda-shared';
 
 /** How long an answer is given again. */
 const KEPT_SECONDS = 24 * 60 * 60;
@@ -56,21 +57,13 @@ export async function once(tables: DynamoDBDocumentClient, id: string, request: 
 
 /** True where the id is new, has expired, or is that of an equal request whose handler was stopped. */
 async function claim(tables: DynamoDBDocumentClient, TableName: string, id: string, request: string): Promise<boolean> {
-  try {
-    await tables.send(new PutCommand({
-      TableName,
-      Item: { id, request, atWorkUntil: now() + AT_WORK_SECONDS, expiresAt: now() + KEPT_SECONDS },
-      ConditionExpression: 'attribute_not_exists(#id) OR #expiresAt < :now OR (#atWorkUntil < :now AND #request = :request)',
-      ExpressionAttributeNames: { '#id': 'id', '#expiresAt': 'expiresAt', '#atWorkUntil': 'atWorkUntil', '#request': 'request' },
-      ExpressionAttributeValues: { ':now': now(), ':request': request },
-    }));
-    return true;
-  } catch (error) {
-    if (nameOfError(error) === 'ConditionalCheckFailedException') {
-      return false;
-    }
-    throw error;
-  }
+  return conditionHeld(tables.send(new PutCommand({
+    TableName,
+    Item: { id, request, atWorkUntil: now() + AT_WORK_SECONDS, expiresAt: now() + KEPT_SECONDS },
+    ConditionExpression: 'attribute_not_exists(#id) OR #expiresAt < :now OR (#atWorkUntil < :now AND #request = :request)',
+    ExpressionAttributeNames: { '#id': 'id', '#expiresAt': 'expiresAt', '#atWorkUntil': 'atWorkUntil', '#request': 'request' },
+    ExpressionAttributeValues: { ':now': now(), ':request': request },
+  })));
 }
 
 function earlierAnswer(stored: Stored | undefined, request: string): Answer {

@@ -269,6 +269,7 @@ export class DataPipeline extends DataPipelineBase implements iam.IGrantable, ec
       rawPrefix: `${this.prefix}${Prefix.RAW}`,
       processedPrefix: `${this.prefix}${Prefix.PROCESSED}`,
       quarantinePrefix: `${this.prefix}${Prefix.QUARANTINE}`,
+      reportsPrefix: `${this.prefix}${Prefix.REPORTS}`,
       stateMachineArn: this.stateMachine.stateMachineArn,
       tableName: this.datasetTable.tableName,
       schema: this.schema._document(),

@@ -1,9 +1,10 @@
-import { ConditionalCheckFailedException, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { causeOf, StateError } from './cause.lambda-shared';
 import { Env } from './environment';
 import { DatasetStatus, Ingestion } from './ingestion.lambda-shared';
 import { warnOf } from './warnings.lambda-shared';
+import { conditionHeld } from '../shared/conditional-write.lambda-shared';
 
 const table = DynamoDBDocumentClient.from(new DynamoDBClient({}), { marshallOptions: { removeUndefinedValues: true } });
 
@@ -74,19 +75,13 @@ async function record(id: string, status: DatasetStatus, executionArn: string, s
   set('rows', state.verdict?.rows);
   set('pipelineExecutionArn', state.training?.pipelineExecutionArn);
   set('error', cause);
-  try {
-    await table.send(new UpdateCommand({
-      TableName: process.env[Env.TABLE_NAME],
-      Key: { id },
-      UpdateExpression: update,
-      // Another execution may have taken over what this one gave up.
-      ConditionExpression: 'executionArn = :me',
-      ExpressionAttributeNames: names,
-      ExpressionAttributeValues: values,
-    }));
-  } catch (error) {
-    if (!(error instanceof ConditionalCheckFailedException)) {
-      throw error;
-    }
-  }
+  // Another execution may have taken over what this one gave up.
+  await conditionHeld(table.send(new UpdateCommand({
+    TableName: process.env[Env.TABLE_NAME],
+    Key: { id },
+    UpdateExpression: update,
+    ConditionExpression: 'executionArn = :me',
+    ExpressionAttributeNames: names,
+    ExpressionAttributeValues: values,
+  })));
 }

@@ -1,7 +1,7 @@
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { DescribeExecutionCommand, SFNClient } from '@aws-sdk/client-sfn';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { Env } from './environment';
+import { conditionHeld } from '../shared/conditional-write.lambda-shared';
 
 /** Whether an execution is at work, or was asked to go on: one that was stopped or timed out cannot give back what it claimed. */
 export async function isRunning(executions: SFNClient, executionArn: string): Promise<boolean> {
@@ -22,22 +22,14 @@ export async function isRunning(executions: SFNClient, executionArn: string): Pr
  * @returns whether it was recorded
  */
 export async function recordInterrupted(table: DynamoDBDocumentClient, id: string, executionArn: string, cause: string): Promise<boolean> {
-  try {
-    await table.send(new UpdateCommand({
-      TableName: process.env[Env.TABLE_NAME],
-      Key: { id },
-      UpdateExpression: 'SET #status = :failed, #error = :error, updatedAt = :now',
-      ConditionExpression: '#status = :running AND executionArn = :owner',
-      ExpressionAttributeNames: { '#status': 'status', '#error': 'error' },
-      ExpressionAttributeValues: {
-        ':failed': 'FAILED', ':running': 'RUNNING', ':owner': executionArn, ':error': cause, ':now': new Date().toISOString(),
-      },
-    }));
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) {
-      return false;
-    }
-    throw error;
-  }
+  return conditionHeld(table.send(new UpdateCommand({
+    TableName: process.env[Env.TABLE_NAME],
+    Key: { id },
+    UpdateExpression: 'SET #status = :failed, #error = :error, updatedAt = :now',
+    ConditionExpression: '#status = :running AND executionArn = :owner',
+    ExpressionAttributeNames: { '#status': 'status', '#error': 'error' },
+    ExpressionAttributeValues: {
+      ':failed': 'FAILED', ':running': 'RUNNING', ':owner': executionArn, ':error': cause, ':now': new Date().toISOString(),
+    },
+  })));
 }

@@ -1,10 +1,11 @@
-import { ConditionalCheckFailedException, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { DynamoDBDocumentClient, GetCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { Env, Prefix } from './environment';
 import { Ingestion, keyOf, Manifest, ManifestFile, manifestId, pipelinePrefix, placesOf } from './ingestion.lambda-shared';
 import { isRunning, recordInterrupted } from './interruption.lambda-shared';
+import { conditionHeld } from '../shared/conditional-write.lambda-shared';
 import { statusOf } from '../shared/copy-object.lambda-shared';
 
 const s3 = new S3Client({});
@@ -118,31 +119,23 @@ async function claim(id: string, files: readonly ManifestFile[], report: string,
 async function tryClaim(
   id: string, files: readonly ManifestFile[], report: string, executionArn: string, now: string, gone?: string,
 ): Promise<boolean> {
-  try {
-    await table.send(new UpdateCommand({
-      TableName: process.env[Env.TABLE_NAME],
-      Key: { id },
-      UpdateExpression: 'SET #status = :running, #name = :name, files = :files, report = :report, executionArn = :me, '
-        + 'createdAt = if_not_exists(createdAt, :now), updatedAt = :now REMOVE #error, #rows, warnings, pipelineExecutionArn',
-      ConditionExpression: 'attribute_not_exists(id) OR #status = :failed OR executionArn = :me'
-        + (gone ? ' OR (#status = :running AND executionArn = :gone)' : ''),
-      ExpressionAttributeNames: { '#status': 'status', '#name': 'name', '#error': 'error', '#rows': 'rows' },
-      ExpressionAttributeValues: {
-        ':running': 'RUNNING',
-        ':failed': 'FAILED',
-        ':me': executionArn,
-        ':now': now,
-        ':report': report,
-        ':name': process.env[Env.DATASET_NAME],
-        ':files': files,
-        ...(gone ? { ':gone': gone } : {}),
-      },
-    }));
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException) {
-      return false;
-    }
-    throw error;
-  }
+  return conditionHeld(table.send(new UpdateCommand({
+    TableName: process.env[Env.TABLE_NAME],
+    Key: { id },
+    UpdateExpression: 'SET #status = :running, #name = :name, files = :files, report = :report, executionArn = :me, '
+      + 'createdAt = if_not_exists(createdAt, :now), updatedAt = :now REMOVE #error, #rows, warnings, pipelineExecutionArn',
+    ConditionExpression: 'attribute_not_exists(id) OR #status = :failed OR executionArn = :me'
+      + (gone ? ' OR (#status = :running AND executionArn = :gone)' : ''),
+    ExpressionAttributeNames: { '#status': 'status', '#name': 'name', '#error': 'error', '#rows': 'rows' },
+    ExpressionAttributeValues: {
+      ':running': 'RUNNING',
+      ':failed': 'FAILED',
+      ':me': executionArn,
+      ':now': now,
+      ':report': report,
+      ':name': process.env[Env.DATASET_NAME],
+      ':files': files,
+      ...(gone ? { ':gone': gone } : {}),
+    },
+  })));
 }

@@ -1,8 +1,9 @@
-import { ArnFormat, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import { alarmArn } from '../shared/arns';
 import { allowAlarms } from '../shared/encryption';
 
 export interface NotificationTopicProps {
@@ -15,13 +16,12 @@ export interface NotificationTopicProps {
 export class NotificationTopic extends sns.Topic {
   constructor(scope: Construct, id: string, { datasetName, encryptionKey }: NotificationTopicProps) {
     super(scope, id, { displayName: `Data of ${datasetName}`, enforceSSL: true, masterKey: encryptionKey });
-    const alarms = Stack.of(this).formatArn({ service: 'cloudwatch', resource: 'alarm', resourceName: '*', arnFormat: ArnFormat.COLON_RESOURCE_NAME });
     // https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
     this.addToResourcePolicy(new iam.PolicyStatement({
       actions: ['sns:Publish'],
       resources: [this.topicArn],
       principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
-      conditions: { ArnLike: { 'aws:SourceArn': alarms }, StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      conditions: { ArnLike: { 'aws:SourceArn': alarmArn(this, '*') }, StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
     }));
     if (encryptionKey) {
       allowAlarms(this, encryptionKey);

@@ -1,13 +1,13 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
-import { DescribeModelCommand, DescribeModelPackageCommand, DescribeModelPackageCommandOutput, ListTagsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker';
+import { DescribeModelCommand, DescribeModelPackageCommandOutput, ListTagsCommand, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { DynamoDBDocumentClient, GetCommand } from '@aws-sdk/lib-dynamodb';
 import { MODEL_PACKAGE_TAG } from './environment';
 import { lookAt } from '../registry/artifact-copies.lambda-shared';
 import { CATALOG_ENVIRONMENT, modelKey, ModelItem, versionOf } from '../registry/catalog.lambda-shared';
+import { describeVersion } from '../registry/describe-version.lambda-shared';
 import { containersOf, digestOf, prefixOf, servingContainer, VersionArtifacts, VersionContainer } from '../registry/version-artifacts.lambda-shared';
 import { statusOf } from '../shared/copy-object.lambda-shared';
-import { isGone } from '../shared/custom-resource.lambda-shared';
 
 const sagemaker = new SageMakerClient({ maxAttempts: 5 });
 const s3 = new S3Client({ maxAttempts: 5 });
@@ -35,7 +35,7 @@ export async function handler(request: ArtifactsRequest): Promise<ArtifactsResul
     const what = deploys ? request.modelPackageArn : `model ${request.modelName}`;
     return { problem: `${what} does not say which version of ${group} it is, so that its artifacts cannot be verified` };
   }
-  const described = await describe(arn);
+  const described = await describeVersion(sagemaker, arn);
   if (deploys && described?.ModelApprovalStatus !== 'Approved') {
     return { problem: `version ${version} is not approved (any more): its status is ${described?.ModelApprovalStatus ?? 'Deleted'}` };
   }
@@ -88,17 +88,6 @@ async function sha256Of(key: string): Promise<string | undefined> {
     return (await lookAt(s3, bucket(), key))?.sha256;
   } catch (error) {
     if (statusOf(error) === 403) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-async function describe(arn: string): Promise<DescribeModelPackageCommandOutput | undefined> {
-  try {
-    return await sagemaker.send(new DescribeModelPackageCommand({ ModelPackageName: arn }));
-  } catch (error) {
-    if (isGone(error)) {
       return undefined;
     }
     throw error;

@@ -1,11 +1,12 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { DescribeModelPackageCommand, DescribeModelPackageCommandOutput, SageMakerClient } from '@aws-sdk/client-sagemaker';
+import { DescribeModelPackageCommandOutput, SageMakerClient } from '@aws-sdk/client-sagemaker';
 import { DynamoDBDocumentClient, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { copyArtifacts } from './artifact-copies.lambda-shared';
 import { CATALOG_ENVIRONMENT, DELETED, flattenMetrics, GATE_PREFIX, LINEAGE, MAX_METRICS, MAX_REPORT_BYTES, modelKey, ModelItem, versionOf } from './catalog.lambda-shared';
+import { describeVersion } from './describe-version.lambda-shared';
 import { ArtifactProblem, prefixOf } from './version-artifacts.lambda-shared';
-import { isGone } from '../shared/custom-resource.lambda-shared';
+import { conditionHeld, isConditionFailed } from '../shared/conditional-write.lambda-shared';
 import { logger } from '../shared/logger.lambda-shared';
 
 const sagemaker = new SageMakerClient({});
@@ -33,7 +34,7 @@ export async function handler(event: ModelPackageEvent): Promise<Change> {
   const key = { ...modelKey(group, version), version };
   // Before asking, so that a state which was asked for earlier can not win against a later deletion.
   const asked = new Date().toISOString();
-  const described = await describe(modelPackageArn);
+  const described = await describeVersion(sagemaker, modelPackageArn);
   const item = described
     ? modelItem(key, described, await metricsOf(described))
     : { ...key, modelPackageArn, status: DELETED, updatedAt: asked };
@@ -55,26 +56,15 @@ async function keepArtifacts({ pk, sk, modelPackageArn }: ModelItem, group: stri
     throw error;
   });
   const problem = typeof artifacts === 'string';
-  await dynamodb.send(new UpdateCommand({
+  await conditionHeld(dynamodb.send(new UpdateCommand({
     TableName: process.env[CATALOG_ENVIRONMENT.table],
     Key: { pk, sk },
     UpdateExpression: problem ? 'SET artifactsProblem = :artifacts' : 'SET artifacts = :artifacts REMOVE artifactsProblem',
     ConditionExpression: 'attribute_not_exists(artifacts) OR artifacts.prefix <> :prefix',
     ExpressionAttributeValues: { ':artifacts': artifacts, ':prefix': prefixOf(group, described) },
-  })).catch(unlessConditionFailed);
+  })));
   if (problem) {
     logger.error('the artifacts of a version cannot be copied', { modelPackageArn, problem: artifacts });
-  }
-}
-
-async function describe(modelPackageArn: string): Promise<DescribeModelPackageCommandOutput | undefined> {
-  try {
-    return await sagemaker.send(new DescribeModelPackageCommand({ ModelPackageName: modelPackageArn }));
-  } catch (error) {
-    if (isGone(error)) {
-      return undefined;
-    }
-    throw error;
   }
 }
 
@@ -168,13 +158,9 @@ async function write(item: ModelItem): Promise<Pick<ModelItem, 'artifacts'> | un
     }));
     return Attributes;
   } catch (error) {
-    return unlessConditionFailed(error);
+    if (isConditionFailed(error)) {
+      return undefined;
+    }
+    throw error;
   }
-}
-
-function unlessConditionFailed(error: unknown): undefined {
-  if (error instanceof Error && error.name === 'ConditionalCheckFailedException') {
-    return undefined;
-  }
-  throw error;
 }

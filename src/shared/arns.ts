@@ -33,3 +33,8 @@ export function executionArns(scope: IConstruct, stateMachineName: string): stri
 export function logGroupArn(scope: IConstruct, name: string): string {
   return Stack.of(scope).formatArn({ service: 'logs', resource: 'log-group', resourceName: name, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
 }
+
+/** The alarm of that name; `*` stands for any part of it. */
+export function alarmArn(scope: IConstruct, alarmName: string): string {
+  return Stack.of(scope).formatArn({ service: 'cloudwatch', resource: 'alarm', resourceName: alarmName, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
+}

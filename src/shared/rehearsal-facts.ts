@@ -12,6 +12,7 @@ export interface RehearsalFacts {
     readonly rawPrefix: string;
     readonly processedPrefix: string;
     readonly quarantinePrefix: string;
+    readonly reportsPrefix: string;
     readonly stateMachineArn: string;
     /** Table of data sets (one item a manifest). */
     readonly tableName: string;

@@ -1,5 +1,4 @@
 import * as path from 'path';
-import { DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { DeleteRolePolicyCommand, GetRolePolicyCommand, IAMClient, ListRolePoliciesCommand, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import {
@@ -7,7 +6,7 @@ import {
   SendPipelineExecutionStepSuccessCommand, StartPipelineExecutionCommand,
 } from '@aws-sdk/client-sagemaker';
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { deploy, Deployed, ROOT } from '../rehearsal/command';
+import { deploy, Deployed, outputsOf, ROOT } from '../rehearsal/command';
 
 interface Ended {
   readonly status: string;
@@ -51,8 +50,7 @@ describe('permission follows the reference', () => {
     const { aws } = deployed.context;
     iam = new IAMClient(aws.options);
     sqs = new SQSClient(aws.options);
-    const { Stacks: [stack] = [] } = await aws.cloudFormation.send(new DescribeStacksCommand({ StackName: 'Permissions' }));
-    outputs = Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
+    outputs = await outputsOf(aws, 'Permissions');
     const rows = Array.from({ length: 20 }, (_, index) => `${2 * index},${index}`).join('\n');
     for (const [Bucket, Key, Body] of [
       [outputs.PlainName, 'in/report.json', '{"value": 1}'], [outputs.EncryptedName, 'in/report.json', '{"value": 1}'],

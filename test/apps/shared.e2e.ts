@@ -1,10 +1,9 @@
 import * as path from 'path';
-import { DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { GetRolePolicyCommand, IAMClient, ListRolePoliciesCommand, PutRolePolicyCommand } from '@aws-sdk/client-iam';
 import { ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
-import { deploy, Deployed, ROOT } from '../rehearsal/command';
+import { deploy, Deployed, outputsOf, ROOT } from '../rehearsal/command';
 
 interface DatasetItem {
   readonly id: string;
@@ -23,8 +22,7 @@ describe('data pipelines that share a bucket and a topic with a customer key', (
     const { aws } = deployed.context;
     iam = new IAMClient(aws.options);
     sqs = new SQSClient(aws.options);
-    const { Stacks: [stack] = [] } = await aws.cloudFormation.send(new DescribeStacksCommand({ StackName: 'Shared' }));
-    outputs = Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
+    outputs = await outputsOf(aws, 'Shared');
   });
 
   afterAll(async () => {

@@ -2,9 +2,11 @@ import { spawn } from 'child_process';
 import * as fs from 'fs';
 import * as os from 'os';
 import * as path from 'path';
+import { DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
 import { findApp } from '../../src/rehearsal/app/app-source';
 import { parseOptions, RehearseOptions } from '../../src/rehearsal/command/options';
 import { Terminal } from '../../src/rehearsal/command/terminal';
+import { AwsClients } from '../../src/rehearsal/emulator/aws-clients';
 import { Emulator } from '../../src/rehearsal/emulator/emulator';
 import type { RehearsalDocument } from '../../src/rehearsal/report/document';
 import { RunContext } from '../../src/rehearsal/scenario/run-context';
@@ -85,6 +87,12 @@ export interface Deployed {
   fault(body: Readonly<Record<string, string>>): Promise<void>;
   /** Ends the emulator and all that runs in it. */
   end(): Promise<void>;
+}
+
+/** The outputs of a stack, by their names. */
+export async function outputsOf({ cloudFormation }: AwsClients, StackName: string): Promise<Record<string, string>> {
+  const { Stacks: [stack] = [] } = await cloudFormation.send(new DescribeStacksCommand({ StackName }));
+  return Object.fromEntries((stack.Outputs ?? []).map(({ OutputKey, OutputValue }) => [OutputKey, OutputValue]));
 }
 
 /** An app deployed to an emulator, for tests that play on it themselves. */

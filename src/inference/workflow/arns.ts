@@ -1,5 +1,6 @@
 import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { Construct } from 'constructs';
+import { alarmArn } from '../../shared/arns';
 
 export function stateMachineName(prefix: string): string {
   return `${prefix}-deploy`;
@@ -9,11 +10,6 @@ export function stateMachineArn(stack: Stack, prefix: string): string {
   return stack.formatArn({
     service: 'states', resource: 'stateMachine', resourceName: stateMachineName(prefix), arnFormat: ArnFormat.COLON_RESOURCE_NAME,
   });
-}
-
-/** The alarm of that name; `*` stands for any part of it. */
-export function alarmArn(scope: Construct, alarmName: string): string {
-  return Stack.of(scope).formatArn({ service: 'cloudwatch', resource: 'alarm', resourceName: alarmName, arnFormat: ArnFormat.COLON_RESOURCE_NAME });
 }
 
 /** The alarms that Application Auto Scaling makes for the policies of an endpoint. */

@@ -1,8 +1,9 @@
 import { Stack } from 'aws-cdk-lib';
 import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
-import { alarmArn, scalingAlarms } from './arns';
+import { scalingAlarms } from './arns';
 import { DeployStates } from './deploy-states';
 import type { Autoscaling } from '../../profile/capacity';
+import { alarmArn } from '../../shared/arns';
 import { permit, ServiceTask } from '../../shared/workflow/service-task';
 
 const SERVICE = 'sagemaker.application-autoscaling.amazonaws.com';

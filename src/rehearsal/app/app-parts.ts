@@ -31,6 +31,9 @@ export interface ModelParts {
   readonly api?: Part<'cdk-mlops:api'>;
 }
 
+/** The parts alone. */
+type Linked = Omit<ModelParts, 'name' | 'environment'>;
+
 /** What of the app is rehearsed. */
 export interface AppParts {
   readonly models: readonly ModelParts[];
@@ -49,7 +52,7 @@ function partsOfKind<K extends Kind>(kind: K, stacks: readonly AssembledStack[],
 }
 
 /** The group in which the versions of a model are registered. */
-export function groupOf({ training, registry, endpoints }: Omit<ModelParts, 'name' | 'environment'>): string | undefined {
+export function groupOf({ training, registry, endpoints }: Linked): string | undefined {
   return [training, registry, endpoints[0]].find((part) => part !== undefined)?.facts.modelPackageGroupName;
 }
 
@@ -71,11 +74,10 @@ export function findAppParts(stacks: readonly AssembledStack[], deployed: readon
   const isIn = (part: Part<Kind>) => found.some((model) => partsOf(model).includes(part));
   const add = (first: Part<Kind>, start: Partial<ModelParts>) => {
     const group = groupOf({ endpoints: [], ...start });
-    const ofGroup = (part: Part<'cdk-mlops:model-registry' | 'cdk-mlops:inference-endpoint'>) =>
-      part.facts.modelPackageGroupName === group && isSameEnvironment(part.environment, first.environment);
+    const isHere = ({ environment }: Part<Kind>) => isSameEnvironment(environment, first.environment);
+    const ofGroup = (part: Part<'cdk-mlops:model-registry' | 'cdk-mlops:inference-endpoint'>) => part.facts.modelPackageGroupName === group && isHere(part);
     const parts = { endpoints: endpoints.filter(ofGroup), ...start, registry: registries.find(ofGroup) };
-    const near = apis.filter(({ environment }) => isSameEnvironment(environment, first.environment));
-    found.push({ ...parts, name: first.path, environment: first.environment, api: apiOf(near, parts) });
+    found.push({ ...parts, name: first.path, environment: first.environment, api: apiOf(apis.filter(isHere), parts) });
   };
   const startedBy = ({ facts, environment }: Part<'cdk-mlops:data-pipeline'>) => trainings.find((training) =>
     training.facts.pipelineName === facts.pipelineName && isSameEnvironment(training.environment, environment));
@@ -96,7 +98,7 @@ export function findAppParts(stacks: readonly AssembledStack[], deployed: readon
 }
 
 /** The API that serves most of a model's parts. */
-function apiOf(apis: readonly Part<'cdk-mlops:api'>[], parts: Omit<ModelParts, 'name' | 'environment'>): Part<'cdk-mlops:api'> | undefined {
+function apiOf(apis: readonly Part<'cdk-mlops:api'>[], parts: Linked): Part<'cdk-mlops:api'> | undefined {
   const { training, endpoints } = parts;
   const served = ({ facts: { serves } }: Part<'cdk-mlops:api'>) => [
     serves.data.includes(datasetOf(parts) ?? ''),

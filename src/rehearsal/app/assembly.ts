@@ -83,18 +83,11 @@ export interface Template {
 /** Reads the stacks of a cloud assembly and of the stages inside it. */
 export function readStacks(folder: string): AssembledStack[] {
   const { artifacts = {} } = readJson<Manifest>(path.join(folder, 'manifest.json'));
-  const idOf = (name: string) => artifacts[name]?.type === STACK ? artifacts[name].displayName ?? name : undefined;
   return Object.entries(artifacts).flatMap(([name, artifact]) => {
     if (artifact.type === 'cdk:cloud-assembly' && artifact.properties?.directoryName) {
       return readStacks(path.join(folder, artifact.properties.directoryName));
     }
-    const needed = artifact.dependencies ?? [];
-    const assets = needed.flatMap((other) => artifacts[other]?.type === ASSETS ? artifacts[other].properties?.file ?? [] : []);
-    return artifact.type === STACK ? [{
-      ...readStack(folder, idOf(name)!, artifact),
-      dependencies: needed.map(idOf).filter((id) => id !== undefined),
-      bootstrap: bootstrapOf(artifact, assets.map((file) => readJson<AssetManifest>(path.join(folder, file)))),
-    }] : [];
+    return artifact.type === STACK ? [readStack(folder, name, artifacts)] : [];
   });
 }
 
@@ -119,7 +112,12 @@ function bootstrapOf({ properties = {} }: ManifestArtifact, manifests: readonly 
   };
 }
 
-function readStack(folder: string, id: string, artifact: ManifestArtifact): Omit<AssembledStack, 'dependencies' | 'bootstrap'> {
+function readStack(folder: string, name: string, artifacts: Record<string, ManifestArtifact>): AssembledStack {
+  const artifact = artifacts[name];
+  const idOf = (stack: string) => artifacts[stack].displayName ?? stack;
+  const needed = (type: string) => (artifact.dependencies ?? []).filter((other) => artifacts[other]?.type === type);
+  const assets = needed(ASSETS).flatMap((other) => artifacts[other].properties?.file ?? []);
+  const id = idOf(name);
   const more = artifact.additionalMetadataFile ?? artifact.properties?.additionalMetadataFile;
   const metadata: Metadata = { ...artifact.metadata, ...(more ? readJson<Metadata>(path.join(folder, more)) : {}) };
   const [, account, region] = /^aws:\/\/([^/]+)\/(.+)$/.exec(artifact.environment ?? '') ?? [];
@@ -129,6 +127,8 @@ function readStack(folder: string, id: string, artifact: ManifestArtifact): Omit
     name: stackName ?? id,
     stage: id.split('/').slice(0, -1).join('/'),
     environment: { account: account ?? 'unknown-account', region: region ?? 'unknown-region' },
+    dependencies: needed(STACK).map(idOf),
+    bootstrap: bootstrapOf(artifact, assets.map((file) => readJson<AssetManifest>(path.join(folder, file)))),
     qualifier: /^\/cdk-bootstrap\/([^/]+)\/version$/.exec(parameter ?? '')?.[1],
     template: templateFile ? readJson<Template>(path.join(folder, templateFile)) : {},
     metadata: Object.entries(metadata).flatMap(([where, entries]) =>

@@ -27,10 +27,13 @@ export interface CdkOptions {
 export class Cdk {
   /** Its log, all commands in a row. */
   public readonly log: string;
+  private readonly temporary: string;
   private deployed: readonly string[] = [];
 
   constructor(private readonly options: CdkOptions) {
     this.log = path.join(options.work, 'cdk.log');
+    this.temporary = path.join(options.work, 'cdk-tmp');
+    fs.mkdirSync(this.temporary, { recursive: true });
   }
 
   /** Folder of the cloud assembly. */
@@ -108,14 +111,12 @@ export class Cdk {
 
   private envIn(environment?: Environment): NodeJS.ProcessEnv {
     const env = this.options.envIn(environment);
-    const temporary = path.join(this.options.work, 'cdk-tmp');
-    fs.mkdirSync(temporary, { recursive: true });
     return {
       ...env,
       // What the tools of the app leave in their temporary folder goes with ours.
-      TMPDIR: temporary,
-      TEMP: temporary,
-      TMP: temporary,
+      TMPDIR: this.temporary,
+      TEMP: this.temporary,
+      TMP: this.temporary,
       PATH: [...binFolders(this.options.app.folder), env.PATH].join(path.delimiter),
       // The CDK keeps there which account a key belongs to, by the key alone.
       CDK_HOME: path.join(this.options.work, 'cdk-home'),

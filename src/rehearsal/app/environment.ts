@@ -17,6 +17,11 @@ export function isSameEnvironment(one: Environment, other: Environment): boolean
   return one.account === other.account && one.region === other.region;
 }
 
+/** Values of pseudo parameters of CloudFormation that follow from it. */
+export function pseudoParameters({ account, region }: Environment): Readonly<Record<string, string>> {
+  return { 'AWS::AccountId': account, 'AWS::Region': region, 'AWS::Partition': 'aws', 'AWS::URLSuffix': 'amazonaws.com' };
+}
+
 /** Each environment once, in the order of the stacks. */
 export function environmentsOf(stacks: readonly { readonly environment: Environment }[]): Environment[] {
   return [...new Map(stacks.map(({ environment }) => [urlOf(environment), environment])).values()];

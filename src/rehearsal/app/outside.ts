@@ -1,5 +1,5 @@
 import { AssembledStack } from './assembly';
-import { Environment, environmentsOf, urlOf } from './environment';
+import { Environment, environmentsOf, isSameEnvironment, pseudoParameters, urlOf } from './environment';
 
 /** Something that the app refers to by a literal name and does not make: see `assets/rehearsal/emulator/ministack/outside.py`. */
 export interface Outside {
@@ -82,7 +82,7 @@ function textOf(value: unknown, environment: Environment): string | undefined {
   const [[name, argument]] = Object.entries(value);
   switch (name) {
     case 'Ref':
-      return PSEUDO[String(argument)]?.(environment) ?? UNKNOWN;
+      return pseudoParameters(environment)[String(argument)] ?? UNKNOWN;
     case 'Fn::Join': {
       const [separator, items] = argument as [string, unknown];
       return Array.isArray(items) ? items.map((item) => textOf(item, environment) ?? UNKNOWN).join(separator) : UNKNOWN;
@@ -98,15 +98,8 @@ function textOf(value: unknown, environment: Environment): string | undefined {
   }
 }
 
-const PSEUDO: Readonly<Record<string, (environment: Environment) => string>> = {
-  'AWS::Partition': () => 'aws',
-  'AWS::AccountId': ({ account }) => account,
-  'AWS::Region': ({ region }) => region,
-  'AWS::URLSuffix': () => 'amazonaws.com',
-};
-
 function substituted(text: string, environment: Environment): string {
-  return text.replace(/\$\{([^}]*)\}/g, (_, name: string) => PSEUDO[name]?.(environment) ?? UNKNOWN);
+  return text.replace(/\$\{([^}]*)\}/g, (_, name: string) => pseudoParameters(environment)[name] ?? UNKNOWN);
 }
 
 /**
@@ -140,7 +133,7 @@ const BOOTSTRAP_VERSION = '999';
 
 /** In each environment, what it has outside of the app. */
 export function byEnvironment(things: readonly Outside[]): [Environment, Outside[]][] {
-  return environmentsOf(things).map((environment) => [environment, things.filter((thing) => urlOf(thing.environment) === urlOf(environment))]);
+  return environmentsOf(things).map((environment) => [environment, things.filter((thing) => isSameEnvironment(thing.environment, environment))]);
 }
 
 function unique(things: readonly Outside[]): Outside[] {

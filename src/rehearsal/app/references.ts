@@ -1,5 +1,5 @@
 import { DeployedStack } from './deployed-stacks';
-import { Environment, isSameEnvironment } from './environment';
+import { Environment, isSameEnvironment, pseudoParameters } from './environment';
 import { RehearsalError } from '../command/errors';
 
 /**
@@ -71,10 +71,7 @@ function imported(name: string, by: DeployedStack, stacks: readonly DeployedStac
 
 function pseudo(name: string, stack: DeployedStack): string | undefined {
   const values: Record<string, string> = {
-    'AWS::AccountId': stack.environment.account,
-    'AWS::Region': stack.environment.region,
-    'AWS::Partition': 'aws',
-    'AWS::URLSuffix': 'amazonaws.com',
+    ...pseudoParameters(stack.environment),
     'AWS::StackName': stack.name,
     'AWS::StackId': stack.id,
     'AWS::NoValue': '',

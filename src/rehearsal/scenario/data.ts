@@ -83,7 +83,7 @@ async function quarantined(context: RunContext, data: DataPart, dataSet: DataSet
   if (trained.length > 0) {
     return new RehearsalError(`data set ${dataSet.id} is in quarantine, yet the training pipeline ${pipelineName} was started: ${trained[0]}`);
   }
-  const uri = dataSet.report ?? `s3://${data.facts.bucket}/${data.facts.rawPrefix.replace(/raw\/$/, 'reports/')}${dataSet.id}/validation.json`;
+  const uri = dataSet.report ?? `s3://${data.facts.bucket}/${data.facts.reportsPrefix}${dataSet.id}/validation.json`;
   const text = await getText(context.aws.s3, parseS3Uri(uri)).catch(() => undefined);
   const findings = text === undefined ? [`the report ${uri} cannot be read`] : describeFindings(JSON.parse(text));
   const first = findings[0]?.split(': ')[0] ?? 'the report names no finding';

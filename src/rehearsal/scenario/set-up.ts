@@ -11,7 +11,7 @@ import { Cdk, findCdkCli } from '../app/cdk';
 import { readDeployed } from '../app/deployed-stacks';
 import { DEFAULT_ENVIRONMENT, environmentsOf, isSameEnvironment, settleEnvironments, urlOf } from '../app/environment';
 import { thingsInContext } from '../app/lookups';
-import { byEnvironment, givenThings, thingsInTemplates, thingsOfBootstrap } from '../app/outside';
+import { byEnvironment, givenThings, Outside, thingsInTemplates, thingsOfBootstrap } from '../app/outside';
 import { selectStacks } from '../app/selection';
 import { stackParameters } from '../app/stack-parameters';
 import { RehearsalError } from '../command/errors';
@@ -62,27 +62,28 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<DeployedA
     processes: given.processes,
     onLine: given.onVerbose,
   });
-  const { cdk, emulator, stacks, files, looked, parameters } = await runner.run('synth', async (step) => {
+  const { cdk, emulator, stacks, files, context, parameters } = await runner.run('synth', async (step) => {
     const trial = cdkAt(first);
-    const found = await trial.synth(step.signal);
-    const read = selectStacks(settleEnvironments(readStacks(trial.assembly)), { stacks: given.options.stacks, stages: given.options.stages });
+    const looked = await trial.synth(step.signal);
+    const read = selectStacks(settleEnvironments(readStacks(trial.assembly)), given.options);
     if (read.length === 0) {
       throw new RehearsalError('the app synthesized no stack with resources');
     }
-    const assigned = assignDataFiles(given.files, dataPipelinesOf(read));
+    const synthesized = {
+      stacks: read, files: assignDataFiles(given.files, dataPipelinesOf(read)), context: looked, parameters: stackParameters(read, given.options),
+    };
     const types = read.flatMap(({ metadata }) => metadata.map(({ type }) => type));
     const kinds = [...new Set(types.filter((type) => type.startsWith('cdk-mlops:')))];
     step.summary(`${count(read.length, 'stack')}: ${kinds.map((kind) => kind.replace('cdk-mlops:', '')).join(', ') || 'no construct of cdk-mlops'}`);
-    const values = stackParameters(read, given.options);
     const places = environmentsOf(read);
     const accounts = [...new Set(places.map(({ account }) => account))];
     if (isDeepStrictEqual(accounts, first.accounts) && places[0].region === first.home.region) {
-      return { cdk: trial, emulator: first, stacks: read, files: assigned, looked: found, parameters: values };
+      return { ...synthesized, cdk: trial, emulator: first };
     }
     step.detail(`the stacks are for ${places.map(urlOf).join(', ')}: the emulator is started again for them`);
     await first.stop();
     const again = await start(step.signal, accounts, places[0]);
-    return { cdk: cdkAt(again), emulator: again, stacks: read, files: assigned, looked: found, parameters: values };
+    return { ...synthesized, cdk: cdkAt(again), emulator: again };
   });
   await runner.run('bootstrap', async (step) => {
     const places = environmentsOf(stacks);
@@ -93,17 +94,12 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<DeployedA
       }
     }
     step.summary(places.map(urlOf).join(', '));
-    const { ssm, managedPolicies } = given.options;
-    const things = [
+    await makeOutside(step, emulator, [
       ...thingsOfBootstrap(stacks, emulator.home.account),
-      ...thingsInContext(looked),
+      ...thingsInContext(context),
       ...thingsInTemplates(stacks),
-      ...givenThings(places, ssm, managedPolicies),
-    ];
-    for (const [place, there] of byEnvironment(things).filter(([{ account }]) => emulator.accounts.includes(account))) {
-      const made = await emulator.make(place, there);
-      made.forEach(({ kind, id }) => step.detail(`exists outside the app, made here: ${kind} ${id} in ${urlOf(place)}`));
-    }
+      ...givenThings(places, given.options.ssm, given.options.managedPolicies),
+    ]);
   });
   const environments = new AwsEnvironments((place) => emulator.optionsOf(place));
   const app = { options: given.options, emulator, cdk, environments };
@@ -117,6 +113,14 @@ export async function setUp(runner: StepRunner, given: SetUp): Promise<DeployedA
     return { deployed: read, models: await modelContexts(step, app, parts, files) };
   });
   return { ...app, stacks: deployed, models };
+}
+
+/** Makes what is not there yet, in the accounts of the app. */
+async function makeOutside(step: Step, emulator: Emulator, things: readonly Outside[]): Promise<void> {
+  for (const [place, there] of byEnvironment(things).filter(([{ account }]) => emulator.accounts.includes(account))) {
+    const made = await emulator.make(place, there);
+    made.forEach(({ kind, id }) => step.detail(`exists outside the app, made here: ${kind} ${id} in ${urlOf(place)}`));
+  }
 }
 
 /** One client for each API, logged in. */

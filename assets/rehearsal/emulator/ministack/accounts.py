@@ -22,8 +22,8 @@ def install(emulator: Emulator) -> None:
     administrators = {key.access_key_id for key in emulator.settings.administrators.values()}
     _see_buckets(administrators)
     _see_keys()
-    for module in (apigateway, apigateway_v1):
-        _see_apis(module)
+    _see_apis(apigateway, apigateway._apis)
+    _see_apis(apigateway_v1, apigateway_v1._rest_apis)
 
 
 def _see_buckets(administrators: set[str]) -> None:
@@ -66,18 +66,14 @@ def _see_keys() -> None:
     kms.key_policy_for_arn = policy_of
 
 
-def _see_apis(module: Any) -> None:
+def _see_apis(module: Any, apis: Any) -> None:
     """Who does not sign is of no account: the API is found by its id alone. Who signs can call those of the own account."""
-    own, store = module.find_api_scope, "_apis" if module is apigateway else "_rest_apis"
+    own = module.find_api_scope
 
     def found(api_id: str) -> Any:
         scope = own(api_id)
         if scope is None and not iam_evaluator._verified_key.get():
-            places = [
-                (account, region)
-                for account, region, api in getattr(module, store).to_dict()
-                if api == api_id
-            ]
+            places = [(account, region) for account, region, api in apis.to_dict() if api == api_id]
             return places[0] if places else None
         return scope
 

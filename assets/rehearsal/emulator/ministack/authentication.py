@@ -66,11 +66,8 @@ def install(emulator: Emulator) -> None:
     for account, key in emulator.settings.others.items():
         # MiniStack has one root user; those of other accounts are sessions without an end.
         root = {"Arn": f"arn:aws:iam::{account}:root", "UserId": account, "AccountId": account}
-        sts_service._sessions[key.access_key_id] = {
-            **root,
-            "SecretAccessKey": key.secret_access_key,
-            "PrincipalType": "Root",
-        }
+        secret = {"SecretAccessKey": key.secret_access_key, "PrincipalType": "Root"}
+        sts_service.register_session(key.access_key_id, {**root, **secret})
     _make_function_credentials_secret(emulator)
     s3._enforce_post_policy_size = _refuse_unsigned_form
 

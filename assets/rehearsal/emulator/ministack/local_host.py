@@ -66,7 +66,7 @@ class LocalHost:
     def enter(self) -> None:
         """Makes this account and region those of the calling thread; MiniStack keeps both per request."""
         account, region = self.account, self.region
-        responses._request_account_id.set(account)
+        responses.set_request_account_id(account)
         responses.set_request_region(region)
 
     def authorize(

@@ -119,7 +119,7 @@ def _topic(client: Callable[[str], Any], thing: Thing) -> bool:
     arns = {topic["TopicArn"] for topic in sns.list_topics()["Topics"]}
     if any(arn.endswith(f":{thing['id']}") for arn in arns):
         return False
-    sns.create_topic(Name=thing["id"], **_fifo(thing, "FifoTopic", "true"))
+    sns.create_topic(Name=thing["id"], **_fifo(thing, "FifoTopic"))
     return True
 
 
@@ -129,12 +129,12 @@ def _queue(client: Callable[[str], Any], thing: Thing) -> bool:
         sqs.get_queue_url(QueueName=thing["id"])
         return False
     except sqs.exceptions.ClientError:
-        sqs.create_queue(QueueName=thing["id"], **_fifo(thing, "FifoQueue", "true"))
+        sqs.create_queue(QueueName=thing["id"], **_fifo(thing, "FifoQueue"))
         return True
 
 
-def _fifo(thing: Thing, attribute: str, value: str) -> dict[str, Any]:
-    return {"Attributes": {attribute: value}} if str(thing["id"]).endswith(".fifo") else {}
+def _fifo(thing: Thing, attribute: str) -> dict[str, Any]:
+    return {"Attributes": {attribute: "true"}} if str(thing["id"]).endswith(".fifo") else {}
 
 
 def _repository(client: Callable[[str], Any], thing: Thing) -> bool:
