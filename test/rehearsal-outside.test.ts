@@ -83,6 +83,9 @@ describe('what templates name', () => {
       .toEqual([{ environment, kind: 'role', id: 'reader', path: '/' }]);
     const made = stackOf({ Resources: { B: { Type: 'AWS::S3::Bucket', Properties: { BucketName: 'team-raw' } }, R: { Type: 'AWS::IAM::Role', Properties: { RoleName: 'reader' } } } });
     expect(thingsInTemplates([made, policy('arn:aws:s3:::team-raw', { Roles: ['reader'] })])).toEqual([]);
+    // Roles are those of an account, buckets those of the world.
+    const other = { account: '222222222222', region: 'eu-west-1' };
+    expect(thingsInTemplates([made, { ...policy('arn:aws:s3:::team-raw', { Roles: ['reader'] }), environment: other }])).toEqual([{ environment: other, kind: 'role', id: 'reader' }]);
   });
 });
 

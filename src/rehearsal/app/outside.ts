@@ -1,5 +1,5 @@
 import { AssembledStack } from './assembly';
-import { Environment, environmentsOf, isSameEnvironment, pseudoParameters, urlOf } from './environment';
+import { Environment, environmentsOf, isSameEnvironment, pseudoParameters } from './environment';
 
 /** Something that the app refers to by a literal name and does not make: see `assets/rehearsal/emulator/ministack/outside.py`. */
 export interface Outside {
@@ -15,45 +15,51 @@ const UNKNOWN = '\0';
 /** What the templates name by literal ARNs, and no template makes. */
 export function thingsInTemplates(stacks: readonly AssembledStack[]): Outside[] {
   const accounts = new Set(stacks.map(({ environment }) => environment.account));
-  const made = new Set(stacks.flatMap(({ template }) => Object.values(template.Resources ?? {}).flatMap(({ Type, Properties }) => {
-    const name = Properties?.[NAMES[Type] ?? ''];
-    return typeof name === 'string' ? [`${Type} ${name}`] : [];
+  const made = new Set(stacks.flatMap(({ template, environment }) => Object.values(template.Resources ?? {}).flatMap(({ Type, Properties }) => {
+    const [kind, property] = NAMES[Type] ?? [];
+    const id = property && Properties?.[property];
+    return kind && typeof id === 'string' ? [nameOf({ environment, kind, id })] : [];
   })));
   const found = stacks.flatMap(({ template, environment }) => [
-    ...literals(template.Resources ?? {}, environment).flatMap((text) => ARNS.flatMap(([type, expression, thing]) => {
+    ...literals(template.Resources ?? {}, environment).flatMap((text) => ARNS.flatMap(([expression, thing]) => {
       const groups = expression.exec(text)?.groups;
-      return groups && !made.has(`${type} ${groups.id}`) ? [thing(groups, environment)] : [];
+      return groups ? [thing(groups, environment)] : [];
     })),
-    ...attachedRoles(template, environment).filter(({ id }) => !made.has(`AWS::IAM::Role ${id}`)),
+    ...attachedRoles(template, environment),
   ]);
-  return unique(found.filter(({ environment }) => accounts.has(environment.account)));
+  return unique(found.filter((thing) => accounts.has(thing.environment.account) && !made.has(nameOf(thing))));
 }
 
-/** Properties that give a resource its name. */
-const NAMES: Readonly<Record<string, string>> = {
-  'AWS::S3::Bucket': 'BucketName',
-  'AWS::IAM::Role': 'RoleName',
-  'AWS::SNS::Topic': 'TopicName',
-  'AWS::SQS::Queue': 'QueueName',
-  'AWS::ECR::Repository': 'RepositoryName',
+/** What can exist only once: names of buckets are those of the world, names of roles those of an account, others those of a region too. */
+function nameOf({ environment: { account, region }, kind, id }: Outside): string {
+  return kind === 'bucket' ? `${kind} ${id}` : kind === 'role' ? `${kind} ${account} ${id}` : `${kind} ${account} ${region} ${id}`;
+}
+
+/** Kinds of resources, and the properties that give them their names. */
+const NAMES: Readonly<Record<string, readonly [kind: Outside['kind'], property: string]>> = {
+  'AWS::S3::Bucket': ['bucket', 'BucketName'],
+  'AWS::IAM::Role': ['role', 'RoleName'],
+  'AWS::SNS::Topic': ['topic', 'TopicName'],
+  'AWS::SQS::Queue': ['queue', 'QueueName'],
+  'AWS::ECR::Repository': ['repository', 'RepositoryName'],
 };
 
 type Groups = Readonly<Record<string, string>>;
 
-const ARNS: readonly [type: string, arn: RegExp, thing: (groups: Groups, environment: Environment) => Outside][] = [
-  ['AWS::S3::Bucket', /^arn:[\w-]+:s3:::(?<id>[a-z0-9][a-z0-9.-]+[a-z0-9])(?:\/|$)/, ({ id }, environment) => ({ environment, kind: 'bucket', id })],
-  ['AWS::IAM::Role', /^arn:[\w-]+:iam::(?<account>\d{12}):role(?<path>\/(?:[\w+=,.@-]+\/)*)(?<id>[\w+=,.@-]+)$/, ({ account, path, id }, { region }) => (
+const ARNS: readonly [arn: RegExp, thing: (groups: Groups, environment: Environment) => Outside][] = [
+  [/^arn:[\w-]+:s3:::(?<id>[a-z0-9][a-z0-9.-]+[a-z0-9])(?:\/|$)/, ({ id }, environment) => ({ environment, kind: 'bucket', id })],
+  [/^arn:[\w-]+:iam::(?<account>\d{12}):role(?<path>\/(?:[\w+=,.@-]+\/)*)(?<id>[\w+=,.@-]+)$/, ({ account, path, id }, { region }) => (
     { environment: { account, region }, kind: 'role', id, path })],
-  placed('AWS::KMS::Key', 'key', 'kms', 'key/'),
-  placed('AWS::SNS::Topic', 'topic', 'sns'),
-  placed('AWS::SQS::Queue', 'queue', 'sqs'),
-  placed('AWS::ECR::Repository', 'repository', 'ecr', 'repository/'),
+  placed('key', 'kms', 'key/'),
+  placed('topic', 'sns'),
+  placed('queue', 'sqs'),
+  placed('repository', 'ecr', 'repository/'),
 ];
 
 /** A resource whose ARN has account and region. */
-function placed(type: string, kind: Outside['kind'], service: string, before = ''): (typeof ARNS)[number] {
+function placed(kind: Outside['kind'], service: string, before = ''): (typeof ARNS)[number] {
   const arn = new RegExp(`^arn:[\\w-]+:${service}:(?<region>[\\w-]+):(?<account>\\d{12}):${before}(?<id>[\\w./-]+)$`);
-  return [type, arn, ({ account, region, id }) => ({ environment: { account, region }, kind, id })];
+  return [arn, ({ account, region, id }) => ({ environment: { account, region }, kind, id })];
 }
 
 /** Roles that a policy of the app is attached to by their name. */
@@ -137,5 +143,5 @@ export function byEnvironment(things: readonly Outside[]): [Environment, Outside
 }
 
 function unique(things: readonly Outside[]): Outside[] {
-  return [...new Map(things.map((thing) => [`${urlOf(thing.environment)} ${thing.kind} ${thing.id}`, thing])).values()];
+  return [...new Map(things.map((thing) => [nameOf(thing), thing])).values()];
 }
